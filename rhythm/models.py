@@ -1,0 +1,571 @@
+"""What goes in and out of the services: executions, filters, requests, and what there is to see.
+
+All of it is data. A request is checked completely when it is made, before anything is written, so
+whoever holds one need not look again. Times are aware UTC outside and unix milliseconds inside.
+"""
+
+import enum
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NotRequired, Required, TypedDict, TypeVar
+
+import msgspec
+
+from rhythm.errors import (
+    ExecutionCancelled,
+    ExecutionFailed,
+    ExecutionNotFinished,
+    InvalidRequest,
+    did_you_mean,
+)
+from rhythm.payloads import DEFAULT_LIMIT, decode_payload, encode_payload, kind_of
+
+MAX_NAME_LENGTH = 128
+"""Characters of a name or chosen id: they stand in keys, indexes and on one line of a terminal."""
+
+DEFAULT_QUERY_LIMIT = 100
+"""One screen or page of executions; a query that forgot its limit must not read a million."""
+
+
+class ExecutionType(enum.StrEnum):
+    """What an execution runs. Members equal their text."""
+
+    WORKFLOW = "workflow"
+    """A `.flow` script."""
+    TASK = "task"
+    """A Python function."""
+
+
+class ExecutionStatus(enum.StrEnum):
+    """Where an execution stands. Members equal their text."""
+
+    PENDING = "pending"
+    """Enqueued or due later, and waiting for a worker."""
+    RUNNING = "running"
+    """A worker is at it."""
+    SUSPENDED = "suspended"
+    """A workflow that waits for tasks, signals, timers or children."""
+    COMPLETED = "completed"
+    """Finished with an output."""
+    FAILED = "failed"
+    """Ended with an error."""
+    CANCELLED = "cancelled"
+    """Ended from outside."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing can change any more."""
+        return self in _FINISHED
+
+
+_FINISHED = frozenset(
+    {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED}
+)
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """One workflow or task, as it stood when it was read."""
+
+    id: str
+    type: ExecutionType
+    target_name: str
+    status: ExecutionStatus
+    inputs: dict[str, Any]
+    output: Any = None
+    """The result of a completed execution; of a failed one its error: an object with `name` and
+    `message`, and where known `type`, `details`, `line`, `traceback`; of a cancelled one an object
+    with `reason`."""
+    created_at: datetime
+    completed_at: datetime | None = None
+    queue: str
+    attempt: int = 0
+    """Of a task: how often a worker has begun it. Of a workflow: 0."""
+    parent_workflow_id: str | None = None
+    started_at: datetime | None = None
+    definition: str | None = None
+    """Of a workflow: the content hash of the source that it runs."""
+    version: int = 0
+    """How many events its history has."""
+
+    def result(self) -> Any:
+        """The output of a completed execution.
+
+        Raises:
+            ExecutionFailed: it failed; the error is in `.error`.
+            ExecutionCancelled: it was cancelled.
+            ExecutionNotFinished: it has no result yet.
+        """
+        if self.status == ExecutionStatus.COMPLETED:
+            return self.output
+        details = self.output if isinstance(self.output, dict) else {}
+        if self.status == ExecutionStatus.FAILED:
+            raise ExecutionFailed(self.id, self.target_name, details)
+        if self.status == ExecutionStatus.CANCELLED:
+            raise ExecutionCancelled(self.id, self.target_name, details.get("reason"))
+        raise ExecutionNotFinished(self.id, self.status)
+
+
+@dataclass(frozen=True, init=False)
+class ExecutionFilters:
+    """Which executions a query gives, newest first. What is None does not filter.
+
+    Raises InvalidRequest, also from the constructor, for what cannot be a filter.
+    """
+
+    target_name: str | None
+    status: ExecutionStatus | None
+    parent_workflow_id: str | None
+    queue: str | None
+    type: ExecutionType | None
+    created_after: datetime | None
+    """Inclusive."""
+    created_before: datetime | None
+    """Exclusive."""
+    limit: int
+    offset: int
+
+    def __init__(
+        self,
+        target_name: str | None = None,
+        status: ExecutionStatus | str | None = None,
+        parent_workflow_id: str | None = None,
+        queue: str | None = None,
+        type: ExecutionType | str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        limit: int = DEFAULT_QUERY_LIMIT,
+        offset: int = 0,
+    ) -> None:
+        """Times may be aware, naive (UTC) or ISO text; status and type may be their text."""
+        checked = {
+            "target_name": _optional(check_name, target_name, "target_name"),
+            "status": _optional(_check_status, status, "status"),
+            "parent_workflow_id": _optional(
+                check_execution_id, parent_workflow_id, "parent_workflow_id"
+            ),
+            "queue": _optional(check_queue, queue, "queue"),
+            "type": _optional(_check_type, type, "type"),
+            "created_after": _optional(_utc, created_after, "created_after"),
+            "created_before": _optional(_utc, created_before, "created_before"),
+            "limit": _check_count(limit, "limit"),
+            "offset": _check_count(offset, "offset"),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def created_after_ms(self) -> int | None:
+        """Unix milliseconds from which an execution counts, inclusive."""
+        return None if self.created_after is None else unix_ms(self.created_after)
+
+    @property
+    def created_before_ms(self) -> int | None:
+        """Unix milliseconds from which an execution no longer counts."""
+        return None if self.created_before is None else unix_ms(self.created_before)
+
+
+# What there is to see of an application.
+
+
+class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of an execution's history, decoded for reading."""
+
+    version: int
+    """1 for the first event, without a gap."""
+    at: datetime
+    type: str
+    data: dict[str, Any]
+    worker: str | None = None
+    attempt: int | None = None
+    child: int | None = None
+    """Which of the workflow's commands it answers."""
+    line: int | None = None
+    """Of the `.flow`, for what a workflow asked for."""
+
+
+class WorkflowInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered workflow."""
+
+    name: str
+    definition: str
+    """Content hash of its source."""
+    path: str
+    """Where the source came from; may be no longer there."""
+
+
+class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker process that has registered itself."""
+
+    id: str
+    host: str
+    pid: int
+    queues: list[str]
+    tasks: list[str]
+    started_at: datetime
+    lease_expires_in_ms: int
+    """Negative when it is overdue: the worker is stuck, gone, or cut off from Redis."""
+    holding: int
+    """How many executions it is at."""
+
+
+class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue that has work or workers."""
+
+    name: str
+    ready: int
+    """Executions that wait for a worker now."""
+    workers: int
+    """Workers that serve it now."""
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of an application's Redis, as `rhythm doctor` prints it."""
+
+    server: str
+    """The product: `redis`, `valkey`, or `embedded`."""
+    server_version: str
+    persistence: str
+    maxmemory_policy: str
+    namespace: str
+    schema: int
+    partitions: int
+    workers: list[WorkerInfo]
+    queues: list[QueueInfo]
+    due: int
+    """Timers, scheduled starts, retries and leases that become due later."""
+    executions: dict[str, int]
+    """How many there are of each status."""
+    warnings: list[str]
+    """What ought to be looked at, a sentence each."""
+
+
+# What callers ask for.
+
+
+class ExecutionParameters(TypedDict, total=False):
+    """What `create_execution` takes, as one dict or as keywords."""
+
+    target_name: Required[str]
+    exec_type: ExecutionType | str
+    inputs: Mapping[str, Any]
+    queue: str | None
+    id: str | None
+
+
+class ScheduleParameters(ExecutionParameters):
+    """What `schedule_execution` takes, as one dict or as keywords."""
+
+    run_at: Required[datetime | str]
+
+
+class SignalParameters(TypedDict):
+    """What `send_signal` takes."""
+
+    workflow_id: str
+    signal_name: str
+    payload: NotRequired[Any]
+    queue: NotRequired[str | None]
+    request_id: NotRequired[str | None]
+
+
+class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A start, checked."""
+
+    type: ExecutionType
+    target_name: str
+    encoded_inputs: bytes
+    """The inputs as msgpack: later changes to the caller's dict change nothing."""
+    queue: str | None = None
+    """None: the workflow's or the task's own."""
+    id: str | None = None
+    """None: a new one."""
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The inputs as they will be read."""
+        inputs: dict[str, Any] = decode_payload(self.encoded_inputs)
+        return inputs
+
+
+class ScheduleRequest(CreateRequest, frozen=True, kw_only=True):
+    """A start at a given time, checked."""
+
+    run_at_ms: int
+    """Unix milliseconds, possibly past."""
+
+
+class SignalRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal to a workflow, checked."""
+
+    workflow_id: str
+    signal_name: str
+    encoded_payload: bytes
+    """The payload as msgpack: later changes to the caller's value change nothing."""
+    queue: str | None = None
+    """Accepted and not needed: a signal finds its workflow by id."""
+    request_id: str | None = None
+    """Sent twice with the same one, a signal arrives once. None: every call is a new signal."""
+
+    @property
+    def payload(self) -> Any:
+        """The payload as it will be read."""
+        return decode_payload(self.encoded_payload)
+
+
+def parse_create(
+    parameters: Mapping[str, Any] | None,
+    keywords: Mapping[str, Any],
+    *,
+    payload_limit: int = DEFAULT_LIMIT,
+) -> CreateRequest:
+    """The request that a call of `create_execution` makes, with a dict or with keywords.
+
+    Raises:
+        InvalidRequest, InvalidPayload, PayloadTooLarge: naming the parameter.
+    """
+    given = _given("create_execution", ExecutionParameters, parameters, keywords)
+    return CreateRequest(**_start("create_execution", given, payload_limit))
+
+
+def parse_schedule(
+    parameters: Mapping[str, Any] | None,
+    keywords: Mapping[str, Any],
+    *,
+    payload_limit: int = DEFAULT_LIMIT,
+) -> ScheduleRequest:
+    """The request that a call of `schedule_execution` makes, with a dict or with keywords.
+
+    Raises:
+        InvalidRequest, InvalidPayload, PayloadTooLarge: naming the parameter.
+    """
+    given = _given("schedule_execution", ScheduleParameters, parameters, keywords)
+    start = _start("schedule_execution", given, payload_limit)
+    run_at = _needed("schedule_execution", given, "run_at", "the time to start at")
+    return ScheduleRequest(run_at_ms=unix_ms(_utc(run_at, "run_at")), **start)
+
+
+def parse_signal(
+    parameters: Mapping[str, Any] | None,
+    keywords: Mapping[str, Any],
+    *,
+    payload_limit: int = DEFAULT_LIMIT,
+) -> SignalRequest:
+    """The request that a call of `send_signal` makes, with a dict or with keywords.
+
+    Raises:
+        InvalidRequest, InvalidPayload, PayloadTooLarge: naming the parameter.
+    """
+    given = _given("send_signal", SignalParameters, parameters, keywords)
+    workflow_id = _needed("send_signal", given, "workflow_id", "the id of a workflow execution")
+    signal_name = _needed("send_signal", given, "signal_name", "the name that the workflow awaits")
+    return SignalRequest(
+        workflow_id=check_execution_id(workflow_id, "workflow_id"),
+        signal_name=check_name(signal_name, "signal_name"),
+        encoded_payload=encode_payload(given.get("payload"), "payload", payload_limit),
+        queue=_optional(check_queue, given.get("queue"), "queue"),
+        request_id=_optional(check_chosen_id, given.get("request_id"), "request_id"),
+    )
+
+
+def parse_filters(filters: ExecutionFilters | Mapping[str, Any] | None) -> ExecutionFilters:
+    """The filters that a query was given: as such, as a dict of the same fields, or none."""
+    if isinstance(filters, ExecutionFilters):
+        return filters
+    fields = ExecutionFilters.__dataclass_fields__
+    return ExecutionFilters(**_known("query_executions", fields, filters or {}))
+
+
+# Names, ids and times.
+
+_CHOSEN_ID = re.compile(r"[A-Za-z0-9._:@-]+")
+_EXECUTION_ID = re.compile(r"[A-Za-z0-9._:@!/-]+")
+_PRIORITY_SUFFIX = re.compile(r":p[0-9]\Z")
+
+_MAX_EXECUTION_ID_LENGTH = 1024
+"""A chosen id and what generations of children append to it."""
+
+_MAX_COUNT = 2**31 - 1
+"""Of limit and offset: more than any namespace holds, and a number to every server."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def check_name(name: object, argument: str) -> str:
+    """The name of a workflow, task or signal: 1 to 128 printable characters without whitespace."""
+    text = _text(name, argument, MAX_NAME_LENGTH)
+    for character in text:
+        if character.isspace() or not character.isprintable():
+            raise InvalidRequest(
+                argument,
+                f"{text!r} has {character!r} in it; names are printable and without whitespace",
+            )
+    return text
+
+
+def check_queue(name: object, argument: str) -> str:
+    """The name of a queue: a name that is not taken for one of its priorities."""
+    text = check_name(name, argument)
+    if _PRIORITY_SUFFIX.search(text):
+        raise InvalidRequest(
+            argument, f"{text!r} ends in ':p' and a digit, which is kept for priorities"
+        )
+    return text
+
+
+def check_chosen_id(value: object, argument: str) -> str:
+    """An id that a caller made up: 1 to 128 of `A-Z a-z 0-9 . _ : @ -`."""
+    text = _text(value, argument, MAX_NAME_LENGTH)
+    if not _CHOSEN_ID.fullmatch(text):
+        raise InvalidRequest(
+            argument, f"{text!r} is not made of the characters A-Z a-z 0-9 . _ : @ - alone"
+        )
+    return text
+
+
+def check_execution_id(value: object, argument: str) -> str:
+    """The id of an execution, which may be a child's or a schedule's; whether it exists is open."""
+    text = _text(value, argument, _MAX_EXECUTION_ID_LENGTH)
+    if not _EXECUTION_ID.fullmatch(text):
+        raise InvalidRequest(
+            argument, f"{text!r} cannot be an execution's id; those look like exec_01h…"
+        )
+    return text
+
+
+def unix_ms(at: datetime) -> int:
+    """Unix milliseconds of an aware time; a fraction counts as whole, so nothing is early."""
+    return -((_EPOCH - at) // _MILLISECOND)
+
+
+def from_unix_ms(ms: int) -> datetime:
+    """The aware UTC time of unix milliseconds, exactly."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+_Checked = TypeVar("_Checked")
+
+
+def _optional(
+    check: Callable[[object, str], _Checked], value: object, argument: str
+) -> _Checked | None:
+    return None if value is None else check(value, argument)
+
+
+def _text(value: object, argument: str, longest: int) -> str:
+    if not isinstance(value, str):
+        raise InvalidRequest(argument, f"must be text, not {kind_of(value)}")
+    if not value:
+        raise InvalidRequest(argument, "must not be empty")
+    if len(value) > longest:
+        raise InvalidRequest(
+            argument, f"is {len(value):,} characters long, at most {longest:,} are allowed"
+        )
+    return str(value)
+
+
+def _check_status(value: object, argument: str) -> ExecutionStatus:
+    return _member(ExecutionStatus, value, argument)
+
+
+def _check_type(value: object, argument: str) -> ExecutionType:
+    return _member(ExecutionType, value, argument)
+
+
+_Member = TypeVar("_Member", bound=enum.StrEnum)
+
+
+def _member(members: type[_Member], value: object, argument: str) -> _Member:
+    if not isinstance(value, str):
+        raise InvalidRequest(argument, f"must be text, not {kind_of(value)}")
+    try:
+        return members(value)
+    except ValueError:
+        known = [str(member) for member in members]
+        raise InvalidRequest(
+            argument,
+            f"{value!r} is none of {', '.join(map(repr, known))}{did_you_mean(value, known)}",
+        ) from None
+
+
+def _check_count(value: object, argument: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidRequest(argument, f"must be a whole number, not {kind_of(value)}")
+    if value < 0:
+        raise InvalidRequest(argument, f"must not be negative, is {value}")
+    if value > _MAX_COUNT:
+        raise InvalidRequest(argument, f"must be at most {_MAX_COUNT:,}")
+    return value
+
+
+def _utc(value: object, argument: str) -> datetime:
+    """Aware UTC, of a time that is aware, naive (then UTC, as utcnow() gives it) or ISO text."""
+    at = value
+    if isinstance(at, str):
+        try:
+            at = datetime.fromisoformat(at)
+        except ValueError:
+            raise InvalidRequest(
+                argument,
+                f"{value!r} is no ISO 8601 time; write it like '2026-01-31T09:30:00Z'",
+            ) from None
+    if not isinstance(at, datetime):
+        raise InvalidRequest(argument, f"must be a datetime or ISO 8601 text, not {kind_of(value)}")
+    if at.tzinfo is None or at.utcoffset() is None:
+        return at.replace(tzinfo=UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise InvalidRequest(argument, "lies outside of the years 1 to 9999 in UTC") from None
+
+
+def _given(
+    call: str,
+    known: type,
+    parameters: Mapping[str, Any] | None,
+    keywords: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What a call was given, in either of the two ways but not in both."""
+    if parameters is None:
+        return _known(call, known.__annotations__, keywords)
+    if keywords:
+        raise InvalidRequest(
+            call, f"takes one dict or keywords, not both; {', '.join(keywords)} came as keyword"
+        )
+    return _known(call, known.__annotations__, parameters)
+
+
+def _known(call: str, known: Iterable[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(parameters, Mapping):
+        raise InvalidRequest(call, f"takes a dict or keywords, not {kind_of(parameters)}")
+    names = list(known)
+    for name in parameters:
+        if name not in names:
+            raise InvalidRequest(
+                call,
+                f"has no parameter {name!r}{did_you_mean(str(name), names)}; "
+                f"it takes {', '.join(names)}",
+            )
+    return dict(parameters)
+
+
+def _needed(call: str, given: Mapping[str, Any], name: str, meaning: str) -> Any:
+    if name not in given:
+        raise InvalidRequest(name, f"is missing; {call} needs {meaning}")
+    return given[name]
+
+
+def _start(call: str, given: Mapping[str, Any], payload_limit: int) -> dict[str, Any]:
+    target_name = _needed(call, given, "target_name", "the name of a workflow or task")
+    inputs = given.get("inputs", {})
+    if not isinstance(inputs, Mapping):
+        raise InvalidRequest("inputs", f"must be a dict, not {kind_of(inputs)}")
+    return {
+        "type": _check_type(given.get("exec_type", ExecutionType.WORKFLOW), "exec_type"),
+        "target_name": check_name(target_name, "target_name"),
+        "encoded_inputs": encode_payload(dict(inputs), "inputs", payload_limit),
+        "queue": _optional(check_queue, given.get("queue"), "queue"),
+        "id": _optional(check_chosen_id, given.get("id"), "id"),
+    }
