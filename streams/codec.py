@@ -1,0 +1,168 @@
+"""Replies of Redis <-> records. Pure.
+
+The one place that knows the shapes in which scripts answer: the rest of the package sees records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from streams.errors import CorruptRecord
+
+
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
+    """One entry of an execution's stream.
+
+    Attributes:
+        version: 1, 2, 3 … within the execution.
+        type: the event's name, e.g. ``created``.
+        at_ms: when, unix ms.
+        cause: the token or request that produced it.
+        payload: encoded content, empty for events that need none.
+        plain: the small fields that a script filled in, by their stored names: ``n`` child, timer
+            or attempt, ``w`` worker, ``r`` due ms, ``u`` upto, ``e`` an error's name.
+    """
+
+    version: int
+    type: str
+    at_ms: int
+    cause: str
+    payload: bytes
+    plain: dict[str, str]
+
+
+class TaskClaim(msgspec.Struct, frozen=True, gc=False):
+    """A task handed to a worker.
+
+    Attributes:
+        attempt: 1 for the first run; counts lost and failed ones.
+        created: payload of its `created` event.
+        lost: how many workers were lost holding it.
+        unknown_since_ms: since when no worker has known it, 0 if one always did.
+        token: what its settlement must show.
+    """
+
+    id: str
+    attempt: int
+    created: bytes
+    lost: int
+    unknown_since_ms: int
+    token: str
+
+
+class WorkflowClaim(msgspec.Struct, frozen=True, gc=False):
+    """An activation handed to a worker.
+
+    Attributes:
+        upto: the version up to which the last worker had fed the machine.
+        version: the stream's version at the claim.
+        held_by: the worker whose machine stood at `upto`; empty for none.
+        lost: how many workers were lost holding it.
+        events: the first events after `upto` if this worker is `held_by`, else from the first on;
+            when the last one's version is below `version`, the rest must be read.
+        token: what its settlement must show.
+    """
+
+    id: str
+    upto: int
+    version: int
+    held_by: str
+    lost: int
+    events: tuple[StoredEvent, ...]
+    token: str
+
+
+class StoredExecution(msgspec.Struct, frozen=True, gc=False):
+    """What a reader is told of one execution.
+
+    Attributes:
+        facts: the projection's fields by their stored names.
+        version: count of events.
+        first: its `created` event; last: its newest event.
+        wake: ``idle``, ``queued``, ``claimed``, ``due``; empty once it has ended.
+        due_ms: when it is handed out, if it waits for a time.
+    """
+
+    id: str
+    facts: dict[str, str]
+    version: int
+    first: StoredEvent
+    last: StoredEvent
+    wake: str
+    due_ms: int | None
+
+
+def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """``[a, 1, b, 2]`` as ``(a, 1), (b, 2)``."""
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def texts(flat: Sequence[bytes]) -> dict[str, str]:
+    """A flat list of fields and values as text."""
+    return {key.decode(): value.decode() for key, value in pairs(flat)}
+
+
+def event(entry: Any, stream: str) -> StoredEvent:
+    """One entry of a stream, as a script passes it on (a flat list) or redis-py reads it (a dict).
+
+    Raises:
+        CorruptRecord: it is not an event of ours, naming stream and entry.
+    """
+    entry_id, fields = entry
+    where = f"{stream} {bytes(entry_id).decode(errors='replace')}"
+    try:
+        plain: dict[str, str] = {}
+        payload = b""
+        for key, value in fields.items() if isinstance(fields, dict) else pairs(fields):
+            if key == b"d":
+                payload = value
+            else:
+                plain[key.decode()] = value.decode()
+        return StoredEvent(
+            version=int(entry_id.partition(b"-")[0]),
+            type=plain.pop("t"),
+            at_ms=int(plain.pop("a")),
+            cause=plain.pop("k"),
+            payload=payload,
+            plain=plain,
+        )
+    except (KeyError, ValueError, AttributeError) as error:
+        raise CorruptRecord(where, f"{type(error).__name__}: {error}") from error
+
+
+def task_claim(item: Sequence[Any], token: str) -> TaskClaim:
+    """A ``task`` claim of the step script."""
+    _, id_, attempt, created, lost, unknown_since = item
+    return TaskClaim(id_.decode(), attempt, created, lost, unknown_since, token)
+
+
+def workflow_claim(item: Sequence[Any], token: str) -> WorkflowClaim:
+    """A ``workflow`` claim of the step script."""
+    _, id_, upto, version, held_by, lost, entries = item
+    name = id_.decode()
+    return WorkflowClaim(
+        name, upto, version, held_by.decode(), lost, tuple(event(e, name) for e in entries), token
+    )
+
+
+def execution(id_: str, item: Sequence[Any]) -> StoredExecution:
+    """One item of the get script.
+
+    Raises:
+        CorruptRecord: it has a projection and no events.
+    """
+    facts, version, first, last, wake, due = item
+    if not first or not last:
+        raise CorruptRecord(id_, "it has facts but no events")
+    return StoredExecution(
+        id=id_,
+        facts=texts(facts),
+        version=version,
+        first=event(first, id_),
+        last=event(last, id_),
+        wake=wake.decode() if wake else "",
+        due_ms=int(float(due)) if due else None,
+    )

@@ -1,0 +1,343 @@
+"""Addresses, clients, checks of the server, errors translated.
+
+Every call of a script goes through `Connection.call`, which repeats it until its deadline when the
+network or the server fails in passing: the scripts are made so that a repeated call changes nothing
+more. redis-py's own blind retries are off. Each blocking read has a connection of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from streams import embedded
+from streams.errors import BackendFull, BackendRefused, BackendUnavailable, StreamsError
+from streams.keys import KeySpace
+from streams.scripts import Argument, Runner, Script
+
+logger = logging.getLogger("rhythm.streams")
+
+EMBEDDED_SCHEME = "memory"
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+# A transition takes under a millisecond; a server that has not answered after this is in trouble.
+REPLY_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 3.0
+# Calls that one process has under way at once; more wait for a connection instead of opening one.
+POOL_SIZE = 16
+# Pauses between repeats: short, since a restart on the same machine takes tenths of a second, and
+# bounded, since a recovered server should see its workers within two seconds.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+OLDEST_REDIS = (7, 0, 5)
+
+_PASSING = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
+_LASTING = (AuthenticationError, NoPermissionError)
+
+
+class ServerReport(NamedTuple):
+    """What the server says of itself.
+
+    Attributes:
+        kind: ``embedded`` or ``redis``.
+        version: its version, for an embedded one the one it imitates.
+        persistence: how it keeps data, in words.
+        maxmemory_policy: what it does when memory is full; empty when it does not say.
+        warnings: sentences an operator should read.
+    """
+
+    kind: Literal["embedded", "redis"]
+    version: str
+    persistence: str
+    maxmemory_policy: str
+    warnings: tuple[str, ...]
+
+
+def hide_password(url: str) -> str:
+    """The address for people's eyes: its password is replaced by ``***``."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{name}:***@{host}"))
+
+
+class Connection:
+    """One namespace on one Redis: its clients and its keys.
+
+    Args:
+        url: ``redis://``, ``rediss://``, ``unix://`` or ``memory://[name]``.
+        namespace: what every key begins with.
+        patience_s: how long a call is repeated before `BackendUnavailable`; None is without end.
+        clock: unix ms for scripts instead of the server's own clock, for tests; may step back.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        namespace: str,
+        *,
+        patience_s: float | None = 10.0,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.address = hide_password(url)
+        self.keys = KeySpace(namespace)
+        self.patience_s = patience_s
+        self._clock = clock
+        self._url = url
+        self._server = None
+        self._readers: set[redis.asyncio.Redis] = set()
+        parts = urlsplit(url)
+        if parts.scheme == EMBEDDED_SCHEME:
+            self._server = embedded.open_server(parts.netloc + parts.path)
+        self._client = self._open_client(REPLY_TIMEOUT_S)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the server lives in this process and keeps nothing."""
+        return self._server is not None
+
+    def now(self) -> str:
+        """What scripts get as their ``now``: empty for the server's clock."""
+        return "" if self._clock is None else str(self._clock())
+
+    async def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Run a script, repeated knowingly while the server fails in passing.
+
+        Raises:
+            BackendUnavailable: no answer within the connection's patience.
+            BackendRefused: the server will not serve us; repeating would not help.
+            BackendFull: the server is out of memory.
+        """
+
+        async def once() -> Any:
+            return await script.run(self._client, keys, arguments)
+
+        return await self._patiently(once, script.name)
+
+    async def command(self, *words: Argument) -> Any:
+        """Send one command that reads, or writes the same again when repeated."""
+
+        async def once() -> Any:
+            client: Runner = self._client
+            return await client.execute_command(*words)
+
+        return await self._patiently(once, str(words[0]))
+
+    def reader(self) -> BlockingReader:
+        """A connection of its own for blocking reads."""
+        client = self._open_client(None)
+        self._readers.add(client)
+        return BlockingReader(self, client)
+
+    def thread_caller(self) -> ThreadCaller:
+        """A blocking connection of its own, for use from one other thread."""
+        return ThreadCaller(self, self._open_blocking_client())
+
+    async def inspect(self) -> ServerReport:
+        """Look at the server before relying on it.
+
+        Raises:
+            BackendRefused: too old, or set to drop keys when memory is full.
+        """
+        if self._server is not None:
+            return ServerReport("embedded", "7.2", "none: nothing is kept", "noeviction", ())
+        info: dict[str, Any] = await self.command("INFO", "everything")
+        return self._judge(info)
+
+    async def close(self) -> None:
+        """Close all connections opened through this object, except threads' own."""
+        for client in (*self._readers, self._client):
+            await client.aclose()
+        self._readers.clear()
+
+    def _judge(self, info: dict[str, Any]) -> ServerReport:
+        version = str(info.get("redis_version", ""))
+        is_valkey = "valkey_version" in info
+        numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
+        if not is_valkey and numbers < OLDEST_REDIS:
+            raise BackendRefused(
+                self.address, f"it is Redis {version}, and Rhythm needs 7.0.5 or newer"
+            )
+        policy = str(info.get("maxmemory_policy", ""))
+        if policy not in ("", "noeviction"):
+            raise BackendRefused(
+                self.address,
+                f"its maxmemory-policy is {policy!r}, which would drop workflows when memory is "
+                "full; set it to 'noeviction'",
+            )
+        warnings = []
+        if int(info.get("aof_enabled", 0)):
+            persistence = "append-only file"
+        elif int(info.get("rdb_last_save_time", 0)) and int(info.get("rdb_saves", 1)):
+            persistence = "snapshots only"
+            warnings.append(
+                "Redis keeps snapshots only: a crash loses what came after the last one; "
+                "set 'appendonly yes'"
+            )
+        else:
+            persistence = "none"
+            warnings.append(
+                "Redis keeps nothing on disk: a restart loses every execution; set 'appendonly yes'"
+            )
+        shown = str(info["valkey_version"]) if is_valkey else version
+        return ServerReport("redis", shown, persistence, policy, tuple(warnings))
+
+    def _open_client(self, reply_timeout_s: float | None) -> redis.asyncio.Redis:
+        if self._server is not None:
+            return embedded.async_client(self._server)
+        try:
+            pool = redis.asyncio.BlockingConnectionPool.from_url(
+                self._url,
+                max_connections=POOL_SIZE if reply_timeout_s is not None else 1,
+                timeout=REPLY_TIMEOUT_S,
+                retry=AsyncRetry(NoBackoff(), 0),
+                socket_timeout=reply_timeout_s,
+                socket_connect_timeout=CONNECT_TIMEOUT_S,
+                socket_keepalive=True,
+                protocol=2,
+            )
+        except ValueError as error:
+            raise BackendRefused(self.address, f"the address is malformed: {error}") from error
+        return redis.asyncio.Redis.from_pool(pool)
+
+    def _open_blocking_client(self) -> redis.Redis:
+        if self._server is not None:
+            return embedded.blocking_client(self._server)
+        client: redis.Redis = redis.Redis.from_url(
+            self._url,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=REPLY_TIMEOUT_S,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            protocol=2,
+        )
+        return client
+
+    async def _patiently(self, once: Callable[[], Any], what: str) -> Any:
+        started = time.monotonic()
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                return await once()
+            except RedisError as error:
+                failure = self.translate(error, what)
+                if not isinstance(failure, BackendUnavailable):
+                    raise failure from error
+                cause: Exception = error
+            except OSError as error:
+                failure, cause = BackendUnavailable(self.address, str(error)), error
+            waited = time.monotonic() - started
+            if self.patience_s is not None and waited + pause > self.patience_s:
+                raise failure from cause
+            logger.warning("%s; trying again in %.2f s", failure, pause)
+            if isinstance(cause, ReadOnlyError):
+                # The master has become a replica: the next connection finds the new one.
+                await self._client.connection_pool.disconnect()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def translate(self, error: RedisError | OSError, what: str) -> StreamsError:
+        """One of redis-py's errors as one of ours."""
+        text = str(error)
+        if isinstance(error, _LASTING) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+            return BackendRefused(self.address, text)
+        if isinstance(error, OutOfMemoryError) or text.startswith("OOM"):
+            return BackendFull(self.address)
+        if isinstance(error, _PASSING) or text.startswith(("BUSY", "LOADING", "TRYAGAIN")):
+            return BackendUnavailable(self.address, _first_line(text) or type(error).__name__)
+        if isinstance(error, ResponseError):
+            return BackendRefused(self.address, f"{what} failed: {text}")
+        return BackendUnavailable(self.address, _first_line(text) or type(error).__name__)
+
+
+class BlockingReader:
+    """One connection that waits on lists."""
+
+    def __init__(self, connection: Connection, client: redis.asyncio.Redis) -> None:
+        self._connection, self._client = connection, client
+
+    async def pop(self, keys: Sequence[str], timeout_s: float) -> tuple[str, bytes] | None:
+        """Wait for the first element of any of `keys`; None when `timeout_s` passed.
+
+        See https://redis.io/commands/blpop/. An answer that does not come in time although the
+        server should have given up waiting counts as a lost connection.
+
+        Raises:
+            BackendUnavailable: the connection failed; the next call opens a new one.
+        """
+        try:
+            async with asyncio.timeout(timeout_s + REPLY_TIMEOUT_S):
+                found: Any = await self._client.blpop(list(keys), timeout=max(timeout_s, 0.01))
+        except TimeoutError as error:
+            await self._client.connection_pool.disconnect()
+            raise BackendUnavailable(self._connection.address, "a wait was not ended") from error
+        except (RedisError, OSError) as error:
+            raise self._connection.translate(error, "BLPOP") from error
+        if not found:
+            return None
+        key, value = found
+        return bytes(key).decode(), bytes(value)
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        self._connection._readers.discard(self._client)
+        await self._client.aclose()
+
+
+class ThreadCaller:
+    """One blocking connection for a thread that must not depend on the event loop."""
+
+    def __init__(self, connection: Connection, client: redis.Redis) -> None:
+        self._connection, self._client = connection, client
+
+    def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Run a script once.
+
+        Raises:
+            StreamsError: as `Connection.call`, without repeating.
+        """
+        try:
+            return script.run_blocking(self._client, keys, arguments)
+        except (RedisError, OSError) as error:
+            raise self._connection.translate(error, script.name) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]

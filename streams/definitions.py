@@ -1,0 +1,78 @@
+"""Workflow sources, kept by content digest under their name; and the namespace's own setup.
+
+The latest pointer moves only when a source is registered for the first time or deployed:
+an old process that starts again during a rolling deploy moves nothing.
+"""
+
+from __future__ import annotations
+
+from streams.connection import Connection
+from streams.errors import NotMigrated, SchemaMismatch
+from streams.keys import STANDALONE_TAGS
+from streams.scripts import load
+
+_REGISTER = load("register_definition")
+
+SCHEMA = 1
+"""The layout of keys that this release reads and writes."""
+
+
+async def register(
+    connection: Connection, *, name: str, digest: str, source: bytes, deploy: bool = False
+) -> bool:
+    """Keep a source; True if it was new. `deploy` makes it the latest even if it was known."""
+    keys = connection.keys
+    answer = await connection.call(
+        _REGISTER,
+        [keys.definition(name), keys.definition_names],
+        [name, digest, source, "1" if deploy else "0"],
+    )
+    return bool(answer == b"NEW")
+
+
+async def source(connection: Connection, name: str, digest: str) -> bytes | None:
+    """The encoded source of one definition, or None."""
+    found: bytes | None = await connection.command("HGET", connection.keys.definition(name), digest)
+    return found
+
+
+async def latest(connection: Connection, name: str) -> str | None:
+    """The digest that a start by name alone uses, or None for an unknown workflow."""
+    found: bytes | None = await connection.command(
+        "HGET", connection.keys.definition(name), "latest"
+    )
+    return None if found is None else found.decode()
+
+
+async def names(connection: Connection) -> list[str]:
+    """The names of all registered workflows, sorted."""
+    found = await connection.command("SMEMBERS", connection.keys.definition_names)
+    return sorted(name.decode() for name in found)
+
+
+async def migrate(connection: Connection) -> bool:
+    """Set the namespace up; True if it was not yet.
+
+    Raises:
+        SchemaMismatch: it was set up by a release with another layout.
+    """
+    meta = connection.keys.meta
+    created = await connection.command("HSETNX", meta, "schema", SCHEMA)
+    await connection.command("HSETNX", meta, "partitions", " ".join(STANDALONE_TAGS))
+    await check(connection)
+    return bool(created)
+
+
+async def check(connection: Connection) -> int:
+    """The namespace's layout number.
+
+    Raises:
+        NotMigrated: it was never set up.
+        SchemaMismatch: it was set up by a release with another layout.
+    """
+    found = await connection.command("HGET", connection.keys.meta, "schema")
+    if found is None:
+        raise NotMigrated(connection.address, connection.keys.namespace)
+    if int(found) != SCHEMA:
+        raise SchemaMismatch(connection.keys.namespace, int(found), SCHEMA)
+    return int(found)

@@ -1,0 +1,145 @@
+"""Everything the streams package can raise.
+
+StreamsError              catch this to catch them all
+├── BackendUnavailable    Redis did not answer in time: retry with backoff, or wait
+├── BackendRefused        Redis answered and will not serve us (password, policy …): fix the setup
+├── BackendFull           Redis is out of memory: make room, then repeat the call
+├── NotMigrated           the namespace holds nothing yet: run the migration first
+├── SchemaMismatch        the namespace was made by another release: upgrade one side
+├── UnknownExecution      no execution has this id: check the id and the namespace
+├── ExecutionAlreadyOver  the execution has ended: nothing can be added to it
+├── ExecutionConflict     the id is taken by an execution of other content: choose another id
+├── WorkerLost            the worker's lease ran out: register again under a new incarnation
+└── CorruptRecord         stored bytes do not decode: never retry
+"""
+
+from __future__ import annotations
+
+
+class StreamsError(Exception):
+    """Base of all errors of this package."""
+
+
+class BackendUnavailable(StreamsError):
+    """Redis did not answer, or not in time."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address, self.reason = address, reason
+
+    def __str__(self) -> str:
+        return (
+            f"Redis at {self.address} does not answer ({self.reason}): "
+            "check that it runs and that the address is right"
+        )
+
+
+class BackendRefused(StreamsError):
+    """Redis answered, and refuses or cannot do what we need."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address, self.reason = address, reason
+
+    def __str__(self) -> str:
+        return f"Redis at {self.address} cannot be used: {self.reason}"
+
+
+class BackendFull(StreamsError):
+    """Redis has reached its memory limit and refused to store more."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
+
+    def __str__(self) -> str:
+        return (
+            f"Redis at {self.address} is out of memory and stored nothing: "
+            "raise its maxmemory or remove data, then repeat the call"
+        )
+
+
+class NotMigrated(StreamsError):
+    """The namespace has never been initialised."""
+
+    def __init__(self, address: str, namespace: str) -> None:
+        super().__init__(address, namespace)
+        self.address, self.namespace = address, namespace
+
+    def __str__(self) -> str:
+        return (
+            f"namespace {self.namespace!r} at {self.address} has not been set up: "
+            "run `rhythm migrate`, or initialise with auto_migrate(True)"
+        )
+
+
+class SchemaMismatch(StreamsError):
+    """The namespace's layout is not the one this release reads and writes."""
+
+    def __init__(self, namespace: str, found: int, expected: int) -> None:
+        super().__init__(namespace, found, expected)
+        self.namespace, self.found, self.expected = namespace, found, expected
+
+    def __str__(self) -> str:
+        return (
+            f"namespace {self.namespace!r} has layout {self.found}, this release needs "
+            f"{self.expected}: use a release that matches, or run `rhythm migrate`"
+        )
+
+
+class UnknownExecution(StreamsError):
+    """No execution of this id is stored."""
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(execution_id)
+        self.execution_id = execution_id
+
+    def __str__(self) -> str:
+        return f"there is no execution {self.execution_id!r}: check the id and the namespace"
+
+
+class ExecutionAlreadyOver(StreamsError):
+    """The execution has its terminal event."""
+
+    def __init__(self, execution_id: str, status: str) -> None:
+        super().__init__(execution_id, status)
+        self.execution_id, self.status = execution_id, status
+
+    def __str__(self) -> str:
+        return f"execution {self.execution_id!r} is already {self.status}: nothing can be added"
+
+
+class ExecutionConflict(StreamsError):
+    """An id was used twice for starts that differ."""
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(execution_id)
+        self.execution_id = execution_id
+
+    def __str__(self) -> str:
+        return (
+            f"execution {self.execution_id!r} exists with another target or other inputs: "
+            "choose another id"
+        )
+
+
+class WorkerLost(StreamsError):
+    """The worker's lease ran out and its work was given to others."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(worker)
+        self.worker = worker
+
+    def __str__(self) -> str:
+        return f"worker {self.worker!r} lost its lease: register again under a new name"
+
+
+class CorruptRecord(StreamsError):
+    """Stored bytes are not what this package wrote."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where, self.reason = where, reason
+
+    def __str__(self) -> str:
+        return f"the record at {self.where} cannot be read: {self.reason}"

@@ -1,0 +1,124 @@
+"""Every Redis key of a namespace, and which partition an execution lives in. Pure.
+
+An execution and all its descendants share one partition, that is one hash tag, so that every
+transition touches a single Redis Cluster slot. Scripts get a partition's prefix through its
+due-set key and derive the rest by the same names as here.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Sequence
+
+STANDALONE_TAGS: tuple[str, ...] = ("0",)
+"""Hash tags of a deployment on one Redis: a single partition."""
+
+
+class PartitionKeys:
+    """Names of the keys of one partition."""
+
+    __slots__ = ("prefix",)
+
+    def __init__(self, namespace: str, tag: str) -> None:
+        self.prefix = f"{namespace}:{{{tag}}}:"
+
+    @property
+    def due(self) -> str:
+        """Sorted set of all that becomes due, scored by unix ms. Also carries the prefix."""
+        return self.prefix + "t"
+
+    @property
+    def workers(self) -> str:
+        """Hash: worker incarnation -> what it said of itself when it registered."""
+        return self.prefix + "w"
+
+    def events(self, execution_id: str) -> str:
+        """Stream of an execution's events, entry ids ``<version>-0``."""
+        return f"{self.prefix}e:{execution_id}"
+
+    def control(self, execution_id: str) -> str:
+        """Hash that transitions decide from; gone once the execution has ended."""
+        return f"{self.prefix}k:{execution_id}"
+
+    def projection(self, execution_id: str) -> str:
+        """Hash of small facts that queries read."""
+        return f"{self.prefix}x:{execution_id}"
+
+    def requests(self, execution_id: str) -> str:
+        """Hash: request id -> the version it produced."""
+        return f"{self.prefix}r:{execution_id}"
+
+    def ready(self, queue: str) -> str:
+        """List of work that a worker may take, oldest at the head."""
+        return f"{self.prefix}q:{queue}"
+
+    def held(self, worker: str) -> str:
+        """Hash of what a worker holds; its field ``#`` is the last call's number."""
+        return f"{self.prefix}a:{worker}"
+
+    def queue_bell(self, queue: str) -> str:
+        """List rung when a queue has work."""
+        return f"{self.prefix}b:q:{queue}"
+
+    @property
+    def due_bell(self) -> str:
+        """List rung when what becomes due first has changed."""
+        return self.prefix + "b:due"
+
+    @property
+    def resign_bell(self) -> str:
+        """List rung when the timekeeper leaves."""
+        return self.prefix + "b:resign"
+
+    @property
+    def timekeeper(self) -> str:
+        """Hash: which worker is timekeeper, and until when."""
+        return self.prefix + "b:keeper"
+
+    def replies(self, client: str) -> str:
+        """List of executions that ended and that this client waits for."""
+        return f"{self.prefix}b:c:{client}"
+
+    def index(self, name: str, value: str | None = None) -> str:
+        """Sorted set of execution ids by creation time: ``all``, or one value of a filter."""
+        return f"{self.prefix}i:{name}" if value is None else f"{self.prefix}i:{name}:{value}"
+
+
+class KeySpace:
+    """All keys of a namespace.
+
+    Args:
+        namespace: what every key begins with.
+        tags: the partitions' hash tags, in order; fixed when the namespace is set up.
+    """
+
+    __slots__ = ("namespace", "partitions")
+
+    def __init__(self, namespace: str, tags: Sequence[str] = STANDALONE_TAGS) -> None:
+        self.namespace = namespace
+        self.partitions = tuple(PartitionKeys(namespace, tag) for tag in tags)
+
+    @property
+    def meta(self) -> str:
+        """Hash: schema number and partitions' tags."""
+        return f"{self.namespace}:meta"
+
+    def definition(self, name: str) -> str:
+        """Hash of a workflow's sources: digest -> source, ``latest`` -> digest."""
+        return f"{self.namespace}:d:{name}"
+
+    @property
+    def definition_names(self) -> str:
+        """Set of the names of all registered workflows."""
+        return f"{self.namespace}:d"
+
+    def partition(self, execution_id: str) -> PartitionKeys:
+        """The partition of an execution: CRC16 of its root's id, before any ``!``.
+
+        A cron fire is named ``<schedule>!<due>`` and so lives beside its schedule. The checksum
+        is the one of Redis Cluster's key slots (https://redis.io/docs/reference/cluster-spec/).
+        """
+        if len(self.partitions) == 1:
+            return self.partitions[0]
+        root = execution_id.partition("/")[0].partition("!")[0]
+        return self.partitions[binascii.crc_hqx(root.encode(), 0) % len(self.partitions)]

@@ -1,0 +1,19 @@
+-- await_execution: be told on a reply list when an execution ends.
+--
+-- KEYS[1]  due         sorted set; gives the partition's prefix
+-- KEYS[2]  control     hash of the execution
+-- KEYS[3]  projection  hash of the execution
+-- ARGV[1]  id          the execution's id
+-- ARGV[2]  client      whose reply list gets the id
+-- RETURNS  "OVER" | "WAITING" | "UNKNOWN"; only WAITING writes
+
+--@include transition
+
+if call("EXISTS", KEYS[2]) == 1 then
+  call("SADD", prefix .. "b:x:" .. ARGV[1], ARGV[2])
+  return "WAITING"
+end
+if call("EXISTS", KEYS[3]) == 1 then
+  return "OVER"
+end
+return "UNKNOWN"

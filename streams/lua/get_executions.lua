@@ -1,0 +1,29 @@
+-- get_executions: everything a reader is told of some executions of one partition.
+--
+-- KEYS[1]   due       sorted set; gives the partition's prefix
+-- KEYS[2..] declared  projections of the executions, for Redis Cluster
+-- ARGV      id        executions, at most 64
+-- RETURNS   one item per id, in order: false when unknown, else
+--           {{field, value…} of the projection, version, first event, last event, wake or false, due or false}
+
+--@include transition
+
+local found = {}
+for i, id in ipairs(ARGV) do
+  local facts = call("HGETALL", prefix .. "x:" .. id)
+  if #facts == 0 then
+    found[i] = false
+  else
+    local stream = prefix .. "e:" .. id
+    local control = call("HMGET", prefix .. "k:" .. id, "wk", "in")
+    local due = false
+    if control[1] == "due" then
+      due = call("ZSCORE", KEYS[1], due_member("ready", id, 0, control[2]))
+    end
+    found[i] = {
+      facts, call("XLEN", stream), call("XRANGE", stream, "-", "+", "COUNT", 1)[1] or false,
+      call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1] or false, control[1], due,
+    }
+  end
+end
+return found

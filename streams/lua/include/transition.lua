@@ -1,0 +1,176 @@
+-- transition: what the scripts that change an execution share. Included, never run alone.
+--
+-- KEYS[1] is always the partition's due set, "<namespace>:{p}:t"; every other key is its prefix and
+-- a name from streams/keys.py. Numbers stay below 2^53 and times are ms: a number joined to a string
+-- keeps only 14 digits.
+
+local call = redis.call
+local prefix = string.sub(KEYS[1], 1, -2)
+
+-- 8 tokens: enough to wake several workers at once, few enough to cost nothing when nobody listens.
+local BELL_TOKENS = 8
+-- An hour: a client that repeats a request after a lost reply does so much sooner.
+local REQUESTS_KEPT_MS = 3600000
+-- A minute: replies nobody fetched belong to a client that has gone.
+local REPLIES_KEPT_MS = 60000
+
+local CONTROL = {
+  "v", "a", "in", "ty", "tg", "q", "st", "wk", "tk", "lt", "at", "p", "n", "cr", "up", "by", "ch", "ow", "ls", "us",
+}
+
+local function clock(given)
+  if given ~= "" then
+    return tonumber(given)
+  end
+  local time = call("TIME")
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- What is known of a live execution, or nil when it has ended or never was.
+local function load(id)
+  local values = call("HMGET", prefix .. "k:" .. id, unpack(CONTROL))
+  if not values[1] then
+    return nil
+  end
+  local control = { id = id }
+  for i, field in ipairs(CONTROL) do
+    control[field] = values[i]
+  end
+  control.v = tonumber(control.v)
+  control.a = tonumber(control.a)
+  return control
+end
+
+local function save(control, ...)
+  call("HSET", prefix .. "k:" .. control.id, "v", control.v, "a", control.a, ...)
+end
+
+local function append(control, now, token, kind, ...)
+  control.v = control.v + 1
+  if now > control.a then
+    control.a = now
+  end
+  call("XADD", prefix .. "e:" .. control.id, "NOMKSTREAM", control.v .. "-0",
+    "t", kind, "a", control.a, "k", token, ...)
+end
+
+local function ring(bell)
+  local list = prefix .. "b:" .. bell
+  if call("LLEN", list) < BELL_TOKENS then
+    call("RPUSH", list, "")
+  end
+end
+
+local function enqueue(control, at_head)
+  call(at_head and "LPUSH" or "RPUSH", prefix .. "q:" .. control.q, control.ty .. " " .. control.id)
+  ring("q:" .. control.q)
+end
+
+local function due_member(kind, id, n, incarnation)
+  return kind .. "|" .. id .. "|" .. n .. "|" .. incarnation
+end
+
+local function later(due_ms, kind, id, n, incarnation)
+  local member = due_member(kind, id, n, incarnation)
+  call("ZADD", KEYS[1], due_ms, member)
+  if call("ZRANGE", KEYS[1], 0, 0)[1] == member then
+    ring("due")
+  end
+end
+
+-- Something happened to a workflow: it gets an activation, unless it has one.
+local function wake(control)
+  if control.wk == "idle" then
+    control.wk = "queued"
+    call("HSET", prefix .. "k:" .. control.id, "wk", "queued")
+    enqueue(control, false)
+  end
+end
+
+-- Move an execution between the indexes by status, and in its projection.
+local function move(control, status, ...)
+  if control.st ~= status then
+    call("ZREM", prefix .. "i:s:" .. control.st, control.id)
+    call("ZADD", prefix .. "i:s:" .. status, control.cr, control.id)
+    control.st = status
+  end
+  call("HSET", prefix .. "x:" .. control.id, "st", status, ...)
+end
+
+-- A new stream pre-allocates 4 KB; one round through DUMP leaves what its content needs. An access
+-- rule may deny these commands, which costs memory and nothing else.
+local function shrink(key)
+  local bytes = redis.pcall("DUMP", key)
+  if type(bytes) == "string" then
+    redis.pcall("RESTORE", key, 0, bytes, "REPLACE")
+  end
+end
+
+-- born: id, ty, tg, q, in, payload; p and n of a child; df of a workflow; h of a root; due or nil.
+local function create(born, now)
+  local id, stream = born.id, prefix .. "e:" .. born.id
+  call("XADD", stream, "1-0", "t", "created", "a", now, "k", born["in"], "h", born.h or "", "d", born.payload)
+  shrink(stream)
+  local wake_state = born.due and "due" or "queued"
+  local control = {
+    "v", 1, "a", now, "in", born["in"], "ty", born.ty, "tg", born.tg, "q", born.q,
+    "st", "pending", "wk", wake_state, "cr", now, "up", 0,
+  }
+  local facts = { "ty", born.ty, "tg", born.tg, "q", born.q, "st", "pending", "cr", now }
+  if born.p then
+    control[#control + 1] = "p"
+    control[#control + 1] = born.p
+    control[#control + 1] = "n"
+    control[#control + 1] = born.n
+    facts[#facts + 1] = "p"
+    facts[#facts + 1] = born.p
+    call("ZADD", prefix .. "i:p:" .. born.p, now, id)
+  end
+  if born.df and born.df ~= "" then
+    facts[#facts + 1] = "df"
+    facts[#facts + 1] = born.df
+  end
+  call("HSET", prefix .. "k:" .. id, unpack(control))
+  call("HSET", prefix .. "x:" .. id, unpack(facts))
+  call("ZADD", prefix .. "i:all", now, id)
+  call("ZADD", prefix .. "i:s:pending", now, id)
+  call("ZADD", prefix .. "i:g:" .. born.tg, now, id)
+  call("ZADD", prefix .. "i:q:" .. born.q, now, id)
+  call("ZADD", prefix .. "i:y:" .. born.ty, now, id)
+  if born.due then
+    later(born.due, "ready", id, 0, born["in"])
+  else
+    enqueue(born, false)
+  end
+end
+
+-- The terminal event: the last of its stream, told to the parent and to the clients that wait.
+local function finish(control, now, token, kind, payload, ...)
+  local id = control.id
+  append(control, now, token, kind, "d", payload, ...)
+  move(control, kind, "co", control.a)
+  if control.ty == "workflow" then
+    local all = call("HGETALL", prefix .. "k:" .. id)
+    for i = 1, #all, 2 do
+      if string.sub(all[i], 1, 1) == "T" then
+        call("ZREM", KEYS[1], due_member("timer", id, string.sub(all[i], 2), control["in"]))
+      end
+    end
+    call("PEXPIRE", prefix .. "r:" .. id, REQUESTS_KEPT_MS)
+  end
+  call("DEL", prefix .. "k:" .. id)
+  local waiting = call("SMEMBERS", prefix .. "b:x:" .. id)
+  for _, client in ipairs(waiting) do
+    call("RPUSH", prefix .. "b:c:" .. client, id)
+    call("PEXPIRE", prefix .. "b:c:" .. client, REPLIES_KEPT_MS)
+  end
+  if #waiting > 0 then
+    call("DEL", prefix .. "b:x:" .. id)
+  end
+  local parent = control.p and load(control.p)
+  if parent then
+    append(parent, now, id, "child_" .. kind, "n", control.n, "d", payload)
+    save(parent)
+    wake(parent)
+  end
+end

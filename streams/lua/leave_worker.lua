@@ -1,0 +1,22 @@
+-- leave_worker: a worker that holds nothing any more goes; a timekeeper hands over.
+--
+-- KEYS[1]  due         sorted set; gives the partition's prefix
+-- KEYS[2]  workers     hash: worker -> what it says of itself
+-- KEYS[3]  held        hash of what the worker holds
+-- KEYS[4]  timekeeper  hash: worker, until
+-- ARGV[1]  worker      incarnation
+-- RETURNS  "LEFT" | "HOLDS" when it still holds work, which writes nothing: its lease runs out then
+
+--@include transition
+
+if call("HLEN", KEYS[3]) > 1 then
+  return "HOLDS"
+end
+call("DEL", KEYS[3])
+call("HDEL", KEYS[2], ARGV[1])
+call("ZREM", KEYS[1], due_member("lease", ARGV[1], 0, 0))
+if call("HGET", KEYS[4], "worker") == ARGV[1] then
+  call("DEL", KEYS[4])
+  ring("resign")
+end
+return "LEFT"

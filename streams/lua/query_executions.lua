@@ -1,0 +1,103 @@
+-- query_executions: ids that match all given filters, newest first, one page of one partition.
+--
+-- KEYS[1]   due       sorted set; gives the partition's prefix
+-- KEYS[2]   workers   hash whose fields are the workers
+-- KEYS[3..] indexes   sorted sets to choose from, one per filter, or the one of all
+-- ARGV[1]   units     how many entries to look at, at most 256
+-- ARGV[2]   newest    "+inf" or unix ms, inclusive
+-- ARGV[3]   oldest    "-inf" or unix ms, inclusive
+-- ARGV[4]   after     "" or the created time of the last entry seen, unix ms
+-- ARGV[5]   after_id  "" or the id of the last entry seen
+-- ARGV[6]   target, ARGV[7] status, ARGV[8] parent, ARGV[9] queue, ARGV[10] type: "" for any
+-- RETURNS   {done, last created, last id, {id, created, …}}; done is 1 when nothing follows
+
+--@include transition
+
+local units, newest, oldest, after, after_id = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local target, status, parent, queue, type_ = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+
+-- A workflow's turn is not an event, so it is in no index: what workers hold tells.
+local function is_held(id)
+  return call("HGET", prefix .. "k:" .. id, "wk") == "claimed"
+end
+
+local function matches(id)
+  local facts = call("HMGET", prefix .. "x:" .. id, "tg", "st", "p", "q", "ty", "cr")
+  local now_status = facts[2]
+  if facts[5] == "workflow" and (now_status == "pending" or now_status == "suspended") and is_held(id) then
+    now_status = "running"
+  end
+  return (target == "" or facts[1] == target) and (status == "" or now_status == status)
+    and (parent == "" or facts[3] == parent) and (queue == "" or facts[4] == queue)
+    and (type_ == "" or facts[5] == type_), facts[6]
+end
+
+local found = {}
+
+if status == "running" then
+  -- What runs is bounded by the workers' room: look at all of it at once.
+  local seen, list = {}, {}
+  local function look(id)
+    local fits, created = matches(id)
+    local at = tonumber(created or nil)
+    if fits and not seen[id] and (newest == "+inf" or at <= tonumber(newest))
+      and (oldest == "-inf" or at >= tonumber(oldest)) then
+      seen[id] = true
+      list[#list + 1] = { id, created }
+    end
+  end
+  for _, id in ipairs(call("ZRANGE", prefix .. "i:s:running", 0, -1)) do
+    look(id)
+  end
+  for _, worker in ipairs(call("HKEYS", KEYS[2])) do
+    for _, id in ipairs(call("HKEYS", prefix .. "a:" .. worker)) do
+      if id ~= "#" then
+        look(id)
+      end
+    end
+  end
+  table.sort(list, function(a, b)
+    if a[2] == b[2] then
+      return a[1] > b[1]
+    end
+    return tonumber(a[2]) > tonumber(b[2])
+  end)
+  for _, entry in ipairs(list) do
+    found[#found + 1] = entry[1]
+    found[#found + 1] = entry[2]
+  end
+  return { 1, "", "", found }
+end
+
+local index, smallest = KEYS[3], nil
+for i = 3, #KEYS do
+  local size = call("ZCARD", KEYS[i])
+  if not smallest or size < smallest then
+    index, smallest = KEYS[i], size
+  end
+end
+
+local highest, offset = after ~= "" and after or newest, 0
+local last_at, last_id = after, after_id
+while units > 0 do
+  local entries = call("ZREVRANGEBYSCORE", index, highest, oldest, "WITHSCORES", "LIMIT", offset, units)
+  if #entries == 0 then
+    return { 1, last_at, last_id, found }
+  end
+  for i = 1, #entries, 2 do
+    local id, at = entries[i], entries[i + 1]
+    if not (at == after and id >= after_id) then
+      units = units - 1
+      last_at, last_id = at, id
+      if matches(id) then
+        found[#found + 1] = id
+        found[#found + 1] = at
+      end
+      if units <= 0 then
+        break
+      end
+    end
+  end
+  offset = offset + #entries / 2
+end
+return { 0, last_at, last_id, found }

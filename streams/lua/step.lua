@@ -1,0 +1,290 @@
+-- step: settle what a worker has finished, then hand it what it has room for.
+--
+-- KEYS[1]   due      sorted set; gives the partition's prefix
+-- KEYS[2]   held     hash of what the worker holds
+-- KEYS[3..] declared the keys of executions named below, for Redis Cluster; derived in here
+-- ARGV[1]   now      unix ms, or "" for the server's clock
+-- ARGV[2]   worker   incarnation
+-- ARGV[3]   seq      number of this call, from 1; the same number again re-reads that call's claims
+-- ARGV[4]   room     how many pieces of work the worker can take
+-- ARGV[5]   queues   how many names follow, most wanted first: queue…
+-- then      count    how many settlements follow, each one of
+--   "task", id, token, outcome, payload, due
+--       outcome   "completed" | "failed" | "attempt_failed" (due: when to try again) |
+--                 "released" (not run; due: when to hand it out again, "" for now) |
+--                 "unknown" (as released; remembers since when nobody knows the task)
+--   "workflow", id, token, chunk, last, upto, decided, children, refusals, timers, stopped, outcome, payload, due
+--       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
+--       upto      the last version the worker was given
+--       decided   encoded `decided` event, "" for none
+--       children  count, then n, type, target, queue, definition, payload each
+--       refusals  count, then n, payload each: children that cannot be; answered at once
+--       timers    count, then n, due each;  stopped  count, then n each
+--       outcome   "" | "completed" | "failed" | "released";  due  as for a task
+-- RETURNS  {"LOST"} the worker's lease ran out | {"OLD"} a later call was made; neither writes
+--        | {"OK", now, {verdict…}, {claim…}}
+--          verdict  "OK" | "DONE" (was settled before) | "STALE" (belongs to another claim)
+--          claim    {"task", id, attempt, payload, lost, unknown_since}
+--                 | {"workflow", id, upto, version, by, lost, {event…}}; at most 256 events, the next by reading
+
+--@include transition
+
+-- One reply stays near 1 MiB, so that no reader waits long for another's answer.
+local CLAIM_BYTES = 1048576
+-- Events handed out with a claim; a longer history is read in pages.
+local CLAIM_EVENTS = 256
+
+local worker, seq, room = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local held = KEYS[2]
+
+local last_seq = tonumber(call("HGET", held, "#") or nil)
+if not last_seq then
+  return { "LOST" }
+end
+if seq < last_seq then
+  return { "OLD" }
+end
+local repeated = seq == last_seq
+
+local now = clock(ARGV[1])
+local position = 4
+local function take()
+  position = position + 1
+  return ARGV[position]
+end
+
+local queues = {}
+for i = 1, tonumber(take()) do
+  queues[i] = take()
+end
+
+local function judge(id, token)
+  local control = load(id)
+  if control then
+    if control.tk == token then
+      return "OK", control
+    end
+    return control.lt == token and "DONE" or "STALE"
+  end
+  local last = call("XREVRANGE", prefix .. "e:" .. id, "+", "-", "COUNT", 1)[1]
+  if last then
+    local fields = last[2]
+    for i = 1, #fields, 2 do
+      if fields[i] == "k" then
+        return fields[i + 1] == token and "DONE" or "STALE"
+      end
+    end
+  end
+  return "STALE"
+end
+
+-- Back to where it came from: now at the head of its queue, or later.
+local function give_back(control, token, due)
+  local wake_state = "queued"
+  if due ~= "" then
+    wake_state = "due"
+    later(due, "ready", control.id, 0, control["in"])
+  else
+    enqueue(control, true)
+  end
+  save(control, "st", control.st, "wk", wake_state, "tk", "", "lt", token)
+end
+
+local function settle_task()
+  local id, token, outcome, payload, due = take(), take(), take(), take(), take()
+  local verdict, control = judge(id, token)
+  if verdict ~= "OK" then
+    return verdict
+  end
+  call("HDEL", held, id)
+  if outcome == "completed" or outcome == "failed" then
+    finish(control, now, token, outcome, payload)
+    return "OK"
+  end
+  local kind = outcome == "attempt_failed" and outcome or "released"
+  append(control, now, token, kind, "n", control.at, "r", due, "d", payload)
+  if kind == "released" then
+    -- The next claim counts this attempt again: it never ran.
+    call("HSET", prefix .. "k:" .. id, "at", control.at - 1)
+  end
+  if outcome == "unknown" and not control.us then
+    call("HSET", prefix .. "k:" .. id, "us", now)
+  end
+  move(control, "pending")
+  give_back(control, token, due)
+  return "OK"
+end
+
+local function settle_workflow()
+  local id, token = take(), take()
+  local chunk, last, upto, decided = tonumber(take()), take() == "1", tonumber(take()), take()
+  local children, refusals, timers, stopped = {}, {}, {}, {}
+  for i = 1, tonumber(take()) do
+    children[i] = { n = take(), ty = take(), tg = take(), q = take(), df = take(), payload = take() }
+  end
+  for i = 1, tonumber(take()) do
+    refusals[i] = { n = take(), payload = take() }
+  end
+  for i = 1, tonumber(take()) do
+    timers[i] = { n = take(), due = take() }
+  end
+  for i = 1, tonumber(take()) do
+    stopped[i] = take()
+  end
+  local outcome, payload, due = take(), take(), take()
+
+  local verdict, control = judge(id, token)
+  if verdict ~= "OK" then
+    return verdict
+  end
+  if chunk <= tonumber(control.ch or 0) then
+    return "DONE"
+  end
+
+  -- Own events of earlier chunks are no news; anything else above `upto` is.
+  local own = tonumber(control.ow or 0)
+  local news = control.v - own > upto
+  if decided ~= "" then
+    append(control, now, token, "decided", "u", upto, "d", decided)
+    own = own + 1
+  end
+  for _, child in ipairs(children) do
+    child.id = id .. "/" .. child.n
+    child.p = id
+    child["in"] = token
+    create(child, control.a)
+  end
+  for _, timer in ipairs(timers) do
+    call("HSET", prefix .. "k:" .. id, "T" .. timer.n, timer.due)
+    later(timer.due, "timer", id, timer.n, control["in"])
+  end
+  for _, n in ipairs(stopped) do
+    call("HDEL", prefix .. "k:" .. id, "T" .. n)
+    call("ZREM", KEYS[1], due_member("timer", id, n, control["in"]))
+  end
+  for _, refusal in ipairs(refusals) do
+    append(control, now, token, "child_failed", "n", refusal.n, "d", refusal.payload)
+    news = true
+  end
+  if not last then
+    save(control, "ch", chunk, "ow", own)
+    return "OK"
+  end
+
+  call("HDEL", held, id)
+  if outcome == "released" then
+    give_back(control, token, due)
+    return "OK"
+  end
+  if control.st == "pending" then
+    call("HSET", prefix .. "x:" .. id, "sa", control.a)
+  end
+  if outcome ~= "" then
+    finish(control, now, token, outcome, payload, "u", upto)
+    return "OK"
+  end
+  move(control, "suspended")
+  save(control, "st", "suspended", "up", upto, "by", worker, "tk", "", "lt", token, "ch", 0, "ow", 0,
+    "ls", 0, "wk", news and "queued" or "idle")
+  if news then
+    enqueue(control, false)
+  end
+  return "OK"
+end
+
+local verdicts = {}
+for i = 1, tonumber(take()) do
+  verdicts[i] = take() == "task" and settle_task() or settle_workflow()
+end
+
+local claims, bytes = {}, 0
+local claim_token = worker .. "." .. seq
+
+local function hand_out_task(control)
+  local payload = ""
+  local fields = call("XRANGE", prefix .. "e:" .. control.id, "1-0", "1-0")[1][2]
+  for i = 1, #fields, 2 do
+    if fields[i] == "d" then
+      payload = fields[i + 1]
+    end
+  end
+  bytes = bytes + #payload
+  claims[#claims + 1] = {
+    "task", control.id, tonumber(control.at), payload, tonumber(control.ls or 0), tonumber(control.us or 0),
+  }
+end
+
+local function hand_out_workflow(control)
+  local from = control.by == worker and tonumber(control.up) + 1 or 1
+  local events = call("XRANGE", prefix .. "e:" .. control.id, from .. "-0", "+", "COUNT", CLAIM_EVENTS)
+  for _, event in ipairs(events) do
+    local fields = event[2]
+    for i = 2, #fields, 2 do
+      bytes = bytes + #fields[i]
+    end
+  end
+  claims[#claims + 1] = {
+    "workflow", control.id, tonumber(control.up), control.v, control.by or "", tonumber(control.ls or 0), events,
+  }
+end
+
+if repeated then
+  -- The first answer was lost on its way: give it again, change nothing.
+  local entries = call("HGETALL", held)
+  for i = 1, #entries, 2 do
+    local control = entries[i] ~= "#" and load(entries[i])
+    if control and control.tk == claim_token then
+      if control.ty == "task" then
+        hand_out_task(control)
+      else
+        hand_out_workflow(control)
+      end
+    end
+  end
+  return { "OK", now, verdicts, claims }
+end
+
+call("HSET", held, "#", seq)
+
+local function claim(message)
+  local id = string.match(message, "^%a+ (.+)$")
+  local control = load(id)
+  if not control or control.wk ~= "queued" then
+    -- Ended or taken since it was enqueued: nothing to hand out.
+    return
+  end
+  if control.ty == "task" then
+    control.at = (control.at or 0) + 1
+    append(control, now, claim_token, "started", "n", control.at, "w", worker)
+    if control.st == "pending" and control.at == 1 then
+      move(control, "running", "at", control.at, "sa", control.a)
+    else
+      move(control, "running", "at", control.at)
+    end
+    save(control, "st", "running", "wk", "claimed", "tk", claim_token, "at", control.at)
+    hand_out_task(control)
+  else
+    call("HSET", prefix .. "k:" .. id, "wk", "claimed", "tk", claim_token, "ch", 0, "ow", 0)
+    hand_out_workflow(control)
+  end
+  call("HSET", held, id, claim_token .. " " .. control.ty .. " " .. control.q)
+end
+
+for _, queue in ipairs(queues) do
+  local list = prefix .. "q:" .. queue
+  while room > 0 and bytes < CLAIM_BYTES do
+    local message = call("LPOP", list)
+    if not message then
+      break
+    end
+    local before = #claims
+    claim(message)
+    room = room - (#claims - before)
+  end
+  if call("LLEN", list) > 0 then
+    -- More than this worker takes: let the next one know.
+    ring("q:" .. queue)
+  end
+end
+
+return { "OK", now, verdicts, claims }

@@ -1,0 +1,208 @@
+"""What readers see of executions: get, query, count, wait for the end.
+
+Derived from the streams by the transitions, and read in one atomic script each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from streams import codec
+from streams.codec import StoredExecution
+from streams.connection import BlockingReader, Connection
+from streams.errors import UnknownExecution
+from streams.keys import PartitionKeys
+from streams.scripts import load
+
+_GET = load("get_executions")
+_QUERY = load("query_executions")
+_AWAIT = load("await_execution")
+_DESCRIBE = load("describe_partition")
+
+GET_AT_ONCE = 64
+"""Executions read by one script call; their payloads travel with them."""
+
+QUERY_UNITS = 256
+"""Index entries that one script call looks at."""
+
+
+class Filters(msgspec.Struct, frozen=True):
+    """What a query asks for; None is any. Times are unix ms, both ends included."""
+
+    target: str | None = None
+    status: str | None = None
+    parent: str | None = None
+    queue: str | None = None
+    type: str | None = None
+    oldest_ms: int | None = None
+    newest_ms: int | None = None
+
+    def indexes(self, keys: PartitionKeys) -> list[str]:
+        """The indexes that hold every match; the script takes the smallest."""
+        chosen = [
+            keys.index(name, value)
+            for name, value in (
+                ("g", self.target),
+                ("s", self.status),
+                ("p", self.parent),
+                ("q", self.queue),
+                ("y", self.type),
+            )
+            if value is not None
+        ]
+        return chosen or [keys.index("all")]
+
+
+class WorkerDescription(msgspec.Struct, frozen=True):
+    """A registered worker: `about` as it registered, the end of its lease, what it holds."""
+
+    id: str
+    about: bytes
+    lease_ends_ms: int
+    holding: int
+
+
+class Description(msgspec.Struct, frozen=True):
+    """What an operator is told.
+
+    Attributes:
+        now_ms: the server's time.
+        ready: queue -> how much waits in it.
+        due: how many timers, starts, retries and leases are set.
+        executions: status -> count; a workflow in a worker's hands counts as what it was before.
+    """
+
+    now_ms: int
+    workers: tuple[WorkerDescription, ...]
+    ready: dict[str, int]
+    due: int
+    executions: dict[str, int]
+
+
+async def get_executions(
+    connection: Connection, ids: Sequence[str]
+) -> list[StoredExecution | None]:
+    """Executions in the order of `ids`; None for an unknown one."""
+    found: list[StoredExecution | None] = []
+    for start in range(0, len(ids), GET_AT_ONCE):
+        some = ids[start : start + GET_AT_ONCE]
+        by_partition: dict[str, list[str]] = {}
+        for id_ in some:
+            by_partition.setdefault(connection.keys.partition(id_).prefix, []).append(id_)
+        items: dict[str, StoredExecution | None] = {}
+        for group in by_partition.values():
+            keys = connection.keys.partition(group[0])
+            answer = await connection.call(
+                _GET, [keys.due, *(keys.projection(id_) for id_ in group)], group
+            )
+            for id_, item in zip(group, answer, strict=True):
+                items[id_] = codec.execution(id_, item) if item else None
+        found += [items[id_] for id_ in some]
+    return found
+
+
+async def query_executions(
+    connection: Connection, filters: Filters, *, limit: int, offset: int = 0
+) -> list[str]:
+    """Ids of matching executions, the newest first.
+
+    Args:
+        limit: at most so many; 0 gives none.
+        offset: how many of the newest matches to leave out.
+    """
+    wanted = offset + limit
+    found: list[tuple[int, str]] = []
+    for keys in connection.keys.partitions:
+        found += await _query_partition(connection, keys, filters, wanted)
+    found.sort(reverse=True)
+    return [id_ for _, id_ in found[offset:wanted]]
+
+
+async def count_executions(connection: Connection, filters: Filters) -> int:
+    """How many executions match."""
+    total = 0
+    for keys in connection.keys.partitions:
+        total += len(await _query_partition(connection, keys, filters, None))
+    return total
+
+
+async def register_wait(connection: Connection, execution_id: str, client: str) -> bool:
+    """Ask that `client`'s reply list gets the id when the execution ends.
+
+    Returns:
+        False when it has already ended, and nothing will be sent.
+
+    Raises:
+        UnknownExecution: there is no such execution.
+    """
+    keys = connection.keys.partition(execution_id)
+    answer = await connection.call(
+        _AWAIT,
+        [keys.due, keys.control(execution_id), keys.projection(execution_id)],
+        [execution_id, client],
+    )
+    if answer == b"UNKNOWN":
+        raise UnknownExecution(execution_id)
+    return bool(answer == b"WAITING")
+
+
+async def next_ended(
+    connection: Connection, reader: BlockingReader, client: str, timeout_s: float
+) -> str | None:
+    """The next execution that ended of those `client` waits for; None when `timeout_s` passed."""
+    lists = [keys.replies(client) for keys in connection.keys.partitions]
+    found = await reader.pop(lists, timeout_s)
+    return None if found is None else found[1].decode()
+
+
+async def describe(connection: Connection, queues: Sequence[str]) -> Description:
+    """What waits in `queues`, who works, what is due, and how many executions there are."""
+    workers: list[WorkerDescription] = []
+    ready = dict.fromkeys(queues, 0)
+    executions: dict[str, int] = {}
+    now_ms = due = 0
+    for keys in connection.keys.partitions:
+        now_ms, flat, counts, in_due, statuses = await connection.call(
+            _DESCRIBE, [keys.due, keys.workers], [connection.now(), *queues]
+        )
+        due += in_due
+        for queue, count in zip(queues, counts, strict=True):
+            ready[queue] += count
+        for status, count in codec.pairs(statuses):
+            executions[status.decode()] = executions.get(status.decode(), 0) + count
+        for start in range(0, len(flat), 4):
+            id_, about, ends, holding = flat[start : start + 4]
+            workers.append(WorkerDescription(id_.decode(), about, ends, holding))
+    return Description(now_ms, tuple(workers), ready, due, executions)
+
+
+async def _query_partition(
+    connection: Connection, keys: PartitionKeys, filters: Filters, wanted: int | None
+) -> list[tuple[int, str]]:
+    found: dict[str, int] = {}
+    after, after_id = "", ""
+    while wanted is None or len(found) < wanted:
+        done, last, last_id, flat = await connection.call(
+            _QUERY,
+            [keys.due, keys.workers, *filters.indexes(keys)],
+            [
+                QUERY_UNITS,
+                "+inf" if filters.newest_ms is None else filters.newest_ms,
+                "-inf" if filters.oldest_ms is None else filters.oldest_ms,
+                after,
+                after_id,
+                filters.target or "",
+                filters.status or "",
+                filters.parent or "",
+                filters.queue or "",
+                filters.type or "",
+            ],
+        )
+        for id_, created in codec.pairs(flat):
+            found[id_.decode()] = int(float(created))
+        if done:
+            break
+        after, after_id = last.decode(), last_id.decode()
+    return [(created, id_) for id_, created in found.items()]

@@ -1,0 +1,114 @@
+"""One fixture for both servers: what runs on the embedded one runs on a real Redis too."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import redis
+
+T = TypeVar("T")
+
+_numbers = itertools.count(1)
+
+
+class RedisServer:
+    """A `redis-server` of this session, on a free port, keeping its files in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        binary = shutil.which("redis-server")
+        assert binary, "redis-server is missing: scripts/test installs it"
+        self.process = subprocess.Popen(
+            [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+            + ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+            + ["--logfile", str(self.folder / "redis.log")],
+            stdout=subprocess.DEVNULL,
+        )
+        with redis.Redis(port=self.port) as client:
+            deadline = time.monotonic() + 20
+            while True:
+                try:
+                    client.ping()
+                    return
+                except (redis.exceptions.ConnectionError, redis.exceptions.BusyLoadingError):
+                    assert self.process.poll() is None, (self.folder / "redis.log").read_text()
+                    assert time.monotonic() < deadline, "redis-server does not answer"
+
+    def stop(self) -> None:
+        """Stop as an operator would."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+    def kill(self) -> None:
+        """Stop as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(20)
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The session's real server. Tests that stop it start their own instead."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real server for one test alone, to be stopped and killed at will."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["embedded", "redis"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An address of each kind of server, in turn. Use it with `namespace`."""
+    if request.param == "embedded":
+        return f"memory://test-{next(_numbers)}"
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return server.url
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace nobody else uses."""
+    return f"test{next(_numbers)}"
+
+
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, T]], T]:
+    """Run a test's coroutine to its end, with an event loop of its own."""
+
+    def to_its_end(coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(asyncio.wait_for(coroutine, 60))
+
+    return to_its_end
