@@ -1,7 +1,8 @@
 """What goes in and out of a machine: events of the world, commands to it, and how it ended.
 
 Histories keep commands and errors as they are here: a field may be added with a default, none
-may be renamed or change its meaning. Values are plain JSON ones (dict, list, str, int, float, bool, None).
+may be renamed or change its meaning. Values are plain JSON ones: dict, list, str, int, float, bool
+and None.
 """
 
 from __future__ import annotations
