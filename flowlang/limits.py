@@ -1,0 +1,212 @@
+"""What a program may spend between two suspensions, and what happens at the edge.
+
+Steps bound the time of a turn, units of memory its growth; both start afresh with every turn. The
+generated code takes its own steps from `Budget.steps`, an iterator that is cheaper to advance than
+a counter; library code charges through the functions here, which find the budget of the machine
+that runs on this thread. `LimitError` is no `Exception`: no `catch` of a program sees it, and no
+`finally` of one runs for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
+from itertools import islice
+from typing import Final, NoReturn
+
+import msgspec
+
+RECURSION_NEEDED: Final = 6_500
+"""Python frames that a run may need: a call of a program takes up to 3 of them, each of a library
+function's levels of data as many, and the compiler up to 12 for each of 200 levels of source."""
+
+SCOPE_UNITS: Final = 64
+"""Units of memory of a new function or scope."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The limits of one machine; the language's own by default.
+
+    Attributes:
+        steps: loop iterations, calls and shares of straight-line code in one turn.
+        memory: units of new memory in one turn.
+        depth: calls within calls.
+        string: UTF-16 units of one string.
+        array: elements of one array.
+        state: bytes of the encoded state.
+    """
+
+    steps: int = 1_000_000
+    memory: int = 32 * 1024 * 1024
+    depth: int = 400
+    string: int = 8 * 1024 * 1024
+    array: int = 1024 * 1024
+    state: int = 2 * 1024 * 1024
+
+    def widened(self, factor: int) -> Limits:
+        """The limits of a replay, which takes recorded verdicts and must not reach its own."""
+        return Limits(
+            self.steps * factor,
+            self.memory * factor,
+            self.depth,
+            self.string * factor,
+            self.array * factor,
+            self.state * factor,
+        )
+
+
+class LimitError(BaseException):
+    """A program went over a limit.
+
+    Attributes:
+        message: the limit and what it is, as the failed execution shows it.
+        line: the line of the program where it happened, when known.
+    """
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message, line)
+        self.message, self.line = message, line
+
+    def __str__(self) -> str:
+        return self.message if self.line is None else f"{self.message} (line {self.line})"
+
+
+class Budget:
+    """What is left for one turn of one machine.
+
+    Attributes:
+        steps: yields once for each step that is left; when it ends, the program is over its limit.
+        memory: units of memory left.
+        depth: how deep in calls the program is now.
+        dead: set when a run was broken off by anything but the program itself; no `finally` of the
+            program runs from then on.
+    """
+
+    __slots__ = ("dead", "depth", "depth_limit", "limits", "memory", "steps")
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.depth_limit = limits.depth
+        # A bytes iterator, since it can be set back: functions of a program keep hold of it.
+        self.steps: Iterator[int] = iter(_zeros(limits.steps))
+        self.memory = limits.memory
+        self.depth = 0
+        self.dead = False
+
+    def refill(self) -> None:
+        """Start a new turn with the whole budget."""
+        self.steps.__setstate__(0)  # type: ignore[attr-defined]  # the bytes iterator has it
+        self.memory = self.limits.memory
+        self.depth = 0
+
+    def take_steps(self, count: int) -> None:
+        """Spend `count` steps, at least one."""
+        if next(islice(self.steps, count - 1, None), None) is None:
+            self.out_of_steps()
+
+    def take_memory(self, units: int) -> None:
+        """Spend units of new memory."""
+        self.memory -= units
+        if self.memory < 0:
+            self.out_of_memory()
+
+    def out_of_steps(self) -> NoReturn:
+        self.give_up(f"more than {self.limits.steps:,} steps without a pause")
+
+    def out_of_memory(self) -> NoReturn:
+        self.give_up(f"more than {self.limits.memory:,} units of new memory without a pause")
+
+    def too_deep(self) -> NoReturn:
+        self.give_up(f"more than {self.limits.depth} calls within calls")
+
+    def give_up(self, message: str) -> NoReturn:
+        """End the run: nothing of the program runs after this."""
+        self.dead = True
+        raise LimitError(message, current_line())
+
+
+def charge_steps(count: int) -> None:
+    """Spend steps for a library call that touches `count` elements, or 64 characters each."""
+    if count > 0:
+        _budget.get().take_steps(count)
+
+
+def charge_memory(units: int) -> None:
+    """Spend units of new memory: a string its length, an element 16, an object 64, a property 32."""
+    budget = _budget.get()
+    budget.memory -= units
+    if budget.memory < 0:
+        budget.out_of_memory()
+
+
+def check_string(length: int) -> None:
+    """Charge for a new string, which must not be longer than one string may be."""
+    budget = _budget.get()
+    if length > budget.limits.string:
+        budget.give_up(f"a string of more than {budget.limits.string:,} characters")
+    budget.memory -= length
+    if budget.memory < 0:
+        budget.out_of_memory()
+
+
+def check_array(length: int) -> None:
+    """Refuse an array longer than one may be. Charges nothing."""
+    budget = _budget.get()
+    if length > budget.limits.array:
+        budget.give_up(f"an array of more than {budget.limits.array:,} elements")
+
+
+def check_depth(depth: int) -> None:
+    """Refuse data nested deeper than calls may be, for library code that recurses over it."""
+    budget = _budget.get()
+    if depth > budget.depth_limit:
+        budget.give_up(f"data nested more than {budget.depth_limit} levels deep")
+
+
+def current_line() -> int | None:
+    """The line of the program that runs now on this thread; None when none does.
+
+    Found by looking for the innermost frame of generated code, so it costs nothing until asked.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        program = frame.f_globals.get(PROGRAM_MARK)
+        if program is not None:
+            line: int | None = program.line_of(frame.f_code, frame.f_lineno)
+            if line is not None:
+                return line
+        frame = frame.f_back  # type: ignore[assignment]  # ends with None, which ends the loop
+    return None
+
+
+PROGRAM_MARK: Final = "__flow_program__"
+"""The global name under which generated code knows its Program; marks its Python frames."""
+
+
+def allow_recursion() -> None:
+    """Let Python recurse as deep as programs may. Never lowers the limit: other threads may be deep."""
+    if sys.getrecursionlimit() < RECURSION_NEEDED:
+        sys.setrecursionlimit(RECURSION_NEEDED)
+
+
+_zero_bytes: dict[int, bytes] = {}
+
+
+def _zeros(count: int) -> bytes:
+    """As many zero bytes; kept, since all machines of one limit share them."""
+    found = _zero_bytes.get(count)
+    if found is None:
+        found = _zero_bytes[count] = bytes(count)
+    return found
+
+
+_budget: ContextVar[Budget] = ContextVar(
+    "flowlang_budget", default=Budget(Limits(steps=2**30, memory=2**62))
+)
+"""The budget of the machine that runs on this thread. Outside of any, one that hardly ends."""
+
+use_budget = _budget.set
+"""Make a budget the current one; gives the token that `restore_budget` takes."""
+
+restore_budget = _budget.reset
