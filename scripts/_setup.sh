@@ -54,7 +54,7 @@ _apt() {
     _verb=$1
     shift
     $_as_root env DEBIAN_FRONTEND=noninteractive PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" \
-        apt-get -qq -y -o Dpkg::Use-Pty=0 "$_verb" --no-install-recommends "$@" 9<&- </dev/null >/dev/null
+        apt-get -qq -y -o DPkg::Lock::Timeout=120 -o APT::Install-Recommends=false "$_verb" "$@" 9<&- </dev/null >/dev/null
 }
 
 _find_python() {
