@@ -12,7 +12,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
-from itertools import islice
+from itertools import islice, repeat
+from types import FrameType
 from typing import Final, NoReturn
 
 import msgspec
@@ -129,12 +130,12 @@ class Budget:
 def charge_steps(count: int) -> None:
     """Spend steps for a library call that touches `count` elements, or 64 characters each."""
     if count > 0:
-        _budget.get().take_steps(count)
+        _budget.get(_OUTSIDE).take_steps(count)
 
 
 def charge_memory(units: int) -> None:
     """Spend units of new memory: a string its length, an element 16, an object 64, a property 32."""
-    budget = _budget.get()
+    budget = _budget.get(_OUTSIDE)
     budget.memory -= units
     if budget.memory < 0:
         budget.out_of_memory()
@@ -142,7 +143,7 @@ def charge_memory(units: int) -> None:
 
 def check_string(length: int) -> None:
     """Charge for a new string, which must not be longer than one string may be."""
-    budget = _budget.get()
+    budget = _budget.get(_OUTSIDE)
     if length > budget.limits.string:
         budget.give_up(f"a string of more than {budget.limits.string:,} characters")
     budget.memory -= length
@@ -152,14 +153,14 @@ def check_string(length: int) -> None:
 
 def check_array(length: int) -> None:
     """Refuse an array longer than one may be. Charges nothing."""
-    budget = _budget.get()
+    budget = _budget.get(_OUTSIDE)
     if length > budget.limits.array:
         budget.give_up(f"an array of more than {budget.limits.array:,} elements")
 
 
 def check_depth(depth: int) -> None:
     """Refuse data nested deeper than calls may be, for library code that recurses over it."""
-    budget = _budget.get()
+    budget = _budget.get(_OUTSIDE)
     if depth > budget.depth_limit:
         budget.give_up(f"data nested more than {budget.depth_limit} levels deep")
 
@@ -169,14 +170,14 @@ def current_line() -> int | None:
 
     Found by looking for the innermost frame of generated code, so it costs nothing until asked.
     """
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         program = frame.f_globals.get(PROGRAM_MARK)
         if program is not None:
             line: int | None = program.line_of(frame.f_code, frame.f_lineno)
             if line is not None:
                 return line
-        frame = frame.f_back  # type: ignore[assignment]  # ends with None, which ends the loop
+        frame = frame.f_back
     return None
 
 
@@ -185,7 +186,7 @@ PROGRAM_MARK: Final = "__flow_program__"
 
 
 def allow_recursion() -> None:
-    """Let Python recurse as deep as programs may. Never lowers the limit: other threads may be deep."""
+    """Let Python recurse as deep as programs may. Never lowers it: other threads may be deep."""
     if sys.getrecursionlimit() < RECURSION_NEEDED:
         sys.setrecursionlimit(RECURSION_NEEDED)
 
@@ -201,12 +202,13 @@ def _zeros(count: int) -> bytes:
     return found
 
 
-_budget: ContextVar[Budget] = ContextVar(
-    "flowlang_budget", default=Budget(Limits(steps=2**30, memory=2**62))
-)
-"""The budget of the machine that runs on this thread. Outside of any, one that hardly ends."""
+_OUTSIDE: Final = Budget(Limits(steps=1, memory=2**62))
+_OUTSIDE.steps = repeat(0)
+"""The budget of code that runs in no machine, which only tests and tools do: it hardly ends."""
+
+_budget: ContextVar[Budget] = ContextVar("flowlang_budget")
 
 use_budget = _budget.set
-"""Make a budget the current one; gives the token that `restore_budget` takes."""
+"""Make a budget the current one of this thread; gives the token that `restore_budget` takes."""
 
 restore_budget = _budget.reset
