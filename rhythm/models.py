@@ -193,6 +193,8 @@ class WorkflowInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Content hash of its source."""
     path: str
     """Where the source came from; may be no longer there."""
+    queue: str = "default"
+    """Where its executions run unless the start says otherwise."""
 
 
 class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):

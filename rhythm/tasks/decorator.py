@@ -1,0 +1,63 @@
+"""`@task`: make a function known as a task, and leave it as it is."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
+
+from rhythm.errors import ConfigurationError
+from rhythm.tasks.definition import TaskDefinition
+from rhythm.tasks.registration import registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@overload
+def task(function: F, /) -> F: ...
+
+
+@overload
+def task(*, name: str | None = None, queue: str | None = None) -> Callable[[F], F]: ...
+
+
+def task(
+    function: F | None = None, /, *, name: str | None = None, queue: str | None = None
+) -> F | Callable[[F], F]:
+    """Register a function, sync or async, as a task; it stays callable as before.
+
+    Inputs come as keyword arguments and are converted to the annotated types. Parameters annotated
+    `TaskContext` or `Provided[T]` are filled in by the worker. Sync functions run in threads.
+
+    Args:
+        name: what workflows call it; the function's own name if not given.
+        queue: where it runs unless the call says otherwise; the workflow's if not given.
+
+    Raises:
+        ConfigurationError: no task can be made of it, or another function has that name.
+    """
+    if isinstance(function, str):
+        raise ConfigurationError(
+            f"@task({function!r}) gives the name by position", f"write @task(name={function!r})"
+        )
+    if function is not None:
+        _register(function, name, queue, sys._getframe(1).f_locals)
+        return function
+
+    def decorate(function: F) -> F:
+        _register(function, name, queue, sys._getframe(1).f_locals)
+        return function
+
+    return decorate
+
+
+def _register(
+    function: Callable[..., Any],
+    name: str | None,
+    queue: str | None,
+    around: Mapping[str, object],
+) -> None:
+    called = getattr(function, "__name__", "") if name is None else name
+    if called == "<lambda>":
+        raise ConfigurationError("a lambda has no name", "give one: task(name=…)(lambda …)")
+    # Types that are local to an outer function cannot be found from the inner one's annotations.
+    inside = "<locals>" in getattr(function, "__qualname__", "")
+    registry.add(TaskDefinition(called, queue, function, around if inside else None))
