@@ -1,0 +1,1 @@
+"""Programs that show Rhythm at work; each folder has a README docstring, tasks and flows."""

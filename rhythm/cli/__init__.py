@@ -1,0 +1,73 @@
+"""The command line, `rhythm`: one command a file, all of them ways of calling the public API.
+
+Results go to standard output, everything else to standard error. What Rhythm raises on purpose
+becomes one message and an exit code (`exits.py`); any other exception is a mistake of ours and
+keeps its traceback.
+"""
+
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from rhythm.cli.check import check
+from rhythm.cli.doctor import doctor
+from rhythm.cli.exits import Exit, exit_code
+from rhythm.cli.get import get
+from rhythm.cli.history import history
+from rhythm.cli.list import list_
+from rhythm.cli.migrate import migrate
+from rhythm.cli.run import run
+from rhythm.cli.send_signal import signal
+from rhythm.cli.start import start
+from rhythm.cli.wait import wait
+from rhythm.cli.worker import worker
+from rhythm.errors import RhythmError
+
+
+class _Commands(click.Group):
+    """The group of all commands: lists them as they were added, and tells errors."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RhythmError as error:
+            click.echo(f"{click.style('error', fg='red')}: {error}", err=True)
+            ctx.exit(exit_code(error))
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(Exit.INTERRUPTED)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=(
+        "Where Rhythm is: --redis URL, else the environment's RHYTHM_DATABASE_URL, else the config "
+        "file's database_url. Without any, run and check work in memory; the others refuse. "
+        "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 cannot connect or misconfigured, "
+        "5 timed out, 6 refused, 130 interrupted."
+    ),
+)
+@click.version_option(version("rhythm-flow"), prog_name="rhythm")
+def main() -> None:
+    """Durable workflows: scripts in .flow files, tasks in Python, state in Redis."""
+
+
+for _command in (
+    run,
+    check,
+    worker,
+    start,
+    wait,
+    get,
+    list_,
+    history,
+    signal,
+    doctor,
+    migrate,
+):
+    main.add_command(_command)

@@ -1,0 +1,85 @@
+"""`rhythm doctor`: is the server fit, who works on it, and what waits?"""
+
+from typing import Any
+
+import click
+
+from rhythm.cli.connect import Place, command
+from rhythm.cli.show import (
+    count,
+    duration,
+    moment,
+    print_fields,
+    print_json,
+    print_table,
+    status,
+)
+from rhythm.models import Diagnosis, WorkerInfo
+
+
+@click.command("doctor")
+@command
+async def doctor(place: Place) -> None:
+    """Show the state of the server, the workers, the queues and the executions.
+
+    What ought to be looked at stands last, a sentence each.
+    """
+    async with place.open() as app:
+        diagnosis = await app.diagnose()
+        address = app.database_url_shown
+    if place.as_json:
+        print_json(diagnosis)
+    else:
+        _print(address, diagnosis)
+
+
+def _print(address: str, diagnosis: Diagnosis) -> None:
+    print_fields(_server_fields(address, diagnosis))
+    click.echo()
+    if diagnosis.workers:
+        headers = ["WORKER", "HOST", "PID", "QUEUES", "TASKS", "HOLDS", "STARTED (UTC)", "LEASE"]
+        print_table(headers, [_worker_row(worker) for worker in diagnosis.workers])
+    else:
+        click.echo("no workers")
+    click.echo()
+    if diagnosis.queues:
+        rows = [[queue.name, str(queue.ready), str(queue.workers)] for queue in diagnosis.queues]
+        print_table(["QUEUE", "READY", "WORKERS"], rows)
+        click.echo()
+    for warning in diagnosis.warnings:
+        click.echo(f"{click.style('warning', fg='yellow')}: {warning}")
+    if not diagnosis.warnings:
+        click.echo("nothing to worry about")
+
+
+def _server_fields(address: str, diagnosis: Diagnosis) -> list[tuple[str, Any]]:
+    executions = ", ".join(
+        f"{number:,} {status(name)}" for name, number in diagnosis.executions.items() if number
+    )
+    return [
+        ("server", f"{diagnosis.server} {diagnosis.server_version} at {address}"),
+        ("persistence", diagnosis.persistence),
+        ("maxmemory-policy", diagnosis.maxmemory_policy),
+        (
+            "namespace",
+            f"{diagnosis.namespace} (schema {diagnosis.schema}, "
+            f"{count(diagnosis.partitions, 'partition')})",
+        ),
+        ("executions", executions or "none"),
+        ("due later", f"{diagnosis.due:,} (timers, scheduled starts, retries, leases)"),
+    ]
+
+
+def _worker_row(worker: WorkerInfo) -> list[str]:
+    lease_s = worker.lease_expires_in_ms / 1000
+    lease = f"{duration(lease_s)} left" if lease_s >= 0 else f"overdue by {duration(-lease_s)}"
+    return [
+        worker.id,
+        worker.host,
+        str(worker.pid),
+        ", ".join(worker.queues),
+        str(len(worker.tasks)),
+        str(worker.holding),
+        moment(worker.started_at),
+        lease,
+    ]

@@ -1,0 +1,67 @@
+"""`rhythm list`: executions, newest first."""
+
+import click
+
+from rhythm.cli.connect import Place, command
+from rhythm.cli.show import count, duration, moment, print_json, print_table, status
+from rhythm.models import Execution, ExecutionFilters, ExecutionStatus, ExecutionType
+
+
+@click.command("list")
+@click.option("--target", metavar="NAME", help="Only executions of this workflow or task.")
+@click.option("--status", type=click.Choice(list(ExecutionStatus)), help="Only with this status.")
+@click.option("--type", "exec_type", type=click.Choice(list(ExecutionType)), help="Only these.")
+@click.option("--queue", metavar="NAME", help="Only in this queue.")
+@click.option("--parent", metavar="ID", help="Only children of this workflow.")
+@click.option("--after", metavar="TIME", help="Only created at or after this ISO time.")
+@click.option("--before", metavar="TIME", help="Only created before this ISO time.")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True)
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="Pass over so many first.")
+@command
+async def list_(
+    place: Place,
+    target: str | None,
+    status: ExecutionStatus | None,
+    exec_type: ExecutionType | None,
+    queue: str | None,
+    parent: str | None,
+    after: str | None,
+    before: str | None,
+    limit: int,
+    offset: int,
+) -> None:
+    """List executions, newest first."""
+    filters = ExecutionFilters(
+        target_name=target,
+        status=status,
+        parent_workflow_id=parent,
+        queue=queue,
+        type=exec_type,
+        created_after=after,
+        created_before=before,
+        limit=limit,
+        offset=offset,
+    )
+    async with place.open() as app:
+        found = await app.execution_service.query_executions(filters)
+        total = await app.execution_service.count_executions(filters)
+    if place.as_json:
+        print_json(found)
+        return
+    if found:
+        headers = ["CREATED (UTC)", "STATUS", "TYPE", "NAME", "TOOK", "ID"]
+        print_table(headers, [_row(execution) for execution in found])
+    shown = f"{len(found)} of " if len(found) < total else ""
+    click.echo(f"{shown}{count(total, 'execution')}")
+
+
+def _row(execution: Execution) -> list[str]:
+    ended = execution.completed_at
+    return [
+        moment(execution.created_at),
+        status(execution.status),
+        str(execution.type),
+        execution.target_name,
+        "-" if ended is None else duration((ended - execution.created_at).total_seconds()),
+        execution.id,
+    ]

@@ -1,0 +1,67 @@
+"""Options and values that more than one command takes."""
+
+import json
+from typing import Any
+
+import click
+
+
+class KeyValue(click.ParamType[tuple[str, Any]]):
+    """`key=value`; the value is read as JSON, and taken as text if it is none."""
+
+    name = "KEY=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        key, equals, text = str(value).partition("=")
+        if not (key and equals):
+            self.fail(f"{value!r} is not KEY=VALUE.", param, ctx)
+        return key, json_or_text(text)
+
+
+def json_or_text(text: str) -> Any:
+    """What `text` says as JSON, or `text` itself."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except ValueError:
+        return text
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+input_option = click.option(
+    "--input",
+    "-i",
+    "inputs",
+    type=KeyValue(),
+    multiple=True,
+    help="One input; VALUE is read as JSON, else taken as text. Repeat for more.",
+)
+
+module_option = click.option(
+    "--module",
+    "-m",
+    "modules",
+    metavar="MODULE",
+    multiple=True,
+    help="Module whose @task functions to use; importable from the current directory.",
+)
+
+workflows_option = click.option(
+    "--workflows",
+    "-w",
+    "workflows",
+    metavar="PATH",
+    multiple=True,
+    help="A .flow file, or a folder of them, to register. Repeat for more.",
+)
+
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Stop waiting after so long (exit code 5); the execution goes on.",
+)

@@ -1,0 +1,86 @@
+"""Waiting for an execution with a line that tells how far it is.
+
+On a terminal the line is rewritten in place; elsewhere a new one is printed when something changed,
+once a second at most. It goes to standard error, so that standard output holds the result alone.
+"""
+
+import asyncio
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TextIO
+
+from rhythm.builder import Rhythm
+from rhythm.cli.show import duration
+from rhythm.models import Execution, ExecutionFilters, ExecutionStatus
+
+# Often enough to look alive; a look is a few index counts.
+_LOOK_EVERY = {True: 0.1, False: 1.0}
+
+_ENDED = [status for status in ExecutionStatus if status.finished]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How many children an execution has asked for so far, and how many of them have ended."""
+
+    asked: int
+    ended: int
+
+
+async def wait_showing_progress(
+    app: Rhythm, execution_id: str, *, timeout: float | None = None, out: TextIO | None = None
+) -> Execution:
+    """The finished execution, whatever its status; progress is written to `out` (standard error).
+
+    Raises:
+        WaitTimeout: it did not end within `timeout` seconds.
+    """
+    out = out or sys.stderr
+    painter = asyncio.create_task(_paint(app, execution_id, out))
+    try:
+        return await app.execution_service.wait_for_execution(execution_id, timeout=timeout)
+    finally:
+        painter.cancel()
+        with suppress(asyncio.CancelledError):
+            await painter
+
+
+async def standing(app: Rhythm, execution_id: str) -> Standing:
+    """Where an execution's children stand now."""
+
+    async def count(status: ExecutionStatus | None = None) -> int:
+        filters = ExecutionFilters(parent_workflow_id=execution_id, status=status)
+        return await app.execution_service.count_executions(filters)
+
+    asked = await count()
+    return Standing(asked=asked, ended=sum([await count(status) for status in _ENDED]))
+
+
+async def _paint(app: Rhythm, execution_id: str, out: TextIO) -> None:
+    """Write lines until cancelled; the last one says where things stood at the end."""
+    began = time.monotonic()
+    rewrites = out.isatty()
+    shown: Standing | None = None
+
+    async def look() -> None:
+        nonlocal shown
+        now = await standing(app, execution_id)
+        line = f"{now.ended}/{now.asked} tasks done, {duration(time.monotonic() - began)}"
+        if rewrites:
+            out.write(f"\r\x1b[2K{line}")
+        elif now != shown:
+            out.write(f"{line}\n")
+        shown = now
+        out.flush()
+
+    try:
+        while True:
+            await look()
+            await asyncio.sleep(_LOOK_EVERY[rewrites])
+    finally:
+        await look()
+        if rewrites:
+            out.write("\n")
+            out.flush()

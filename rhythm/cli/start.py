@@ -1,0 +1,49 @@
+"""`rhythm start`: begin an execution and say its id."""
+
+from typing import Any
+
+import click
+
+from rhythm.cli.connect import Place, command
+from rhythm.cli.parameters import input_option, workflows_option
+from rhythm.cli.show import print_json
+
+
+@click.command("start")
+@click.argument("target")
+@click.option(
+    "--type",
+    "exec_type",
+    type=click.Choice(["workflow", "task"]),
+    default="workflow",
+    show_default=True,
+    help="What TARGET names.",
+)
+@click.option("--queue", metavar="NAME", help="Queue to put it in.")
+@click.option(
+    "--id", "id", metavar="ID", help="Id to give it; starting again with it gives the first."
+)
+@workflows_option
+@input_option
+@command
+async def start(
+    place: Place,
+    target: str,
+    exec_type: str,
+    queue: str | None,
+    id: str | None,
+    workflows: tuple[str, ...],
+    inputs: tuple[tuple[str, Any], ...],
+) -> None:
+    """Start TARGET, a workflow known to the server (or a task), and print the execution's id.
+
+    The id stands alone on standard output; `rhythm wait ID` waits for the result.
+    """
+    async with place.open(workflows=workflows, migrate=True) as app:
+        execution_id = await app.execution_service.create_execution(
+            target_name=target, inputs=dict(inputs), exec_type=exec_type, queue=queue, id=id
+        )
+    if place.as_json:
+        print_json({"id": execution_id})
+    else:
+        click.echo(execution_id)
