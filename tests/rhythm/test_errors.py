@@ -94,6 +94,20 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
         "1 worker serves its queue 'default'",
     ),
     (
+        errors.WaitTimeout("exec_1", 30, "suspended", "default", 2),
+        "execution 'exec_1' did not finish within 30 s, it is suspended; "
+        "2 workers serve its queue 'default'",
+    ),
+    (
+        errors.WaitTimeout("exec_1", 30, "suspended", "default"),
+        "execution 'exec_1' did not finish within 30 s, it is suspended in queue 'default'",
+    ),
+    (
+        errors.ConnectionLost("unix:///run/redis.sock", "no such file"),
+        "no answer from Redis at unix:///run/redis.sock: no such file; "
+        "check that the server runs and that the address is right",
+    ),
+    (
         errors.ConnectionLost("redis://:***@db:6379/0", "connection refused", 10),
         "no answer from Redis at redis://:***@db:6379/0 within 10 s: connection refused; "
         "check that the server runs and that the address is right",
