@@ -4,6 +4,7 @@ RhythmError                  catch this to catch them all
 ├── ConfigurationError       a setting, address or declaration is wrong: correct it, start again
 │   └── MissingResource      a task asks for a type that the worker's resources do not give: add it
 ├── ConnectionLost           Redis did not answer in time: see that it runs, then repeat the call
+├── StorageFull              Redis is out of memory; nothing was changed: make room, repeat the call
 ├── InvalidRequest           a parameter of the call is wrong; nothing was changed: correct the call
 ├── InvalidPayload           a value is not JSON; nothing was changed: convert it at the path named
 ├── PayloadTooLarge          a value is over the limit; nothing was changed: pass a reference to it
@@ -301,6 +302,21 @@ class ConnectionLost(RhythmError):
         return (
             f"no answer from Redis at {self.address}{waited}: {self.reason}; "
             "check that the server runs and that the address is right"
+        )
+
+
+class StorageFull(RhythmError):
+    """Redis has reached its memory limit. Nothing was changed."""
+
+    def __init__(self, address: str) -> None:
+        """`address` with its password hidden."""
+        super().__init__(address)
+        self.address = address
+
+    def __str__(self) -> str:
+        return (
+            f"Redis at {self.address} is out of memory and stored nothing; "
+            "raise its maxmemory or remove data, then repeat the call"
         )
 
 

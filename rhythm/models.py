@@ -376,7 +376,9 @@ def parse_filters(filters: ExecutionFilters | Mapping[str, Any] | None) -> Execu
     if isinstance(filters, ExecutionFilters):
         return filters
     fields = ExecutionFilters.__dataclass_fields__
-    return ExecutionFilters(**_known("query_executions", fields, filters or {}))
+    return ExecutionFilters(
+        **_known("query_executions", fields, {} if filters is None else filters)
+    )
 
 
 # Names, ids and times.

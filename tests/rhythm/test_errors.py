@@ -113,6 +113,11 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
         "check that the server runs and that the address is right",
     ),
     (
+        errors.StorageFull("redis://db:6379/0"),
+        "Redis at redis://db:6379/0 is out of memory and stored nothing; "
+        "raise its maxmemory or remove data, then repeat the call",
+    ),
+    (
         errors.StaleLease("exec_1"),
         "execution 'exec_1' is no longer this worker's to settle: its lease ran out or it was "
         "ended from outside; what was done here is dropped",

@@ -427,6 +427,7 @@ def test_filters_do_not_change() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ([], "query_executions: takes a dict or keywords, not a list"),
         ({"limit": -1}, "limit: must not be negative, is -1"),
         ({"offset": -5}, "offset: must not be negative, is -5"),
         ({"limit": 2.5}, "limit: must be a whole number, not a float"),
