@@ -225,6 +225,9 @@ class FunctionCode(Protocol):
     def has_prototype(self) -> bool:
         """Whether it could be a constructor: neither async, nor an arrow, nor a method."""
 
+    @property
+    def is_async(self) -> bool: ...
+
 
 class JSFunction(JSCallable):
     """A function of the program: its code, and the scope it closed over.

@@ -1,0 +1,604 @@
+"""`Array` and its methods.
+
+A callback may change the array it is called from, so every loop looks at the live array at each
+step, up to the length it had at the start, as the standard does. Methods that only read accept
+any array-like object (`[].map.call("abc", f)`); those that write want an array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from flowlang.library.registry import callback, constructor, method, new_array, static
+from flowlang.library.sorting import merge_sort
+from flowlang.limits import charge_memory, charge_steps, check_array, check_depth, check_string
+from flowlang.values import (
+    ELEMENT_UNITS,
+    ENTRIES,
+    EXTENSIBLE,
+    FROZEN,
+    HOLE,
+    KEYS,
+    UNDEFINED,
+    VALUES,
+    ArrayIterator,
+    ExoticArray,
+    JSArray,
+    JSIterator,
+    JSMap,
+    JSSet,
+    Value,
+    call_on,
+    check_growth,
+    collect,
+    get_index,
+    get_member,
+    integrity_of,
+    is_callable,
+    iterate,
+    relative_index,
+    same_value_zero,
+    strict_equals,
+    throw,
+    to_boolean,
+    to_integer,
+    to_length,
+    to_number,
+    to_string,
+)
+
+
+def _make_array(*args: Value) -> JSArray:
+    if len(args) == 1 and args[0].__class__ is float:
+        length = args[0]
+        if length != length or length != math.floor(length) or not 0 <= length < 2.0**32:
+            throw("RangeError", "invalid array length")
+        check_array(int(length))
+        return new_array([HOLE] * int(length))
+    return new_array(list(args))
+
+
+constructor("Array", 1, call=_make_array)(_make_array)
+
+
+@static("Array.isArray", 1)
+def is_array(value: Value = UNDEFINED, *_: Value) -> bool:
+    return isinstance(value, JSArray)
+
+
+@static("Array.of", 0)
+def array_of(*items: Value) -> JSArray:
+    charge_steps(len(items))
+    return new_array(list(items))
+
+
+@static("Array.from", 1)
+def array_from(
+    source: Value = UNDEFINED, mapper: Value = UNDEFINED, this: Value = UNDEFINED, *_: Value
+) -> JSArray:
+    call = None if mapper is UNDEFINED else callback(mapper, "Array.from")
+    if not _is_iterable(source):
+        if source is None or source is UNDEFINED:
+            throw("TypeError", "Array.from needs an iterable or an array-like object")
+        items = _elements(source)
+        if call is not None:
+            items = [call(item, float(index)) for index, item in enumerate(items)]
+        return new_array(items)
+    if call is None:
+        return JSArray(collect(source))
+    made = JSArray()
+    for item in iterate(source):
+        made.append(call(item, float(len(made))))
+        if len(made) & 0xFF == 0:
+            check_array(len(made))
+            check_growth(0x100)
+    check_growth(len(made) & 0xFF)
+    return made
+
+
+@method("Array.prototype.at", 1)
+def at(this: Value, index: Value = UNDEFINED, *_: Value) -> Value:
+    array = _readable(this)
+    position = to_integer(index)
+    if position < 0:
+        position += len(array)
+    return _element(array, int(position)) if 0 <= position < len(array) else UNDEFINED
+
+
+@method("Array.prototype.concat", 1)
+def concat(this: Value, *others: Value) -> JSArray:
+    items: list[Value] = []
+    for part in (this, *others):
+        if isinstance(part, JSArray):
+            check_array(len(items) + len(part))
+            charge_steps(len(part))
+            items += part
+        else:
+            items.append(part)
+    return new_array(items)
+
+
+@method("Array.prototype.copyWithin", 2)
+def copy_within(
+    this: Value,
+    target: Value = UNDEFINED,
+    start: Value = UNDEFINED,
+    end: Value = UNDEFINED,
+    *_: Value,
+) -> JSArray:
+    array = _writable(this, "copyWithin")
+    length = len(array)
+    to = relative_index(target, length, 0)
+    first = relative_index(start, length, 0)
+    last = relative_index(end, length, length)
+    count = max(0, min(last - first, length - to))
+    charge_steps(count)
+    array[to : to + count] = array[first : first + count]
+    return array
+
+
+@method("Array.prototype.entries", 0)
+def entries(this: Value, *_: Value) -> ArrayIterator:
+    return ArrayIterator(_readable(this), ENTRIES)
+
+
+@method("Array.prototype.keys", 0)
+def keys(this: Value, *_: Value) -> ArrayIterator:
+    return ArrayIterator(_readable(this), KEYS)
+
+
+@method("Array.prototype.values", 0)
+def values(this: Value, *_: Value) -> ArrayIterator:
+    return ArrayIterator(_readable(this), VALUES)
+
+
+@method("Array.prototype.every", 1)
+def every(this: Value, predicate: Value = UNDEFINED, *_: Value) -> bool:
+    array, call = _loop(this, predicate, "every")
+    return all(to_boolean(call(value, float(index), this)) for index, value in _present(array))
+
+
+@method("Array.prototype.some", 1)
+def some(this: Value, predicate: Value = UNDEFINED, *_: Value) -> bool:
+    array, call = _loop(this, predicate, "some")
+    return any(to_boolean(call(value, float(index), this)) for index, value in _present(array))
+
+
+@method("Array.prototype.fill", 1)
+def fill(
+    this: Value,
+    value: Value = UNDEFINED,
+    start: Value = UNDEFINED,
+    end: Value = UNDEFINED,
+    *_: Value,
+) -> JSArray:
+    array = _writable(this, "fill")
+    length = len(array)
+    first, last = relative_index(start, length, 0), relative_index(end, length, length)
+    charge_steps(max(0, last - first))
+    array[first:last] = [value] * (last - first)
+    return array
+
+
+@method("Array.prototype.filter", 1)
+def filter_(this: Value, predicate: Value = UNDEFINED, *_: Value) -> JSArray:
+    array, call = _loop(this, predicate, "filter")
+    kept: list[Value] = []
+    for index, value in _present(array):
+        if to_boolean(call(value, float(index), this)):
+            kept.append(value)
+    return new_array(kept)
+
+
+@method("Array.prototype.find", 1)
+def find(this: Value, predicate: Value = UNDEFINED, *_: Value) -> Value:
+    return _search(this, predicate, "find", backwards=False)[1]
+
+
+@method("Array.prototype.findIndex", 1)
+def find_index(this: Value, predicate: Value = UNDEFINED, *_: Value) -> float:
+    return _search(this, predicate, "findIndex", backwards=False)[0]
+
+
+@method("Array.prototype.findLast", 1)
+def find_last(this: Value, predicate: Value = UNDEFINED, *_: Value) -> Value:
+    return _search(this, predicate, "findLast", backwards=True)[1]
+
+
+@method("Array.prototype.findLastIndex", 1)
+def find_last_index(this: Value, predicate: Value = UNDEFINED, *_: Value) -> float:
+    return _search(this, predicate, "findLastIndex", backwards=True)[0]
+
+
+@method("Array.prototype.flat", 0)
+def flat(this: Value, depth: Value = UNDEFINED, *_: Value) -> JSArray:
+    array = _readable(this)
+    levels = 1.0 if depth is UNDEFINED else to_integer(depth)
+    items: list[Value] = []
+    _flatten(array, levels, items, 0)
+    return new_array(items)
+
+
+@method("Array.prototype.flatMap", 1)
+def flat_map(this: Value, mapper: Value = UNDEFINED, *_: Value) -> JSArray:
+    array, call = _loop(this, mapper, "flatMap")
+    items: list[Value] = []
+    for index, value in _present(array):
+        result = call(value, float(index), this)
+        if isinstance(result, JSArray):
+            _flatten(result, 0.0, items, 0)
+        else:
+            items.append(result)
+    return new_array(items)
+
+
+@method("Array.prototype.forEach", 1)
+def for_each(this: Value, function: Value = UNDEFINED, *_: Value) -> Value:
+    array, call = _loop(this, function, "forEach")
+    for index, value in _present(array):
+        call(value, float(index), this)
+    return UNDEFINED
+
+
+@method("Array.prototype.includes", 1)
+def includes(this: Value, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> bool:
+    array = _readable(this)
+    charge_steps(len(array))
+    for index in range(relative_index(start, len(array), 0), len(array)):
+        if same_value_zero(_element(array, index), wanted):
+            return True
+    return False
+
+
+@method("Array.prototype.indexOf", 1)
+def index_of(this: Value, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> float:
+    array = _readable(this)
+    charge_steps(len(array))
+    for index in range(relative_index(start, len(array), 0), len(array)):
+        if strict_equals(array[index], wanted):
+            return float(index)
+    return -1.0
+
+
+@method("Array.prototype.lastIndexOf", 1)
+def last_index_of(this: Value, wanted: Value = UNDEFINED, *start: Value) -> float:
+    array = _readable(this)
+    charge_steps(len(array))
+    length = len(array)
+    position = to_integer(start[0]) if start else float(length)
+    first = min(position, length - 1.0) if position >= 0 else length + position
+    if first < 0:
+        return -1.0
+    for index in range(int(first), -1, -1):
+        if strict_equals(array[index], wanted):
+            return float(index)
+    return -1.0
+
+
+@method("Array.prototype.join", 1)
+def join(this: Value, separator: Value = UNDEFINED, *_: Value) -> str:
+    array = _readable(this)
+    return _join(array, "," if separator is UNDEFINED else to_string(separator), [])
+
+
+@method("Array.prototype.toString", 0)
+def array_to_string(this: Value, *_: Value) -> str:
+    if this.__class__ is ExoticArray and is_callable(own_join := get_member(this, "join")):
+        return call_on(own_join, this)  # type: ignore[no-any-return]  # whatever it answers
+    return _join(_readable(this), ",", [])
+
+
+@method("Array.prototype.map", 1)
+def map_(this: Value, mapper: Value = UNDEFINED, *_: Value) -> JSArray:
+    array, call = _loop(this, mapper, "map")
+    made = [HOLE] * len(array)
+    for index, value in _present(array):
+        made[index] = call(value, float(index), this)
+    return new_array(made)
+
+
+@method("Array.prototype.pop", 0)
+def pop(this: Value, *_: Value) -> Value:
+    array = _resizable(this, "pop")
+    charge_steps(1)
+    if not array:
+        return UNDEFINED
+    value = array.pop()
+    return UNDEFINED if value is HOLE else value
+
+
+@method("Array.prototype.push", 1)
+def push(this: Value, *items: Value) -> float:
+    array = this if this.__class__ is JSArray else _resizable(this, "push")
+    array.extend(items)
+    check_array(len(array))
+    charge_memory(ELEMENT_UNITS * len(items))
+    return float(len(array))
+
+
+@method("Array.prototype.reduce", 1)
+def reduce(this: Value, reducer: Value = UNDEFINED, *initial: Value) -> Value:
+    array, call = _loop(this, reducer, "reduce")
+    present = _present(array)
+    total = initial[0] if initial else _first(present)
+    for index, value in present:
+        total = call(total, value, float(index), this)
+    return total
+
+
+@method("Array.prototype.reduceRight", 1)
+def reduce_right(this: Value, reducer: Value = UNDEFINED, *initial: Value) -> Value:
+    array, call = _loop(this, reducer, "reduceRight")
+    present = _present_backwards(array)
+    total = initial[0] if initial else _first(present)
+    for index, value in present:
+        total = call(total, value, float(index), this)
+    return total
+
+
+@method("Array.prototype.reverse", 0)
+def reverse(this: Value, *_: Value) -> JSArray:
+    array = _writable(this, "reverse")
+    charge_steps(len(array))
+    array.reverse()
+    return array
+
+
+@method("Array.prototype.toReversed", 0)
+def to_reversed(this: Value, *_: Value) -> JSArray:
+    array = _readable(this)
+    charge_steps(len(array))
+    return new_array([UNDEFINED if value is HOLE else value for value in reversed(array)])
+
+
+@method("Array.prototype.shift", 0)
+def shift(this: Value, *_: Value) -> Value:
+    array = _resizable(this, "shift")
+    charge_steps(1 + (len(array) >> 4))  # moving the rest is cheap, but not free
+    if not array:
+        return UNDEFINED
+    value = array.pop(0)
+    return UNDEFINED if value is HOLE else value
+
+
+@method("Array.prototype.unshift", 1)
+def unshift(this: Value, *items: Value) -> float:
+    array = _resizable(this, "unshift")
+    check_array(len(array) + len(items))
+    charge_steps(len(items) + (len(array) >> 4))
+    charge_memory(ELEMENT_UNITS * len(items))
+    array[:0] = items
+    return float(len(array))
+
+
+@method("Array.prototype.slice", 2)
+def slice_(this: Value, start: Value = UNDEFINED, end: Value = UNDEFINED, *_: Value) -> JSArray:
+    array = _readable(this)
+    first, last = relative_index(start, len(array), 0), relative_index(end, len(array), len(array))
+    items = list.__getitem__(array, slice(first, max(first, last)))
+    charge_steps(len(items))
+    return new_array(items)
+
+
+@method("Array.prototype.sort", 1)
+def sort(this: Value, comparator: Value = UNDEFINED, *_: Value) -> JSArray:
+    compare = _comparator(comparator, "sort")
+    array = _writable(this, "sort")
+    length = len(array)
+    present = [value for value in array if value is not HOLE]
+    holes = length - len(present)
+    in_order = _sorted(present, compare)
+    # The comparator may have changed the array meanwhile; the answer is written over it.
+    array[: len(in_order)] = in_order
+    if holes and len(array) > len(in_order):
+        array[len(in_order) : length] = [HOLE] * holes
+    return array
+
+
+@method("Array.prototype.toSorted", 1)
+def to_sorted(this: Value, comparator: Value = UNDEFINED, *_: Value) -> JSArray:
+    compare = _comparator(comparator, "toSorted")
+    array = _readable(this)
+    return new_array(_sorted([UNDEFINED if value is HOLE else value for value in array], compare))
+
+
+@method("Array.prototype.splice", 2)
+def splice(this: Value, *args: Value) -> JSArray:
+    array = _resizable(this, "splice")
+    first, count, items = _splice_arguments(array, args)
+    check_array(len(array) - count + len(items))
+    charge_steps(count + len(items) + (len(array) >> 4))
+    charge_memory(ELEMENT_UNITS * len(items))
+    removed = list.__getitem__(array, slice(first, first + count))
+    array[first : first + count] = items
+    return new_array(removed)
+
+
+@method("Array.prototype.toSpliced", 2)
+def to_spliced(this: Value, *args: Value) -> JSArray:
+    array = _readable(this)
+    first, count, items = _splice_arguments(array, args)
+    made = [UNDEFINED if value is HOLE else value for value in array]
+    check_array(len(array) - count + len(items))
+    made[first : first + count] = items
+    charge_steps(len(made))
+    return new_array(made)
+
+
+@method("Array.prototype.with", 2)
+def with_(this: Value, index: Value = UNDEFINED, value: Value = UNDEFINED, *_: Value) -> JSArray:
+    array = _readable(this)
+    position = to_integer(index)
+    if position < 0:
+        position += len(array)
+    if not 0 <= position < len(array):
+        throw("RangeError", "index out of range")
+    charge_steps(len(array))
+    made = [UNDEFINED if item is HOLE else item for item in array]
+    made[int(position)] = value
+    return new_array(made)
+
+
+def _is_iterable(value: Value) -> bool:
+    return value.__class__ is str or isinstance(value, JSArray | JSMap | JSSet | JSIterator)
+
+
+def _elements(source: Value) -> list[Value]:
+    """The elements of an array-like object, from 0 to its length."""
+    length = to_length(get_member(source, "length"))
+    check_array(length)
+    check_growth(length)
+    return [get_index(source, float(index)) for index in range(length)]
+
+
+def _readable(this: Value) -> JSArray:
+    """The object of a method that only reads, as an array."""
+    if isinstance(this, JSArray):
+        return this
+    if this is None or this is UNDEFINED:
+        throw("TypeError", "an array method was called without an array")
+    return JSArray(_elements(this))
+
+
+def _writable(this: Value, name: str) -> JSArray:
+    """The object of a method that replaces elements in place."""
+    if this.__class__ is JSArray:
+        return this
+    if not isinstance(this, JSArray):
+        throw("TypeError", f"{name} on something other than an array is not part of Flow")
+    if integrity_of(this) == FROZEN:
+        throw("TypeError", f"cannot {name} a frozen array")
+    return this
+
+
+def _resizable(this: Value, name: str) -> JSArray:
+    """The object of a method that adds or removes elements."""
+    array = _writable(this, name)
+    if array.__class__ is ExoticArray and integrity_of(array) != EXTENSIBLE:
+        throw("TypeError", f"cannot {name}: the array is not extensible")
+    return array
+
+
+def _loop(this: Value, function: Value, name: str) -> tuple[JSArray, Callable[..., Value]]:
+    array = this if isinstance(this, JSArray) else _readable(this)
+    charge_steps(len(array))
+    return array, callback(function, f"Array.prototype.{name}")
+
+
+def _present(array: JSArray) -> Iterator[tuple[int, Value]]:
+    """Index and value of each element that is there when its turn comes.
+
+    The generator lives only as long as the library call, which no suspension outlives.
+    """
+    for index in range(len(array)):
+        if index >= len(array):
+            return
+        value = array[index]
+        if value is not HOLE:
+            yield index, value
+
+
+def _present_backwards(array: JSArray) -> Iterator[tuple[int, Value]]:
+    for index in range(len(array) - 1, -1, -1):
+        if index < len(array) and array[index] is not HOLE:
+            yield index, array[index]
+
+
+def _first(present: Iterator[tuple[int, Value]]) -> Value:
+    for _, value in present:
+        return value
+    throw("TypeError", "reduce of an empty array needs an initial value")
+
+
+def _element(array: JSArray, index: int) -> Value:
+    value = array[index] if index < len(array) else UNDEFINED
+    return UNDEFINED if value is HOLE else value
+
+
+def _search(this: Value, predicate: Value, name: str, *, backwards: bool) -> tuple[float, Value]:
+    """Index and value of the first element, holes included, that the predicate accepts."""
+    array, call = _loop(this, predicate, name)
+    indices = range(len(array))
+    for index in reversed(indices) if backwards else indices:
+        value = _element(array, index)
+        if to_boolean(call(value, float(index), this)):
+            return float(index), value
+    return -1.0, UNDEFINED
+
+
+def _flatten(array: JSArray, levels: float, into: list[Value], depth: int) -> None:
+    check_depth(depth)
+    charge_steps(len(array))
+    for value in array:
+        if isinstance(value, JSArray) and levels >= 1:
+            _flatten(value, levels - 1, into, depth + 1)
+        elif value is not HOLE:
+            into.append(value)
+    check_array(len(into))
+
+
+def _join(array: JSArray, separator: str, active: list[JSArray]) -> str:
+    """The elements as text; an array inside of itself counts as empty."""
+    if any(array is outer for outer in active):
+        return ""
+    check_depth(len(active))
+    charge_steps(len(array))
+    active.append(array)
+    parts: list[str] = []
+    length = 0
+    for index in range(len(array)):
+        value = _element(array, index)
+        if value is None or value is UNDEFINED:
+            part = ""
+        elif value.__class__ is str:
+            part = value
+        elif value.__class__ is JSArray:
+            part = _join(value, ",", active)
+        else:
+            part = to_string(value)
+        length += len(part)
+        parts.append(part)
+    active.pop()
+    check_string(length + len(separator) * max(0, len(parts) - 1))
+    return separator.join(parts)
+
+
+def _comparator(function: Value, name: str) -> Callable[..., Value] | None:
+    return None if function is UNDEFINED else callback(function, f"Array.prototype.{name}")
+
+
+def _sorted(items: list[Value], compare: Callable[..., Value] | None) -> list[Value]:
+    """Sorted by the program's comparator, or as texts; undefined goes last, unasked."""
+    known = [item for item in items if item is not UNDEFINED]
+    charge_steps(len(items) * max(1, len(items).bit_length()))
+    if compare is not None:
+        ask = compare
+
+        def order(left: Value, right: Value) -> float:
+            answer = to_number(ask(left, right))
+            return 0.0 if answer != answer else answer
+
+        known = merge_sort(known, order)
+    elif all(item.__class__ is str or item.__class__ is float for item in known):
+        known.sort(key=to_string)
+    else:
+        known = merge_sort(known, _text_order)
+    return known + [UNDEFINED] * (len(items) - len(known))
+
+
+def _text_order(left: Value, right: Value) -> float:
+    first, second = to_string(left), to_string(right)
+    return -1.0 if first < second else float(first > second)
+
+
+def _splice_arguments(array: JSArray, args: tuple[Value, ...]) -> tuple[int, int, list[Value]]:
+    """Where to begin, how many to take out, and what to put in."""
+    length = len(array)
+    if not args:
+        return 0, 0, []
+    first = relative_index(args[0], length, 0)
+    if len(args) == 1:
+        return first, length - first, []
+    count = int(min(max(to_integer(args[1]), 0.0), float(length - first)))
+    return first, count, list(args[2:])

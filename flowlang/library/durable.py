@@ -1,0 +1,231 @@
+"""`Task`, `Workflow`, `Timer`, `Signal` and `State`: what a program asks of the world outside.
+
+Every argument is checked here and turned into plain JSON, so that the machine's commands carry
+nothing that could fail later. Options keep the words and values the program wrote.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from difflib import get_close_matches
+from typing import Any, Final
+
+from flowlang.library.border import export_value, import_value
+from flowlang.library.date import parse_date
+from flowlang.library.registry import namespace, static
+from flowlang.machine import current
+from flowlang.source import from_units
+from flowlang.values import (
+    UNDEFINED,
+    JSArray,
+    JSDate,
+    JSObject,
+    JSPromise,
+    Value,
+    get_member,
+    own_keys,
+    throw,
+    typeof,
+)
+
+for _name in ("Task", "Workflow", "Timer", "Signal", "State"):
+    namespace(_name)
+
+UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+MAX_DURATION_MS: Final = 3_650 * UNITS_MS["d"]
+"""Ten years: what waits longer is a mistake in the unit."""
+
+_DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|s|m|h|d)")
+_DURATIONS: Final = frozenset({"timeout", "deadline", "queueTimeout", "heartbeat"})
+_TASK_OPTIONS: Final = ("queue", *sorted(_DURATIONS), "priority", "retry")
+_RUN_OPTIONS: Final = ("queue", "timeout", "id", "onParentClose")
+_RETRY_FIELDS: Final = (
+    "maxAttempts", "initialInterval", "backoff", "maxInterval", "jitter", "nonRetryable",
+)  # fmt: skip
+
+
+@static("Task.run", 3)
+def task_run(
+    name: Value = UNDEFINED, inputs: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value
+) -> JSPromise:
+    task = _name_of(name, "Task.run")
+    plain = _inputs(inputs, f"the inputs of task {name!r}")
+    return current().run_task(task, plain, _options(options, "Task.run", _TASK_OPTIONS))
+
+
+@static("Workflow.run", 3)
+def workflow_run(
+    name: Value = UNDEFINED, inputs: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value
+) -> JSPromise:
+    workflow = _name_of(name, "Workflow.run")
+    plain = _inputs(inputs, f"the inputs of workflow {name!r}")
+    return current().run_workflow(workflow, plain, _options(options, "Workflow.run", _RUN_OPTIONS))
+
+
+@static("Workflow.start", 3)
+def workflow_start(
+    name: Value = UNDEFINED, inputs: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value
+) -> str:
+    workflow = _name_of(name, "Workflow.start")
+    plain = _inputs(inputs, f"the inputs of workflow {name!r}")
+    checked = _options(options, "Workflow.start", _RUN_OPTIONS)
+    return current().start_workflow(workflow, plain, checked)
+
+
+@static("Timer.delay", 1)
+def timer_delay(duration: Value = UNDEFINED, *_: Value) -> JSPromise:
+    machine = current()
+    return machine.start_timer(machine.now_ms + duration_ms(duration, "Timer.delay"))
+
+
+@static("Timer.until", 1)
+def timer_until(when: Value = UNDEFINED, *_: Value) -> JSPromise:
+    return current().start_timer(_moment_ms(when))
+
+
+def _signal_when(name: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value) -> JSPromise:
+    signal = _name_of(name, "Signal.when")
+    plain = _options(options, "Signal.when", ("timeout",))
+    timeout = plain.get("timeout")
+    return current().wait_signal(signal, None if timeout is None else _plain_ms(timeout))
+
+
+static("Signal.when", 2)(_signal_when)
+static("Signal.next", 2)(_signal_when)
+
+
+@static("Signal.send", 3)
+def signal_send(
+    execution: Value = UNDEFINED, name: Value = UNDEFINED, payload: Value = UNDEFINED, *_: Value
+) -> JSPromise:
+    execution_id = _name_of(execution, "Signal.send", "an execution id")
+    signal = _name_of(name, "Signal.send", "the signal's name")
+    plain = export_value(payload, f"the payload of signal {name!r}")
+    return current().send_signal(execution_id, signal, plain)
+
+
+@static("State.set", 2)
+def state_set(key: Value = UNDEFINED, value: Value = UNDEFINED, *_: Value) -> Value:
+    name = _name_of(key, "State.set", "a key")
+    current().set_state(name, export_value(value, f"the state {key!r}"))
+    return UNDEFINED
+
+
+@static("State.get", 1)
+def state_get(key: Value = UNDEFINED, *_: Value) -> Value:
+    name = _name_of(key, "State.get", "a key")
+    state = current().state
+    return import_value(state[name]) if name in state else UNDEFINED
+
+
+def duration_ms(value: Value, what: str) -> int:
+    """Whole milliseconds of seconds as a number, or of a text such as "500ms" or "5m"."""
+    milliseconds = math.nan
+    if value.__class__ is float:
+        milliseconds = value * 1000
+    elif value.__class__ is str and (found := _DURATION.fullmatch(value)):
+        milliseconds = float(found[1]) * UNITS_MS[found[2]]
+    if not 0 <= milliseconds <= MAX_DURATION_MS:
+        shown = f"{value!r}" if value.__class__ in (str, float) else f"a {typeof(value)}"
+        throw(
+            "TypeError",
+            f"{what} got {shown}: give seconds, or text such as '500ms', '30s', '5m', '24h', '7d'",
+        )
+    return math.ceil(milliseconds)
+
+
+def _plain_ms(value: Any) -> int:
+    return duration_ms(float(value) if isinstance(value, int) else value, "timeout")
+
+
+def _moment_ms(when: Value) -> int:
+    time = math.nan
+    if isinstance(when, JSDate):
+        time = when.time
+    elif when.__class__ is float:
+        time = when
+    elif when.__class__ is str:
+        time = parse_date(when)
+    if not math.isfinite(time):
+        throw("TypeError", "Timer.until needs a Date, an ISO text or milliseconds since 1970")
+    return math.ceil(time)
+
+
+def _name_of(value: Value, call: str, what: str = "a name") -> str:
+    if value.__class__ is not str or not value:
+        throw("TypeError", f"{call} needs {what}: a text that is not empty, not a {typeof(value)}")
+    return from_units(value)
+
+
+def _inputs(value: Value, what: str) -> dict[str, Any]:
+    if value is UNDEFINED:
+        return {}
+    if not isinstance(value, JSObject):
+        found = "an array" if isinstance(value, JSArray) else f"a {typeof(value)}"
+        throw("TypeError", f"{what} must be an object, not {'null' if value is None else found}")
+    plain = export_value(value, what)
+    if not isinstance(plain, dict):
+        throw("TypeError", f"{what} must be an object, but toJSON made something else of it")
+    return plain
+
+
+def _options(options: Value, call: str, known: tuple[str, ...]) -> dict[str, Any]:
+    """The options as plain values; each must be known and of the right form."""
+    if options is UNDEFINED:
+        return {}
+    if not isinstance(options, JSObject):
+        throw("TypeError", f"the options of {call} must be an object")
+    for key in own_keys(options):
+        _check_known(key, known, f"an option of {call}")
+        _check_option(key, get_member(options, key), call)
+    plain: dict[str, Any] = export_value(options, f"the options of {call}")
+    return plain
+
+
+def _check_option(key: str, value: Value, call: str) -> None:
+    what = f"the option {key} of {call}"
+    if value is UNDEFINED:
+        return
+    if key in _DURATIONS:
+        duration_ms(value, what)
+    elif key in ("queue", "id"):
+        if value.__class__ is not str or not value:
+            throw("TypeError", f"{what} must be a text")
+    elif key == "priority":
+        _check_number(value, what, -math.inf)
+    elif key == "onParentClose":
+        if value not in ("cancel", "abandon"):
+            throw("TypeError", f"{what} must be 'cancel' or 'abandon'")
+    elif key == "retry":
+        _check_retry(value, what)
+
+
+def _check_retry(retry: Value, what: str) -> None:
+    if not isinstance(retry, JSObject):
+        throw("TypeError", f"{what} must be an object")
+    for key in own_keys(retry):
+        _check_known(key, _RETRY_FIELDS, f"a field of {what}")
+        value = retry[key]
+        if value is UNDEFINED:
+            continue
+        if key in ("initialInterval", "maxInterval"):
+            duration_ms(value, f"{key} in {what}")
+        elif key == "nonRetryable":
+            if not isinstance(value, JSArray) or any(name.__class__ is not str for name in value):
+                throw("TypeError", f"{key} in {what} must be an array of error names")
+        else:
+            _check_number(value, f"{key} in {what}", 1.0 if key == "maxAttempts" else 0.0)
+
+
+def _check_number(value: Value, what: str, least: float) -> None:
+    if value.__class__ is not float or not math.isfinite(value) or value < least:
+        from_ = f" from {least:g}" if math.isfinite(least) else ""
+        throw("TypeError", f"{what} must be a number{from_}")
+
+
+def _check_known(key: str, known: tuple[str, ...], what: str) -> None:
+    if key not in known:
+        near = get_close_matches(key, known, 1)
+        hint = f" (did you mean '{near[0]}'?)" if near else f" (there are: {', '.join(known)})"
+        throw("TypeError", f"'{key}' is not {what}{hint}")

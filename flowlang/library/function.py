@@ -1,0 +1,59 @@
+"""What every function inherits. Flow has no `this`: only built-in methods notice `thisArg`."""
+
+from __future__ import annotations
+
+from flowlang.library.registry import method
+from flowlang.limits import charge_steps, check_array
+from flowlang.values import (
+    UNDEFINED,
+    BoundFunction,
+    Builtin,
+    JSArray,
+    JSCallable,
+    JSFunction,
+    Value,
+    call_on,
+    get_index,
+    get_member,
+    is_object,
+    throw,
+    to_length,
+)
+
+
+@method("Function.prototype.call", 1)
+def call(this: Value, this_arg: Value = UNDEFINED, *args: Value) -> Value:
+    return call_on(_function(this, "call"), this_arg, *args)
+
+
+@method("Function.prototype.apply", 2)
+def apply(this: Value, this_arg: Value = UNDEFINED, args: Value = UNDEFINED, *_: Value) -> Value:
+    function = _function(this, "apply")
+    if args is None or args is UNDEFINED:
+        return call_on(function, this_arg)
+    if not is_object(args):
+        throw("TypeError", "apply needs its arguments in an array")
+    length = len(args) if isinstance(args, JSArray) else to_length(get_member(args, "length"))
+    check_array(length)
+    charge_steps(length)
+    return call_on(function, this_arg, *(get_index(args, float(at)) for at in range(length)))
+
+
+@method("Function.prototype.bind", 1)
+def bind(this: Value, this_arg: Value = UNDEFINED, *args: Value) -> BoundFunction:
+    return BoundFunction(_function(this, "bind"), this_arg, list(args))
+
+
+@method("Function.prototype.toString", 0)
+def function_to_string(this: Value, *_: Value) -> str:
+    function = _function(this, "toString")
+    if isinstance(function, JSFunction):
+        return function.code.source_text
+    name = function.shown_name if isinstance(function, Builtin) else ""
+    return f"function {name}() {{ [native code] }}"
+
+
+def _function(this: Value, name: str) -> JSCallable:
+    if not isinstance(this, JSCallable):
+        throw("TypeError", f"Function.prototype.{name} was called on something that is no function")
+    return this
