@@ -7,7 +7,6 @@ name under which snapshots keep it; `GLOBALS` is what a program sees without dec
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from flowlang.library import (
@@ -20,12 +19,12 @@ from flowlang.library import (
     function,
     globals,
     json,
+    math,
     number,
     object,
     promise,
     string,
 )
-from flowlang.library import math as _math
 from flowlang.library.border import export_value, import_value
 from flowlang.library.registry import NAMESPACES, REGISTRY
 from flowlang.values import (
@@ -49,7 +48,7 @@ from flowlang.values.properties import KeyIterator
 __all__ = ["GLOBALS", "NAMESPACES", "REGISTRY", "export_value", "import_value"]
 
 _SUBJECTS: Final = (
-    array, collections, console, date, durable, errors, function, globals, json, _math, number,
+    array, collections, console, date, durable, errors, function, globals, json, math, number,
     object, promise, string,
 )  # fmt: skip
 """The modules that registered what is in the tables."""
@@ -107,7 +106,11 @@ def _fill_owners() -> None:
 
 
 def _globals() -> dict[str, Value]:
-    found: dict[str, Value] = {"undefined": UNDEFINED, "NaN": math.nan, "Infinity": math.inf}
+    found: dict[str, Value] = {
+        "undefined": UNDEFINED,
+        "NaN": number.CONSTANTS["NaN"],
+        "Infinity": number.CONSTANTS["POSITIVE_INFINITY"],
+    }
     found.update(NAMESPACES)
     found.update((name, function) for name, function in REGISTRY.items() if "." not in name)
     return found
