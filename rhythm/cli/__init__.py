@@ -5,7 +5,7 @@ becomes one message and an exit code (`exits.py`); any other exception is a mist
 keeps its traceback.
 """
 
-from importlib.metadata import version
+import logging
 from typing import Any
 
 import click
@@ -15,7 +15,8 @@ from rhythm.cli.doctor import doctor
 from rhythm.cli.exits import Exit, exit_code
 from rhythm.cli.get import get
 from rhythm.cli.history import history
-from rhythm.cli.list import list_
+from rhythm.cli.list_executions import list_executions
+from rhythm.cli.logs import show_logs
 from rhythm.cli.migrate import migrate
 from rhythm.cli.run import run
 from rhythm.cli.send_signal import signal
@@ -52,9 +53,10 @@ class _Commands(click.Group):
         "5 timed out, 6 refused, 130 interrupted."
     ),
 )
-@click.version_option(version("rhythm-flow"), prog_name="rhythm")
+@click.version_option(package_name="rhythm-flow", prog_name="rhythm")
 def main() -> None:
     """Durable workflows: scripts in .flow files, tasks in Python, state in Redis."""
+    show_logs(logging.ERROR)
 
 
 for _command in (
@@ -64,7 +66,7 @@ for _command in (
     start,
     wait,
     get,
-    list_,
+    list_executions,
     history,
     signal,
     doctor,

@@ -18,9 +18,9 @@ from typing import Any, Concatenate
 
 import click
 
-from rhythm.builder import InitBuilder, Rhythm
+from rhythm.builder import InitBuilder, Rhythm, migrate
 from rhythm.errors import ConfigurationError
-from rhythm.settings import load_settings
+from rhythm.settings import Settings, load_settings
 
 MEMORY = "memory://"
 
@@ -51,8 +51,10 @@ class Place:
         Raises:
             ConfigurationError: no address is given, or what is given cannot work.
         """
-        builder = InitBuilder().auto_migrate(migrate)
-        builder = builder.database_url(self.address(memory_without_address=memory_without_address))
+        address = self.settings().database_url
+        if address is None and memory_without_address:
+            address = MEMORY
+        builder = InitBuilder().auto_migrate(migrate).database_url(_given(address))
         if self.config is not None:
             builder = builder.config_path(self.config)
         if self.namespace is not None:
@@ -62,20 +64,26 @@ class Place:
         async with builder as app:
             yield app
 
-    def address(self, *, memory_without_address: bool = False) -> str:
-        """The address to connect to; raises ConfigurationError when none is given anywhere."""
-        settings = load_settings(
+    async def migrate(self) -> list[str]:
+        """Prepare the namespace; what was done, a sentence each."""
+        settings = self.settings()
+        return await migrate(_given(settings.database_url), settings.namespace)
+
+    def settings(self) -> Settings:
+        """The settings as options, environment and config file give them."""
+        return load_settings(
             database_url=self.redis, namespace=self.namespace, config_path=self.config
         )
-        if settings.database_url is not None:
-            return settings.database_url
-        if memory_without_address:
-            return MEMORY
+
+
+def _given(address: str | None) -> str:
+    if address is None:
         raise ConfigurationError(
             "no Redis address is given",
             "give --redis redis://HOST:6379/0, set RHYTHM_DATABASE_URL, or put database_url into "
             "a config file (--config FILE)",
         )
+    return address
 
 
 def command(

@@ -20,7 +20,7 @@ from rhythm.models import Diagnosis, WorkerInfo
 @click.command("doctor")
 @command
 async def doctor(place: Place) -> None:
-    """Show the state of the server, the workers, the queues and the executions.
+    """Show server, workers and queues, and what is amiss.
 
     What ought to be looked at stands last, a sentence each.
     """

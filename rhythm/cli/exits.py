@@ -6,7 +6,7 @@ Scripts may rely on these numbers: one is never given a new meaning.
 1    FAILED        the execution failed or was cancelled, or a .flow file has mistakes
 2    USAGE         the command line itself is wrong: an option, an argument, a value
 3    NOT_FOUND     no execution, workflow or task of that name
-4    UNAVAILABLE   Redis cannot be reached, or a setting, an address or a module is wrong
+4    UNAVAILABLE   Redis cannot be reached or is full, or a setting, an address or a module is wrong
 5    TIMED_OUT     what was waited for did not happen in time; it goes on
 6    REFUSED       the request does not fit the state: the id is taken, the execution is over
 130  INTERRUPTED   Ctrl-C
@@ -36,6 +36,7 @@ EXIT_OF: Mapping[type[errors.RhythmError], Exit] = {
     errors.RhythmError: Exit.FAILED,
     errors.ConfigurationError: Exit.UNAVAILABLE,
     errors.ConnectionLost: Exit.UNAVAILABLE,
+    errors.StorageFull: Exit.UNAVAILABLE,
     errors.InvalidRequest: Exit.USAGE,
     errors.InvalidPayload: Exit.USAGE,
     errors.PayloadTooLarge: Exit.USAGE,

@@ -17,7 +17,7 @@ _VALUE_WIDTH = 300
 @click.argument("id")
 @command
 async def get(place: Place, id: str) -> None:
-    """Show execution ID: what it is, where it stands, what went in and what came out."""
+    """Show one execution: status, times, inputs, output or error."""
     async with place.open() as app:
         execution = await app.execution_service.get_execution(id)
     if execution is None:

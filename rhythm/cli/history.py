@@ -17,7 +17,7 @@ _VALUE_WIDTH = 60
 @click.argument("id")
 @command
 async def history(place: Place, id: str) -> None:
-    """Show every event of execution ID, oldest first.
+    """Show everything that happened to an execution.
 
     A number in brackets names a task, child workflow or timer within its workflow; LINE is the
     line of the .flow file that asked for it.

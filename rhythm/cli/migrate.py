@@ -2,7 +2,6 @@
 
 import click
 
-from rhythm import builder
 from rhythm.cli.connect import Place, command
 from rhythm.cli.show import print_json
 
@@ -10,15 +9,12 @@ from rhythm.cli.show import print_json
 @click.command("migrate")
 @command
 async def migrate(place: Place) -> None:
-    """Create what an empty Redis needs, or bring it to this release's schema.
+    """Prepare an empty Redis for Rhythm.
 
-    Does nothing where all is in place, so it may be repeated.
+    Says what was done. Where all is in place nothing is, so it may be repeated.
     """
-    done = await builder.migrate(place.address(), place.namespace)
+    done = await place.migrate()
     if place.as_json:
         print_json({"done": done})
-        return
-    for step in done:
-        click.echo(step)
-    if not done:
-        click.echo("nothing to do: the schema is up to date")
+    else:
+        click.echo("\n".join(done))

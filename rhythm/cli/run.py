@@ -1,11 +1,13 @@
 """`rhythm run`: one workflow from start to end in this process, with live progress."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rhythm.cli.connect import Place, command, import_module, import_object
+from rhythm.cli.logs import show_logs
 from rhythm.cli.outcome import end_with
 from rhythm.cli.parameters import input_option, module_option, timeout_option, workflows_option
 from rhythm.cli.progress import wait_showing_progress
@@ -42,7 +44,7 @@ async def run(
     queues: tuple[str, ...],
     resources: str | None,
 ) -> None:
-    """Run the workflow in file FLOW and print its output.
+    """Run one workflow from start to end and print its output.
 
     Start, worker and result are all in this process; without an address the server is too
     (memory://), and nothing is kept. Progress goes to standard error.
@@ -50,6 +52,7 @@ async def run(
     \b
     rhythm run hello.flow -m tasks --input name=Ada
     """
+    show_logs(logging.WARNING)
     for module in modules:
         import_module(module)
     provided = None if resources is None else import_object(resources)

@@ -16,9 +16,9 @@ from rhythm.cli.show import print_json
 async def signal(
     place: Place, id: str, name: str, payload: str | None, request_id: str | None
 ) -> None:
-    """Send signal NAME to workflow ID.
+    """Send a signal to a workflow.
 
-    A signal that nobody awaits yet is kept until somebody does.
+    ID is the workflow's execution, NAME what it awaits. A signal that nobody awaits yet is kept until somebody does.
     """
     async with place.open() as app:
         await app.signal_service.send_signal(

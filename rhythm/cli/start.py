@@ -35,9 +35,9 @@ async def start(
     workflows: tuple[str, ...],
     inputs: tuple[tuple[str, Any], ...],
 ) -> None:
-    """Start TARGET, a workflow known to the server (or a task), and print the execution's id.
+    """Start a workflow or a task and print the execution's id.
 
-    The id stands alone on standard output; `rhythm wait ID` waits for the result.
+    TARGET is the name of a workflow that the server knows, or that --workflows registers. The id stands alone on standard output; `rhythm wait ID` waits for the result.
     """
     async with place.open(workflows=workflows, migrate=True) as app:
         execution_id = await app.execution_service.create_execution(

@@ -12,7 +12,7 @@ from rhythm.cli.parameters import timeout_option
 @timeout_option
 @command
 async def wait(place: Place, id: str, timeout: float | None) -> None:
-    """Wait until execution ID has ended and print its output.
+    """Wait until an execution has ended and print its output.
 
     Exit code 0 if it completed, 1 if it failed or was cancelled, 5 if it took too long.
     """

@@ -1,11 +1,15 @@
 """`rhythm worker`: a process that does the work, until it is told to stop."""
 
 import asyncio
+import logging
+import os
 import signal
 
 import click
 
 from rhythm.cli.connect import Place, command, import_module, import_object
+from rhythm.cli.exits import Exit
+from rhythm.cli.logs import show_logs
 from rhythm.cli.parameters import module_option, workflows_option
 from rhythm.cli.show import print_json
 from rhythm.tasks import registry
@@ -31,9 +35,7 @@ from rhythm.worker import Worker
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    help="How many executions to be at, at once.",
+    help="How many executions to be at, at once (default: the settings', 100).",
 )
 @command
 async def worker(
@@ -42,16 +44,18 @@ async def worker(
     workflows: tuple[str, ...],
     queues: tuple[str, ...],
     resources: str | None,
-    concurrency: int,
+    concurrency: int | None,
 ) -> None:
-    """Serve queues until SIGTERM or Ctrl-C; what is in hand then is finished first.
+    """Do the work of some queues until told to stop.
 
-    A second signal ends the process at once; what it held is given to others when its lease runs
+    SIGTERM and Ctrl-C stop it: what is in hand is finished first, the rest is given back. A second
+    signal ends the process at once; what it held is given to others when its lease runs
     out.
 
     \b
     rhythm worker -m tasks --workflows flows --redis redis://127.0.0.1:6379/0
     """
+    show_logs(logging.INFO)
     for module in modules:
         import_module(module)
     provided = None if resources is None else import_object(resources)
@@ -83,9 +87,8 @@ async def worker(
 
 
 def _stop_on_signals(running: Worker) -> None:
-    """The first signal begins the drain, the second one cancels it."""
+    """The first signal begins the drain, the second one does not wait for its end."""
     loop = asyncio.get_running_loop()
-    this = asyncio.current_task()
     stops = 0
 
     def stop() -> None:
@@ -94,8 +97,9 @@ def _stop_on_signals(running: Worker) -> None:
         if stops == 1:
             click.echo("stopping: finishing what is in hand", err=True)
             running.stop()
-        elif this is not None:
-            this.cancel()
+        else:
+            # Threads of tasks cannot be stopped, so the process is.
+            os._exit(Exit.INTERRUPTED)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

@@ -18,7 +18,7 @@ from rhythm.models import Execution, ExecutionFilters, ExecutionStatus, Executio
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True)
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Pass over so many first.")
 @command
-async def list_(
+async def list_executions(
     place: Place,
     target: str | None,
     status: ExecutionStatus | None,
