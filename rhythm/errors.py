@@ -20,7 +20,8 @@ RhythmError                  catch this to catch them all
 ├── ExecutionCancelled       it was cancelled before it ended
 ├── WaitTimeout              it did not end in time (also a TimeoutError): wait again, or see why
 ├── StaleLease               the work belongs to another worker now: drop it, it will be done there
-└── NondeterminismError      replay decided otherwise than the history says: deploy the old source
+├── NondeterminismError      replay decided otherwise than the history says: deploy the old source
+└── UnreadableEvent          a stored event is damaged or of a newer release: deploy that release
 
 Every error copies, pickles and compares by its fields; the sentence is built from them in
 `__str__`. Messages carry names, sizes and paths, never payload values; addresses come with the
@@ -356,4 +357,18 @@ class NondeterminismError(RhythmError):
             f"replay of execution {self.execution_id!r} differs at event {self.version}{line}: "
             f"the history has {self.recorded}, the workflow now asks for {self.replayed}; "
             "run it with the source and the release that recorded it"
+        )
+
+
+class UnreadableEvent(RhythmError):
+    """A stored event that this release cannot read: damaged, or of a type it does not know."""
+
+    def __init__(self, execution_id: str, version: int, reason: str) -> None:
+        super().__init__(execution_id, version, reason)
+        self.execution_id, self.version, self.reason = execution_id, version, reason
+
+    def __str__(self) -> str:
+        return (
+            f"event {self.version} of execution {self.execution_id!r} cannot be read: "
+            f"{self.reason}; the execution is left as it is"
         )

@@ -92,6 +92,7 @@ class Connection:
         namespace: what every key begins with.
         patience_s: how long a call is repeated before `BackendUnavailable`; None is without end.
         clock: unix ms for scripts instead of the server's own clock, for tests; may step back.
+        server: the embedded server to use; by default the one that the address names.
     """
 
     def __init__(
@@ -101,17 +102,20 @@ class Connection:
         *,
         patience_s: float | None = 10.0,
         clock: Callable[[], int] | None = None,
+        server: embedded.Server | None = None,
     ) -> None:
         self.address = hide_password(url)
         self.keys = KeySpace(namespace)
         self.patience_s = patience_s
         self._clock = clock
         self._url = url
-        self._server = None
         self._readers: set[redis.asyncio.Redis] = set()
         parts = urlsplit(url)
-        if parts.scheme == EMBEDDED_SCHEME:
-            self._server = embedded.open_server(parts.netloc + parts.path)
+        self._server = (
+            server or embedded.open_server(parts.netloc + parts.path)
+            if parts.scheme == EMBEDDED_SCHEME
+            else None
+        )
         self._client = self._open_client(REPLY_TIMEOUT_S)
 
     async def __aenter__(self) -> Self:
@@ -129,6 +133,16 @@ class Connection:
     def is_embedded(self) -> bool:
         """Whether the server lives in this process and keeps nothing."""
         return self._server is not None
+
+    def patient(self) -> Connection:
+        """Another connection to the same server and namespace that repeats calls without end."""
+        return Connection(
+            self._url,
+            self.keys.namespace,
+            patience_s=None,
+            clock=self._clock,
+            server=self._server,
+        )
 
     def now(self) -> str:
         """What scripts get as their ``now``: empty for the server's clock."""
@@ -254,7 +268,10 @@ class Connection:
                 return await once()
             except RedisError as error:
                 failure = self.translate(error, what)
-                if not isinstance(failure, BackendUnavailable):
+                # Who waits without end also waits until there is room again.
+                if not isinstance(failure, BackendUnavailable) and not (
+                    isinstance(failure, BackendFull) and self.patience_s is None
+                ):
                     raise failure from error
                 cause: Exception = error
             except OSError as error:
@@ -306,6 +323,11 @@ class BlockingReader:
             raise BackendUnavailable(self._connection.address, "a wait was not ended") from error
         except (RedisError, OSError) as error:
             raise self._connection.translate(error, "BLPOP") from error
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            # Python 3.11's asyncio.wait_for, which lies below, swallows a cancellation that comes
+            # together with a result. What was popped is a bell's token or will be asked for again.
+            raise asyncio.CancelledError
         if not found:
             return None
         key, value = found

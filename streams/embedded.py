@@ -13,11 +13,13 @@ import fakeredis
 import redis
 import redis.asyncio
 
-_named: dict[str, fakeredis.FakeServer] = {}
+Server = fakeredis.FakeServer
+
+_named: dict[str, Server] = {}
 _lock = threading.Lock()
 
 
-def open_server(name: str) -> fakeredis.FakeServer:
+def open_server(name: str) -> Server:
     """The server of that name, made on first use; a new one each time for the empty name."""
     if not name:
         return fakeredis.FakeServer(server_type="redis", version=(7, 2))
@@ -27,13 +29,13 @@ def open_server(name: str) -> fakeredis.FakeServer:
         return _named[name]
 
 
-def async_client(server: fakeredis.FakeServer) -> redis.asyncio.Redis:
+def async_client(server: Server) -> redis.asyncio.Redis:
     """An asyncio client of an embedded server."""
     client: redis.asyncio.Redis = fakeredis.FakeAsyncRedis(server=server)
     return client
 
 
-def blocking_client(server: fakeredis.FakeServer) -> redis.Redis:
+def blocking_client(server: Server) -> redis.Redis:
     """A blocking client of an embedded server, for threads."""
     client: redis.Redis = fakeredis.FakeRedis(server=server)
     return client

@@ -1,0 +1,82 @@
+"""Durable workflows on Redis: scripts in a JavaScript subset, tasks in Python.
+
+The public API on one screen. `InitBuilder` makes an application, `Worker` runs what it starts,
+`@task` makes a Python function callable from workflows.
+"""
+
+from rhythm.builder import InitBuilder, Rhythm
+from rhythm.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    ExecutionCancelled,
+    ExecutionExists,
+    ExecutionFailed,
+    ExecutionFinished,
+    ExecutionNotFinished,
+    ExecutionNotFound,
+    FlowSyntaxError,
+    InvalidPayload,
+    InvalidRequest,
+    InvalidTaskInputs,
+    MissingResource,
+    NondeterminismError,
+    PayloadTooLarge,
+    RhythmError,
+    StaleLease,
+    StorageFull,
+    TaskNotRegistered,
+    UnreadableEvent,
+    WaitTimeout,
+    WorkflowNotRegistered,
+)
+from rhythm.models import (
+    Diagnosis,
+    Execution,
+    ExecutionFilters,
+    ExecutionStatus,
+    ExecutionType,
+    HistoryEvent,
+    WorkflowInfo,
+)
+from rhythm.services.workflows import WorkflowFile
+from rhythm.tasks import Provided, TaskContext, task
+from rhythm.worker import Worker
+
+__all__ = [
+    "ConfigurationError",
+    "ConnectionLost",
+    "Diagnosis",
+    "Execution",
+    "ExecutionCancelled",
+    "ExecutionExists",
+    "ExecutionFailed",
+    "ExecutionFilters",
+    "ExecutionFinished",
+    "ExecutionNotFinished",
+    "ExecutionNotFound",
+    "ExecutionStatus",
+    "ExecutionType",
+    "FlowSyntaxError",
+    "HistoryEvent",
+    "InitBuilder",
+    "InvalidPayload",
+    "InvalidRequest",
+    "InvalidTaskInputs",
+    "MissingResource",
+    "NondeterminismError",
+    "PayloadTooLarge",
+    "Provided",
+    "Rhythm",
+    "RhythmError",
+    "StaleLease",
+    "StorageFull",
+    "TaskContext",
+    "TaskNotRegistered",
+    "UnreadableEvent",
+    "WaitTimeout",
+    "Worker",
+    "WorkflowFile",
+    "WorkflowInfo",
+    "WorkflowNotRegistered",
+    "task",
+]

@@ -1,0 +1,281 @@
+"""Initialise an application: the one place that wires the parts together."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Generator, Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rhythm import tasks
+from rhythm.errors import ConfigurationError
+from rhythm.models import Diagnosis, QueueInfo, WorkerInfo, from_unix_ms
+from rhythm.services import staff
+from rhythm.services.executions import ExecutionService
+from rhythm.services.histories import HistoryService
+from rhythm.services.scheduler import SchedulerService
+from rhythm.services.signals import SignalService
+from rhythm.services.translation import translated
+from rhythm.services.workflows import (
+    DEFAULT_QUEUE,
+    WorkflowFile,
+    WorkflowService,
+    compile_all,
+    read_workflow_files,
+)
+from rhythm.settings import Settings, check_database_url, hide_password, load_settings
+from streams import definitions, projections
+from streams.connection import Connection
+
+logger = logging.getLogger("rhythm")
+
+EMBEDDED_URL = "memory://"
+
+
+class Rhythm:
+    """An initialised application. Made by `InitBuilder`."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self.settings = settings
+        self._connection = connection
+        # A worker outlasts its Redis: its calls are repeated without end.
+        self.worker_connection = connection.patient()
+        self.workflow_service = WorkflowService(connection)
+        self.execution_service = ExecutionService(
+            connection, settings, self.workflow_service, tasks.registry
+        )
+        self.scheduler_service = SchedulerService(self.execution_service, settings)
+        self.signal_service = SignalService(connection, settings)
+        self.history_service = HistoryService(connection)
+
+    @property
+    def database_url_shown(self) -> str:
+        """The address for people's eyes, its password hidden."""
+        return self._connection.address
+
+    async def diagnose(self) -> Diagnosis:
+        """The state of the server, the namespace, its workers and queues, for operators."""
+        with translated():
+            report = await self._connection.inspect()
+            schema = await definitions.check(self._connection)
+            workflows = await self.workflow_service.list_workflows()
+            first = await projections.describe(self._connection, [])
+            workers = staff.colleagues(first)
+            queues = {DEFAULT_QUEUE, *(workflow.queue for workflow in workflows)}
+            queues.update(queue for worker in workers for queue in worker.about.queues)
+            described = await projections.describe(self._connection, sorted(queues))
+        return Diagnosis(
+            server=report.kind,
+            server_version=report.version,
+            persistence=report.persistence,
+            maxmemory_policy=report.maxmemory_policy,
+            namespace=self.settings.namespace,
+            schema=schema,
+            partitions=len(self._connection.keys.partitions),
+            workers=[
+                WorkerInfo(
+                    id=worker.id,
+                    host=worker.about.host,
+                    pid=worker.about.pid,
+                    queues=list(worker.about.queues),
+                    tasks=sorted(worker.about.tasks),
+                    started_at=from_unix_ms(worker.about.started_ms),
+                    lease_expires_in_ms=worker.lease_left_ms,
+                    holding=worker.holding,
+                )
+                for worker in workers
+            ],
+            queues=[
+                QueueInfo(
+                    name=queue,
+                    ready=ready,
+                    workers=sum(queue in worker.about.queues for worker in workers),
+                )
+                for queue, ready in described.ready.items()
+            ],
+            due=described.due,
+            executions=described.executions,
+            warnings=[*report.warnings, *_amiss(described, workers)],
+        )
+
+    async def close(self) -> None:
+        """Close all connections. Workers of this application must have ended."""
+        await self.execution_service.close()
+        await self.worker_connection.close()
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class InitBuilder:
+    """Say where Redis is and what workflows there are, then `await ….init()`.
+
+    Without an address it uses ``memory://``, an embedded server that keeps nothing, and warns. Also
+    an async context manager that gives the application and closes it.
+    """
+
+    def __init__(self) -> None:
+        self._database_url: str | None = None
+        self._namespace: str | None = None
+        self._config_path: str | PathLike[str] | None = None
+        self._auto_migrate = True
+        self._files: list[WorkflowFile] = []
+        self._paths: list[str | Path] = []
+        self._app: Rhythm | None = None
+
+    def database_url(self, url: str) -> Self:
+        """The address: `redis://`, `rediss://`, `unix://` or `memory://`.
+
+        Raises:
+            ConfigurationError: an address of another kind; says what to give instead.
+        """
+        check_database_url(url)
+        self._database_url = url
+        return self
+
+    def namespace(self, namespace: str) -> Self:
+        """What all keys begin with; applications in one Redis need different ones."""
+        self._namespace = namespace
+        return self
+
+    def config_path(self, path: str | PathLike[str]) -> Self:
+        """A TOML file with settings; what is given here and in the environment goes before it."""
+        self._config_path = path
+        return self
+
+    def auto_migrate(self, enabled: bool) -> Self:
+        """Whether `init` sets an empty namespace up (the default), or refuses it."""
+        self._auto_migrate = enabled
+        return self
+
+    def workflows(self, files: Iterable[WorkflowFile]) -> Self:
+        """Workflows whose source the program has at hand.
+
+        Raises:
+            ConfigurationError: something in it is no `WorkflowFile`.
+        """
+        for file in files:
+            if not isinstance(file, WorkflowFile):
+                raise ConfigurationError(
+                    f"workflows() takes WorkflowFile objects, not {type(file).__name__}",
+                    "for files and folders use workflow_paths()",
+                )
+            self._files.append(file)
+        return self
+
+    def workflow_paths(self, paths: Sequence[str | Path]) -> Self:
+        """`.flow` files, and folders that hold some. A workflow is named by its front matter,
+        else by its file's stem.
+
+        Raises:
+            ConfigurationError: one path instead of a list of them.
+        """
+        if isinstance(paths, str | Path):
+            raise ConfigurationError("workflow_paths() takes a list", f"give [{str(paths)!r}]")
+        self._paths += paths
+        return self
+
+    async def init(self) -> Rhythm:
+        """Connect, look at the server, set the namespace up, register the workflows.
+
+        Raises:
+            ConfigurationError: a setting, the server or the namespace cannot be used.
+            FlowSyntaxError: mistakes in workflows; none of them is registered then.
+            ConnectionLost: Redis does not answer.
+        """
+        settings = load_settings(
+            config_path=self._config_path,
+            database_url=self._database_url,
+            namespace=self._namespace,
+        )
+        sources = [(file.name, file.source, file.file_path) for file in self._files]
+        programs = compile_all([*sources, *read_workflow_files(self._paths)])
+        if settings.database_url is None:
+            warnings.warn(
+                "no address given: executions are kept in this process's memory and are gone with "
+                "it; give database_url('redis://…') to keep them",
+                stacklevel=2,
+            )
+        url = settings.database_url or EMBEDDED_URL
+        with translated():
+            connection = Connection(url, settings.namespace, patience_s=settings.client_timeout)
+            try:
+                await prepare(connection, migrate=self._auto_migrate or connection.is_embedded)
+                app = Rhythm(settings, connection)
+                await app.workflow_service.register(programs)
+            except BaseException:
+                await connection.close()
+                raise
+        return app
+
+    def __await__(self) -> Generator[Any, None, Rhythm]:
+        return self.init().__await__()
+
+    async def __aenter__(self) -> Rhythm:
+        self._app = await self.init()
+        return self._app
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._app is not None:
+            await self._app.close()
+            self._app = None
+
+
+async def prepare(connection: Connection, *, migrate: bool) -> None:
+    """Look at the server, and set the namespace up or insist that it is.
+
+    Raises:
+        StreamsError: the server does not answer, cannot be used, or the namespace is not set up.
+    """
+    report = await connection.inspect()
+    for warning in report.warnings:
+        logger.warning("%s: %s", connection.address, warning)
+    if migrate:
+        await definitions.migrate(connection)
+    else:
+        await definitions.check(connection)
+
+
+async def migrate(url: str, namespace: str) -> list[str]:
+    """Set a namespace up; what was done, a sentence each.
+
+    Raises:
+        ConfigurationError: the address or the server cannot be used, or another release set it up.
+        ConnectionLost: Redis does not answer.
+    """
+    check_database_url(url)
+    with translated():
+        async with Connection(url, namespace) as connection:
+            report = await connection.inspect()
+            created = await definitions.migrate(connection)
+    where = f"namespace {namespace!r} at {hide_password(url)}"
+    done = f"set up {where}" if created else f"{where} was set up already: nothing to do"
+    return [done, *report.warnings]
+
+
+def _amiss(described: projections.Description, workers: Sequence[staff.Colleague]) -> list[str]:
+    found = []
+    for queue, ready in described.ready.items():
+        if ready and not any(queue in worker.about.queues for worker in workers):
+            found.append(f"{ready} executions wait in queue {queue!r} and no worker serves it")
+    for worker in workers:
+        if worker.lease_left_ms < 0:
+            found.append(f"worker {worker.id} has let its lease run out and still holds work")
+    return found

@@ -1,0 +1,1 @@
+"""The pure core: from events to status, to a machine, to what must be settled. No I/O, no clock."""

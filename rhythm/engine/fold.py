@@ -1,0 +1,105 @@
+"""Events -> status and projection. Pure.
+
+What the store's transitions keep beside a stream must equal what is folded from it here; that is
+how a projection is checked, and made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from rhythm import events
+from rhythm.events import TERMINAL, Created
+from rhythm.models import ExecutionStatus, ExecutionType
+from streams.codec import StoredEvent
+
+NEXT_STATUS: Final[Mapping[tuple[ExecutionType, str], ExecutionStatus]] = {
+    (ExecutionType.TASK, "created"): ExecutionStatus.PENDING,
+    (ExecutionType.TASK, "started"): ExecutionStatus.RUNNING,
+    (ExecutionType.TASK, "attempt_failed"): ExecutionStatus.PENDING,
+    (ExecutionType.TASK, "released"): ExecutionStatus.PENDING,
+    (ExecutionType.TASK, "completed"): ExecutionStatus.COMPLETED,
+    (ExecutionType.TASK, "failed"): ExecutionStatus.FAILED,
+    (ExecutionType.TASK, "cancelled"): ExecutionStatus.CANCELLED,
+    (ExecutionType.WORKFLOW, "created"): ExecutionStatus.PENDING,
+    (ExecutionType.WORKFLOW, "decided"): ExecutionStatus.SUSPENDED,
+    (ExecutionType.WORKFLOW, "completed"): ExecutionStatus.COMPLETED,
+    (ExecutionType.WORKFLOW, "failed"): ExecutionStatus.FAILED,
+    (ExecutionType.WORKFLOW, "cancelled"): ExecutionStatus.CANCELLED,
+}
+"""Which status an event leads to; one that is not here leaves it as it is."""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What a projection says, made from events alone. Times are unix ms."""
+
+    type: ExecutionType
+    target: str
+    queue: str
+    status: ExecutionStatus
+    created_ms: int
+    started_ms: int | None
+    ended_ms: int | None
+    attempt: int
+    parent: str | None
+    definition: str | None
+    version: int
+
+
+def fold(execution_id: str, history: Iterable[StoredEvent]) -> Facts:
+    """The facts after `history`, which begins with the first event and has no gap.
+
+    Raises:
+        UnreadableEvent: an event is damaged, unknown, or out of place.
+    """
+    facts: Facts | None = None
+    for event in history:
+        if facts is None:
+            facts = _born(execution_id, event)
+            continue
+        if event.version != facts.version + 1:
+            raise events.UnreadableEvent(
+                execution_id, event.version, f"it follows event {facts.version}"
+            )
+        if facts.status.finished:
+            raise events.UnreadableEvent(execution_id, event.version, "the history had ended")
+        facts = _after(facts, event)
+    if facts is None:
+        raise events.UnreadableEvent(execution_id, 1, "the history is empty")
+    return facts
+
+
+def _born(execution_id: str, event: StoredEvent) -> Facts:
+    created = events.decode(execution_id, event.version, event.type, event.payload)
+    if not isinstance(created, Created) or event.version != 1:
+        raise events.UnreadableEvent(execution_id, event.version, "it is not the first event")
+    return Facts(
+        type=ExecutionType(created.type),
+        target=created.target,
+        queue=created.queue,
+        status=ExecutionStatus.PENDING,
+        created_ms=event.at_ms,
+        started_ms=None,
+        ended_ms=None,
+        attempt=0,
+        parent=created.parent,
+        definition=created.definition,
+        version=1,
+    )
+
+
+def _after(facts: Facts, event: StoredEvent) -> Facts:
+    begins = event.type in ("started", "decided") or (
+        facts.type is ExecutionType.WORKFLOW and event.type in TERMINAL
+    )
+    return msgspec.structs.replace(
+        facts,
+        status=NEXT_STATUS.get((facts.type, event.type), facts.status),
+        started_ms=event.at_ms if begins and facts.started_ms is None else facts.started_ms,
+        ended_ms=event.at_ms if event.type in TERMINAL else None,
+        attempt=int(event.plain["n"]) if event.type == "started" else facts.attempt,
+        version=event.version,
+    )

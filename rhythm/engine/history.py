@@ -1,0 +1,178 @@
+"""Events -> machine. Pure.
+
+A live machine is kept between activations by the worker that holds it, or made anew by replaying
+the history from its first event; the two cannot be told apart. Replay compares what the script
+decides with what the history records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+import flowlang
+from flowlang import protocol
+from flowlang.protocol import Command, Turn
+from rhythm import events
+from rhythm.errors import NondeterminismError
+from rhythm.events import Cancelled, CancelRequested, Completed, Created, Decided, Failed
+from rhythm.events import SignalReceived as Signalled
+from streams.codec import StoredEvent
+
+CANCELLED_CHILD = "CancelledError"
+"""The name under which a script sees that a child was ended from outside."""
+
+
+class LiveMachine:
+    """A workflow's machine, and where in the history it stands.
+
+    Attributes:
+        upto: the version up to which the machine has been fed.
+        undecided: commands that the script gave and no event records yet, in order.
+        outcome: how the script ended, None while it goes on.
+    """
+
+    __slots__ = ("_execution_id", "_machine", "created", "outcome", "undecided", "upto")
+
+    def __init__(
+        self,
+        execution_id: str,
+        program: flowlang.Program,
+        first: StoredEvent,
+        limits: flowlang.Limits | None = None,
+    ) -> None:
+        """Start the script at its first event; what it then asks for is in `undecided`."""
+        created = events.decode(execution_id, first.version, first.type, first.payload)
+        if not isinstance(created, Created):
+            raise events.UnreadableEvent(execution_id, first.version, "it is not the first event")
+        self.created = created
+        self.upto = first.version
+        self.undecided: list[Command] = []
+        self.outcome: protocol.Completed | protocol.Failed | None = None
+        self._execution_id = execution_id
+        self._machine = flowlang.Machine(
+            program,
+            inputs=events.value_of(created.inputs),
+            context=_context(execution_id, created, first.at_ms),
+            seed=created.seed,
+            now_ms=first.at_ms,
+            limits=limits or flowlang.Limits(),
+        )
+        self._take(self._machine.start())
+
+    def advance(self, news: Sequence[StoredEvent]) -> None:
+        """Feed what came after `upto`, in order, each to quiescence.
+
+        Recorded decisions among `news` are compared with what the script decided and taken off
+        `undecided`. Once the script has ended nothing more is fed, and `upto` stays there.
+
+        Raises:
+            NondeterminismError: the script decided otherwise than the history records.
+            UnreadableEvent: an event is damaged or unknown.
+        """
+        recorded: list[tuple[int, Command]] = []
+        for event in news:
+            payload = events.decode(self._execution_id, event.version, event.type, event.payload)
+            if isinstance(payload, Decided):
+                recorded += [(event.version, command) for command in payload.commands]
+                if self.outcome is None:
+                    self.upto = event.version
+                continue
+            if self.outcome is not None:
+                continue
+            told = _told(event, payload)
+            if told is not None:
+                self._take(self._machine.feed(told, event.at_ms))
+            self.upto = event.version
+        self._compare(recorded)
+
+    def where(self) -> Sequence[Any]:
+        """Where the script stands: see `flowlang.Machine.where`."""
+        return self._machine.where()
+
+    def _take(self, turn: Turn) -> None:
+        self.undecided += turn.commands
+        if turn.outcome is not None:
+            self.outcome = turn.outcome
+
+    def _compare(self, recorded: Sequence[tuple[int, Command]]) -> None:
+        for position, (version, command) in enumerate(recorded):
+            decided = self.undecided[position] if position < len(self.undecided) else None
+            if decided is None or essence(decided) != essence(command):
+                raise NondeterminismError(
+                    self._execution_id,
+                    version,
+                    in_words(command),
+                    "nothing" if decided is None else in_words(decided),
+                    getattr(decided or command, "line", None),
+                )
+        del self.undecided[: len(recorded)]
+
+
+def essence(command: Command) -> tuple[Any, ...]:
+    """What of a command must be the same in every replay: options and lines are only recorded."""
+    left_out = ("options", "line")
+    return (
+        type(command).__name__,
+        *(getattr(command, name) for name in command.__struct_fields__ if name not in left_out),
+    )
+
+
+def in_words(command: Command) -> str:
+    """A command for people's eyes, without its values."""
+    match command:
+        case protocol.RunTask():
+            return f"task {command.name!r} (command {command.n})"
+        case protocol.RunWorkflow():
+            return f"workflow {command.name!r} (command {command.n})"
+        case protocol.StartTimer():
+            return f"a timer until {_iso(command.due_ms)} (command {command.n})"
+        case protocol.CancelTimer():
+            return f"the end of timer {command.n}"
+        case protocol.SendSignal():
+            return f"signal {command.name!r} to {command.execution_id!r} (command {command.n})"
+        case protocol.SetState():
+            return f"state {command.key!r}"
+        case protocol.Log():
+            return f"a console line of {len(command.text)} characters"
+
+
+def _told(event: StoredEvent, payload: events.Payload | None) -> protocol.Event | None:
+    """The event as the machine takes it; None for what it need not know."""
+    match event.type, payload:
+        case "child_completed", Completed():
+            return protocol.TaskCompleted(int(event.plain["n"]), events.value_of(payload.output))
+        case "child_failed", Failed():
+            # The traceback is for people: a script that saw it would decide by line numbers.
+            error = msgspec.structs.replace(payload.error, traceback=None)
+            return protocol.TaskFailed(int(event.plain["n"]), error)
+        case "child_cancelled", Cancelled():
+            error = protocol.ErrorInfo(CANCELLED_CHILD, payload.reason or "", "cancelled")
+            return protocol.TaskFailed(int(event.plain["n"]), error)
+        case "timer_fired", None:
+            return protocol.TimerFired(int(event.plain["n"]))
+        case "signal_received", Signalled():
+            return protocol.SignalReceived(payload.name, events.value_of(payload.payload))
+        case "cancel_requested", CancelRequested():
+            return protocol.CancelRequested(payload.reason)
+    return None
+
+
+def _context(execution_id: str, created: Created, at_ms: int) -> dict[str, Any]:
+    return {
+        "executionId": execution_id,
+        "workflowName": created.target,
+        "definition": created.definition,
+        "queue": created.queue,
+        "parentWorkflowId": created.parent,
+        "startedAt": _iso(at_ms),
+    }
+
+
+def _iso(at_ms: int) -> str:
+    """As JavaScript's toISOString writes it."""
+    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03}Z"

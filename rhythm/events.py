@@ -1,0 +1,186 @@
+"""The durable vocabulary: what the events of a history carry.
+
+Event types are never renamed and never reused, fields are only ever added, with a default: a
+history written by any release must replay for ever. What a script of the store fills in beside the
+payload (child number, attempt, worker, due time) stays a plain field of the stored event.
+
+=================== =========================================================== ==================
+type                meaning                                                     payload
+=================== =========================================================== ==================
+created             the execution begins                                        Created
+completed           terminal: it gave its output                                Completed
+failed              terminal: it ended with an error                            Failed
+cancelled           terminal: it was ended from outside                         Cancelled
+started             a worker began attempt `n` of a task                        none
+attempt_failed      attempt `n` failed, the next is due at `r`                  AttemptFailed
+released            attempt `n` was given back unrun, due at `r`                Released
+child_completed     child `n` of a workflow gave its output                     Completed
+child_failed        child `n` of a workflow failed                              Failed
+child_cancelled     child `n` of a workflow was ended from outside              Cancelled
+timer_fired         timer `n` of a workflow came due                            none
+signal_received     somebody sent a signal to a workflow                        SignalReceived
+cancel_requested    somebody wants a workflow to end                            CancelRequested
+decided             what a workflow decided, having been fed up to `u`          Decided
+=================== =========================================================== ==================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from flowlang.protocol import Command, ErrorInfo
+from rhythm.errors import UnreadableEvent
+
+
+class Created(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an execution began.
+
+    Attributes:
+        inputs: msgpack of the inputs, an object.
+        parent: the id of the workflow that asked for it; `n` is that workflow's command.
+        definition: of a workflow, the digest of its source.
+        seed: what a workflow's randomness comes from.
+        options: of a task, what the workflow asked for, in Flow's own words.
+        run_at_ms: unix ms before which it was not to start.
+    """
+
+    type: Literal["workflow", "task"]
+    target: str
+    queue: str
+    inputs: msgspec.Raw
+    parent: str | None = None
+    n: int | None = None
+    definition: str | None = None
+    seed: int = 0
+    options: dict[str, Any] = {}
+    run_at_ms: int | None = None
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """The output, as msgpack."""
+
+    output: msgspec.Raw
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The error that ended it."""
+
+    error: ErrorInfo
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """Why it was ended."""
+
+    reason: str | None = None
+
+
+class AttemptFailed(msgspec.Struct, frozen=True):
+    """The error of one attempt."""
+
+    error: ErrorInfo
+
+
+class Released(msgspec.Struct, frozen=True):
+    """Why it was given back."""
+
+    reason: str
+
+
+class SignalReceived(msgspec.Struct, frozen=True):
+    """A signal's name, and its payload as msgpack."""
+
+    name: str
+    payload: msgspec.Raw
+
+
+class CancelRequested(msgspec.Struct, frozen=True):
+    """Why it is to end."""
+
+    reason: str | None = None
+
+
+class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Commands of a workflow, in the order it gave them.
+
+    Attributes:
+        more: whether the same decision goes on in the next such event.
+    """
+
+    commands: tuple[Command, ...]
+    more: bool = False
+
+
+Payload = (
+    Created
+    | Completed
+    | Failed
+    | Cancelled
+    | AttemptFailed
+    | Released
+    | SignalReceived
+    | CancelRequested
+    | Decided
+)
+
+PAYLOADS: Final[Mapping[str, type[Payload] | None]] = {
+    "created": Created,
+    "completed": Completed,
+    "failed": Failed,
+    "cancelled": Cancelled,
+    "started": None,
+    "attempt_failed": AttemptFailed,
+    "released": Released,
+    "child_completed": Completed,
+    "child_failed": Failed,
+    "child_cancelled": Cancelled,
+    "timer_fired": None,
+    "signal_received": SignalReceived,
+    "cancel_requested": CancelRequested,
+    "decided": Decided,
+}
+"""Every event type, with what its payload is."""
+
+TERMINAL: Final = frozenset({"completed", "failed", "cancelled"})
+"""Types of which exactly one ends a history."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_DECODERS = {kind: msgspec.msgpack.Decoder(kind) for kind in PAYLOADS.values() if kind is not None}
+
+
+def encode(payload: Payload) -> bytes:
+    """A payload as it is stored."""
+    return _encode(payload)
+
+
+def raw(value: object) -> msgspec.Raw:
+    """A JSON value, encoded once and carried as it is."""
+    return msgspec.Raw(_encode(value))
+
+
+def value_of(encoded: msgspec.Raw) -> Any:
+    """The JSON value that was carried."""
+    return msgspec.msgpack.decode(encoded)
+
+
+def decode(execution_id: str, version: int, type: str, payload: bytes) -> Payload | None:
+    """The payload of a stored event; None for types that carry none.
+
+    Raises:
+        UnreadableEvent: naming the execution and the event.
+    """
+    try:
+        kind = PAYLOADS[type]
+    except KeyError:
+        raise UnreadableEvent(
+            execution_id, version, f"this release knows no event type {type!r}"
+        ) from None
+    if kind is None or not payload:
+        return None
+    try:
+        return _DECODERS[kind].decode(payload)
+    except msgspec.DecodeError as error:
+        raise UnreadableEvent(execution_id, version, str(error)) from error

@@ -1,0 +1,1 @@
+"""What an application asks of the engine: executions, schedules, signals, workflows, histories."""

@@ -1,0 +1,330 @@
+"""Start, read, query and wait for executions."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Any, Unpack, overload
+
+import msgspec
+
+from rhythm import events
+from rhythm.engine.turn import bounded
+from rhythm.errors import ExecutionNotFound, WaitTimeout
+from rhythm.events import Cancelled, Completed, Created, Failed
+from rhythm.models import (
+    CreateRequest,
+    Execution,
+    ExecutionFilters,
+    ExecutionParameters,
+    ExecutionStatus,
+    ExecutionType,
+    check_execution_id,
+    from_unix_ms,
+    parse_create,
+    parse_filters,
+)
+from rhythm.services import staff
+from rhythm.services.ids import new_execution_id, new_request_id
+from rhythm.services.translation import translated
+from rhythm.services.workflows import DEFAULT_QUEUE, WorkflowService
+from rhythm.settings import Settings
+from rhythm.tasks import TaskRegistry
+from streams import projections, transitions
+from streams.codec import StoredExecution
+from streams.connection import BlockingReader, Connection
+from streams.errors import BackendUnavailable
+
+logger = logging.getLogger("rhythm.client")
+
+# A waiting read is ended and begun again this often, so that a connection that died without a
+# word is noticed.
+_WAIT_SLICE_S = 5.0
+
+
+class ExecutionService:
+    """`app.execution_service`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: Settings,
+        workflows: WorkflowService,
+        tasks: TaskRegistry,
+    ) -> None:
+        self._connection, self._settings = connection, settings
+        self._workflows, self._tasks = workflows, tasks
+        self._waiting = _WaitingRoom(connection)
+
+    @overload
+    async def create_execution(self, parameters: ExecutionParameters, /) -> str: ...
+
+    @overload
+    async def create_execution(
+        self, parameters: None = None, /, **keywords: Unpack[ExecutionParameters]
+    ) -> str: ...
+
+    async def create_execution(
+        self, parameters: Mapping[str, Any] | None = None, /, **keywords: Any
+    ) -> str:
+        """Start a workflow or task; return its id.
+
+        Takes one dict or keywords: `target_name`, `exec_type` ("workflow", the default, or
+        "task"), `inputs` (a JSON object), `queue` (default: the workflow's or the task's own, else
+        "default"), `id` (a chosen id makes the start idempotent for as long as it is kept).
+
+        Raises:
+            InvalidRequest, InvalidPayload, PayloadTooLarge: before anything is written.
+            WorkflowNotRegistered: naming the workflows that are known.
+            ExecutionExists: the id is taken by another target or other inputs.
+            ConnectionLost: no answer in time; with an `id` it is safe to repeat the call.
+        """
+        request = parse_create(parameters, keywords, payload_limit=self._settings.payload_limit)
+        return await self.start(request)
+
+    async def start(self, request: CreateRequest, run_at_ms: int | None = None) -> str:
+        """Start what a checked request describes, at once or at `run_at_ms`; return its id."""
+        execution_id = request.id or new_execution_id()
+        definition: str | None = None
+        queue = request.queue
+        if request.type is ExecutionType.WORKFLOW:
+            known = await self._workflows.resolve(request.target_name)
+            definition = known.definition
+            queue = queue or known.queue
+        elif queue is None:
+            queue = await self._task_queue(request.target_name)
+        created = Created(
+            type=request.type.value,
+            target=request.target_name,
+            queue=queue or DEFAULT_QUEUE,
+            inputs=bounded(
+                msgspec.Raw(request.encoded_inputs), "inputs", self._settings.payload_limit
+            ),
+            definition=definition,
+            seed=secrets.randbits(63),
+            run_at_ms=run_at_ms,
+        )
+        with translated():
+            await transitions.create_execution(
+                self._connection,
+                execution_id=execution_id,
+                request=new_request_id(),
+                content=_content(request),
+                type=request.type.value,
+                target=request.target_name,
+                queue=created.queue,
+                definition=definition or "",
+                due_ms=run_at_ms,
+                payload=events.encode(created),
+            )
+        return execution_id
+
+    async def get_execution(self, execution_id: str) -> Execution | None:
+        """An execution as it stands now, or None if there is none of this id."""
+        check_execution_id(execution_id, "execution_id")
+        with translated():
+            (stored,) = await projections.get_executions(self._connection, [execution_id])
+        return None if stored is None else execution_of(stored)
+
+    async def query_executions(
+        self, filters: ExecutionFilters | Mapping[str, Any] | None = None
+    ) -> list[Execution]:
+        """Executions that match all given filters, the newest first."""
+        chosen = parse_filters(filters)
+        with translated():
+            ids = await projections.query_executions(
+                self._connection, _stored(chosen), limit=chosen.limit, offset=chosen.offset
+            )
+            found = await projections.get_executions(self._connection, ids)
+        return [execution_of(stored) for stored in found if stored is not None]
+
+    async def count_executions(
+        self, filters: ExecutionFilters | Mapping[str, Any] | None = None
+    ) -> int:
+        """How many executions match all given filters; `limit` and `offset` do not matter."""
+        with translated():
+            return await projections.count_executions(
+                self._connection, _stored(parse_filters(filters))
+            )
+
+    async def wait_for_execution(
+        self, execution_id: str, timeout: float | None = None
+    ) -> Execution:
+        """The execution when it has ended, whatever its status.
+
+        Args:
+            timeout: seconds; None waits without end.
+
+        Raises:
+            ExecutionNotFound: there is no execution of this id.
+            WaitTimeout: it did not end in time; says where it stands and who serves its queue.
+        """
+        check_execution_id(execution_id, "execution_id")
+        try:
+            async with asyncio.timeout(timeout):
+                await self._waiting.until_ended(execution_id)
+        except TimeoutError as error:
+            raise await self._wait_timeout(execution_id, timeout or 0.0) from error
+        ended = await self.get_execution(execution_id)
+        if ended is None:
+            raise ExecutionNotFound(execution_id)
+        return ended
+
+    async def close(self) -> None:
+        """End what waits; those who wait get a `ConnectionLost`."""
+        await self._waiting.close()
+
+    async def _task_queue(self, task: str) -> str | None:
+        declared = self._tasks.get(task)
+        if declared is not None:
+            return declared.queue
+        return await staff.declared_queue(self._connection, task)
+
+    async def _wait_timeout(self, execution_id: str, timeout: float) -> Exception:
+        execution = await self.get_execution(execution_id)
+        if execution is None:
+            return ExecutionNotFound(execution_id)
+        serving = await staff.count_serving(self._connection, execution.queue)
+        return WaitTimeout(execution_id, timeout, execution.status.value, execution.queue, serving)
+
+
+class _WaitingRoom:
+    """Those of this process who wait for executions to end: one reader for all of them.
+
+    The store pushes ended ids to this process's reply list. When the reader's connection fails, an
+    id may have been lost on its way: everything that is waited for is registered once more.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._client = secrets.token_urlsafe(9)
+        self._futures: dict[str, asyncio.Future[None]] = {}
+        self._waiters: dict[str, int] = {}
+        self._reading: asyncio.Task[None] | None = None
+
+    async def until_ended(self, execution_id: str) -> None:
+        future = self._futures.get(execution_id)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            self._futures[execution_id] = future
+        self._waiters[execution_id] = self._waiters.get(execution_id, 0) + 1
+        try:
+            with translated():
+                if not await projections.register_wait(
+                    self._connection, execution_id, self._client
+                ):
+                    return
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._read(), name="rhythm-waiting-room")
+            await asyncio.shield(future)
+        finally:
+            self._waiters[execution_id] -= 1
+            if not self._waiters[execution_id]:
+                del self._waiters[execution_id]
+                self._futures.pop(execution_id, None)
+                if not future.done():
+                    future.cancel()
+
+    async def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _read(self) -> None:
+        reader: BlockingReader = self._connection.reader()
+        try:
+            while self._futures:
+                try:
+                    ended = await projections.next_ended(
+                        self._connection, reader, self._client, _WAIT_SLICE_S
+                    )
+                except BackendUnavailable as error:
+                    logger.warning("waiting for results was interrupted: %s", error)
+                    await self._register_again()
+                    continue
+                if ended is not None:
+                    self._tell(ended)
+        except Exception as error:
+            for future in self._futures.values():
+                if not future.done():
+                    future.set_exception(error)
+        finally:
+            await reader.close()
+
+    async def _register_again(self) -> None:
+        for execution_id in list(self._futures):
+            if not await projections.register_wait(self._connection, execution_id, self._client):
+                self._tell(execution_id)
+
+    def _tell(self, execution_id: str) -> None:
+        future = self._futures.get(execution_id)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+
+def execution_of(stored: StoredExecution) -> Execution:
+    """The model of a stored execution.
+
+    Raises:
+        UnreadableEvent: its first or last event is damaged or unknown.
+    """
+    facts = stored.facts
+    created = events.decode(stored.id, 1, stored.first.type, stored.first.payload)
+    if not isinstance(created, Created):
+        raise events.UnreadableEvent(stored.id, 1, "it is not the first event")
+    status = ExecutionStatus(facts["st"])
+    if stored.wake == "claimed" and not status.finished:
+        # A workflow's turn is no event: what workers hold tells that it is running.
+        status = ExecutionStatus.RUNNING
+    return Execution(
+        id=stored.id,
+        type=ExecutionType(facts["ty"]),
+        target_name=facts["tg"],
+        status=status,
+        inputs=events.value_of(created.inputs),
+        output=_output(stored) if status.finished else None,
+        created_at=from_unix_ms(int(facts["cr"])),
+        completed_at=from_unix_ms(int(facts["co"])) if "co" in facts else None,
+        queue=facts["q"],
+        attempt=int(facts.get("at", 0)),
+        parent_workflow_id=facts.get("p"),
+        started_at=from_unix_ms(int(facts["sa"])) if "sa" in facts else None,
+        definition=facts.get("df"),
+        version=stored.version,
+    )
+
+
+def _output(stored: StoredExecution) -> Any:
+    last = stored.last
+    match events.decode(stored.id, last.version, last.type, last.payload):
+        case Completed(output):
+            return events.value_of(output)
+        case Failed(error):
+            return msgspec.to_builtins(error)
+        case Cancelled(reason):
+            return {"reason": reason}
+    raise events.UnreadableEvent(stored.id, last.version, "the history does not end there")
+
+
+def _stored(filters: ExecutionFilters) -> projections.Filters:
+    before_ms = filters.created_before_ms
+    return projections.Filters(
+        target=filters.target_name,
+        status=filters.status,
+        parent=filters.parent_workflow_id,
+        queue=filters.queue,
+        type=filters.type,
+        oldest_ms=filters.created_after_ms,
+        newest_ms=None if before_ms is None else before_ms - 1,
+    )
+
+
+def _content(request: CreateRequest) -> str:
+    """A digest that is the same for starts of the same thing."""
+    same = msgspec.json.encode(
+        [request.type.value, request.target_name, request.inputs], order="sorted"
+    )
+    return hashlib.blake2b(same, digest_size=8).hexdigest()

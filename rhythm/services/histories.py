@@ -1,0 +1,85 @@
+"""Read the events of an execution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rhythm import events
+from rhythm.errors import ExecutionNotFound
+from rhythm.events import Completed, Created, Decided, SignalReceived
+from rhythm.models import HistoryEvent, check_execution_id, from_unix_ms
+from rhythm.services.translation import translated
+from streams import events as stream
+from streams.codec import StoredEvent
+from streams.connection import Connection
+
+
+class HistoryService:
+    """`app.history_service`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def events(self, execution_id: str) -> list[HistoryEvent]:
+        """All events of an execution, the oldest first.
+
+        Raises:
+            ExecutionNotFound: there is no execution of this id.
+            UnreadableEvent: an event is damaged, or of a type that this release does not know.
+        """
+        check_execution_id(execution_id, "execution_id")
+        with translated():
+            found = [
+                _readable(execution_id, event)
+                async for event in stream.read(self._connection, execution_id)
+            ]
+        if not found:
+            raise ExecutionNotFound(execution_id)
+        return found
+
+
+def _readable(execution_id: str, event: StoredEvent) -> HistoryEvent:
+    payload = events.decode(execution_id, event.version, event.type, event.payload)
+    number = event.plain.get("n")
+    of_attempt = event.type in ("started", "attempt_failed", "released")
+    return HistoryEvent(
+        version=event.version,
+        at=from_unix_ms(event.at_ms),
+        type=event.type,
+        data=_data(payload, event),
+        worker=event.plain.get("w"),
+        attempt=int(number) if number and of_attempt else None,
+        child=int(number) if number and not of_attempt else None,
+        line=_line(payload),
+    )
+
+
+def _data(payload: events.Payload | None, event: StoredEvent) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    match payload:
+        case None:
+            pass
+        case Created():
+            data = msgspec.structs.asdict(payload) | {"inputs": events.value_of(payload.inputs)}
+        case Completed():
+            data = {"output": events.value_of(payload.output)}
+        case SignalReceived():
+            data = {"name": payload.name, "payload": events.value_of(payload.payload)}
+        case _:
+            data = msgspec.to_builtins(payload)
+    if event.plain.get("e"):
+        data["error"] = {"name": event.plain["e"]}
+    if event.plain.get("r"):
+        data["due"] = from_unix_ms(int(event.plain["r"])).isoformat()
+    return data
+
+
+def _line(payload: events.Payload | None) -> int | None:
+    if isinstance(payload, Decided):
+        lines = [getattr(command, "line", 0) for command in payload.commands]
+        return next((line for line in lines if line), None)
+    if isinstance(payload, events.Failed):
+        return payload.error.line
+    return None

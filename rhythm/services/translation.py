@@ -1,0 +1,38 @@
+"""The border where the store's errors become those that users catch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streams.errors as store
+from rhythm.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    ExecutionExists,
+    ExecutionFinished,
+    ExecutionNotFound,
+    StorageFull,
+)
+from rhythm.events import UnreadableEvent
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the store's errors as Rhythm's, from the original."""
+    try:
+        yield
+    except store.BackendUnavailable as error:
+        raise ConnectionLost(error.address, error.reason) from error
+    except store.BackendFull as error:
+        raise StorageFull(error.address) from error
+    except store.UnknownExecution as error:
+        raise ExecutionNotFound(error.execution_id) from error
+    except store.ExecutionAlreadyOver as error:
+        raise ExecutionFinished(error.execution_id, error.status) from error
+    except store.ExecutionConflict as error:
+        raise ExecutionExists(error.execution_id) from error
+    except store.CorruptRecord as error:
+        raise UnreadableEvent(error.where, 0, error.reason) from error
+    except (store.BackendRefused, store.NotMigrated, store.SchemaMismatch) as error:
+        raise ConfigurationError(str(error)) from error

@@ -1,0 +1,207 @@
+"""Workflow definitions: those this application registered, and those in the store.
+
+An application starts the sources that it registered itself, by their digest. A start by a name
+alone takes the store's latest. A program is compiled once per digest and process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+import flowlang
+from rhythm.engine.turn import KnownWorkflow
+from rhythm.errors import ConfigurationError, FlowSyntaxError, WorkflowNotRegistered
+from rhythm.models import WorkflowInfo, check_name
+from rhythm.services.translation import translated
+from streams import definitions
+from streams.connection import Connection
+
+DEFAULT_QUEUE = "default"
+
+FLOW_SUFFIX = ".flow"
+
+
+class WorkflowFile(msgspec.Struct, frozen=True):
+    """A workflow's source.
+
+    Attributes:
+        name: what it is started by.
+        source: the text of the `.flow`.
+        file_path: where it came from, for messages.
+    """
+
+    name: str
+    source: str
+    file_path: str
+
+
+class StoredSource(msgspec.Struct, frozen=True):
+    """A definition as the store keeps it."""
+
+    source: str
+    path: str
+
+
+def read_workflow_files(paths: Sequence[str | Path]) -> list[tuple[str | None, str, str]]:
+    """Sources in files and folders, as (None, source, path); folders are searched in depth.
+
+    Raises:
+        ConfigurationError: a path does not exist, is no `.flow`, or cannot be read.
+    """
+    found: list[tuple[str | None, str, str]] = []
+    for given in paths:
+        path = Path(given)
+        if path.is_dir():
+            files = sorted(path.rglob(f"*{FLOW_SUFFIX}"))
+            if not files:
+                raise ConfigurationError(
+                    f"folder {str(path)!r} holds no {FLOW_SUFFIX} file",
+                    "give the folder or file of a workflow",
+                )
+        elif path.is_file():
+            files = [path]
+        else:
+            raise ConfigurationError(
+                f"there is no file or folder {str(path)!r}",
+                f"the current directory is {str(Path.cwd())!r}",
+            )
+        for file in files:
+            try:
+                found.append((None, file.read_text(encoding="utf-8"), str(file)))
+            except (OSError, UnicodeDecodeError) as error:
+                problem = f"workflow {str(file)!r} cannot be read: {error}"
+                raise ConfigurationError(problem) from error
+    return found
+
+
+def compile_all(
+    sources: Sequence[tuple[str | None, str, str]],
+) -> dict[str, flowlang.Program]:
+    """Programs by workflow name; all of them, or none.
+
+    Args:
+        sources: (name or None for the file's own, text, path).
+
+    Raises:
+        FlowSyntaxError: with the mistakes of all sources.
+        ConfigurationError: two of one name, or a name that its front matter contradicts.
+    """
+    mistakes: list[flowlang.Diagnostic] = []
+    compiled: list[tuple[str | None, flowlang.Program]] = []
+    for name, text, path in sources:
+        try:
+            compiled.append((name, flowlang.compile(text, path=path)))
+        except flowlang.FlowSyntaxError as error:
+            mistakes += error.diagnostics
+    if mistakes:
+        raise FlowSyntaxError(mistakes)
+    programs: dict[str, flowlang.Program] = {}
+    for given, program in compiled:
+        own = program.front_matter.name
+        if given is not None and own is not None and given != own:
+            raise ConfigurationError(
+                f"{program.path}: it is given as {given!r} and names itself {own!r}",
+                "use one name",
+            )
+        name = check_name(given or program.name, "workflow name")
+        if name in programs:
+            raise ConfigurationError(
+                f"two workflows are named {name!r}: {programs[name].path} and {program.path}",
+                "rename one, in its front matter or by its file's name",
+            )
+        programs[name] = program
+    return programs
+
+
+class WorkflowService:
+    """What workflows there are."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._own: dict[str, flowlang.Program] = {}
+        self._compiled: dict[str, flowlang.Program] = {}
+
+    @property
+    def registered(self) -> Mapping[str, flowlang.Program]:
+        """The programs that this application registered, by name."""
+        return self._own
+
+    async def register(self, programs: Mapping[str, flowlang.Program]) -> None:
+        """Keep definitions in the store and start workflows of these names by them.
+
+        One that the store has never seen becomes the latest of its name.
+        """
+        with translated():
+            for name, program in programs.items():
+                await definitions.register(
+                    self._connection,
+                    name=name,
+                    digest=program.digest,
+                    source=msgspec.msgpack.encode(StoredSource(program.source, program.path)),
+                )
+        self._own.update(programs)
+        self._compiled.update((program.digest, program) for program in programs.values())
+
+    async def list_workflows(self) -> list[WorkflowInfo]:
+        """All workflows that can be started, by name; a registered one as registered here."""
+        with translated():
+            names = await definitions.names(self._connection)
+        found = []
+        for name in names:
+            program = await self._startable(name)
+            found.append(
+                WorkflowInfo(
+                    name=name,
+                    definition=program.digest,
+                    path=program.path,
+                    queue=program.front_matter.queue or DEFAULT_QUEUE,
+                )
+            )
+        return found
+
+    async def resolve(self, name: str) -> KnownWorkflow:
+        """What a start by this name runs.
+
+        Raises:
+            WorkflowNotRegistered: with the names that are known.
+        """
+        program = await self._startable(name)
+        return KnownWorkflow(program.digest, program.front_matter.queue)
+
+    async def program(self, name: str, definition: str) -> flowlang.Program:
+        """The program of a definition, from here or from the store.
+
+        Raises:
+            WorkflowNotRegistered: the store does not have it (any more).
+            FlowSyntaxError: this release does not accept what another one registered.
+        """
+        if (program := self._compiled.get(definition)) is not None:
+            return program
+        with translated():
+            stored = await definitions.source(self._connection, name, definition)
+        if stored is None:
+            raise WorkflowNotRegistered(f"{name}@{definition}", sorted(self._own))
+        source = msgspec.msgpack.decode(stored, type=StoredSource)
+        try:
+            program = flowlang.compile(source.source, path=source.path)
+        except flowlang.FlowSyntaxError as error:
+            raise FlowSyntaxError(error.diagnostics) from error
+        self._compiled[definition] = program
+        return program
+
+    async def known_names(self) -> list[str]:
+        """The names that can be started."""
+        with translated():
+            return await definitions.names(self._connection)
+
+    async def _startable(self, name: str) -> flowlang.Program:
+        if (own := self._own.get(name)) is not None:
+            return own
+        with translated():
+            digest = await definitions.latest(self._connection, name)
+        if digest is None:
+            raise WorkflowNotRegistered(name, await self.known_names())
+        return await self.program(name, digest)

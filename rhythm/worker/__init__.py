@@ -1,0 +1,5 @@
+"""The process side of the engine: claim work, run it, settle it, keep its lease, keep the time."""
+
+from rhythm.worker.loop import Worker
+
+__all__ = ["Worker"]

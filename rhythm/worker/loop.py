@@ -1,0 +1,386 @@
+"""The worker: claims what it has room for, runs it, settles it with the next claim.
+
+One call of the store both settles and claims, so whatever finishes while a call is under way goes
+with the next one. The worker waits on a bell when there is nothing to do. When its lease is lost it
+drops what it held, which others run again, and begins anew under another name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from flowlang.protocol import ErrorInfo
+from rhythm import events, tasks
+from rhythm.errors import ConfigurationError
+from rhythm.events import Failed, Released
+from rhythm.models import check_queue
+from rhythm.services import staff
+from rhythm.services.staff import WorkerAbout
+from rhythm.services.translation import translated
+from rhythm.services.workflows import DEFAULT_QUEUE
+from rhythm.tasks import TaskRegistry
+from rhythm.worker.activations import Activations
+from rhythm.worker.lease import RENEWALS_PER_LEASE, LeaseThread
+from rhythm.worker.task_runner import TaskRunner
+from rhythm.worker.timekeeping import keep_time
+from streams.codec import TaskClaim, WorkflowClaim
+from streams.due import Timekeeper
+from streams.errors import BackendUnavailable, StreamsError, WorkerLost
+from streams.work import Settlement, Step, TaskSettlement, WorkerSeat, WorkflowSettlement
+
+if TYPE_CHECKING:
+    from rhythm.builder import Rhythm
+
+logger = logging.getLogger("rhythm.worker")
+
+_AFTER_FAILURE_S = 0.25
+
+
+class Worker:
+    """Runs the workflows and tasks of some queues.
+
+    Args:
+        app: an initialised application.
+        queues: which queues to serve, the most wanted first.
+        concurrency: how many executions it is at, at most; default from the settings.
+        resources: an async context manager, or a function that makes one, that yields
+            `{type: value}` for tasks' `Provided[T]` parameters. Entered once, left after draining.
+        on_ready: called once when it has registered and begins to claim.
+        registry: the tasks it knows; default: those of `@task`.
+
+    Raises:
+        ConfigurationError: no queue, or a concurrency below 1.
+        InvalidRequest: a name that is no queue's.
+    """
+
+    def __init__(
+        self,
+        app: Rhythm,
+        queues: Sequence[str] = (DEFAULT_QUEUE,),
+        concurrency: int | None = None,
+        resources: Any = None,
+        on_ready: Callable[[], None] | None = None,
+        registry: TaskRegistry = tasks.registry,
+    ) -> None:
+        if isinstance(queues, str) or not queues:
+            raise ConfigurationError(
+                "a worker needs a list of queues", 'give queues=["default"] or others'
+            )
+        self._app = app
+        self._queues = tuple(dict.fromkeys(check_queue(queue, "queues") for queue in queues))
+        self._concurrency = app.settings.concurrency if concurrency is None else concurrency
+        if self._concurrency < 1:
+            raise ConfigurationError("a worker's concurrency must be 1 or more")
+        self._resources, self._on_ready, self._registry = resources, on_ready, registry
+        self._stopping = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Work until `stop` is called or this is cancelled; drains before it returns.
+
+        Raises:
+            MissingResource: a task needs a type that the resources do not give.
+            ConfigurationError: the resources are no such thing.
+            ConnectionLost: Redis is not there at the start. Later losses are waited out.
+        """
+        threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="rhythm-task")
+        try:
+            async with tasks.open_resources(self._resources) as provided:
+                tasks.require_resources(self._registry, provided)
+                while not self._stopping.is_set():
+                    life = _Life(self, provided, threads)
+                    try:
+                        await life.run()
+                    except WorkerLost as error:
+                        logger.warning("%s; what it held is run again by others", error)
+                    except StreamsError as error:
+                        # Whatever it is, a worker that looks alive must be able to claim.
+                        logger.error("%s; beginning anew", error, exc_info=error)
+                        await asyncio.sleep(_AFTER_FAILURE_S)
+        finally:
+            # A sync task that is still running cannot be ended: do not wait for it.
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        """Begin to drain: claim nothing more, finish what runs within the grace time."""
+        self._stopping.set()
+
+    async def __aenter__(self) -> Self:
+        ready = asyncio.Event()
+        told = self._on_ready
+
+        def on_ready() -> None:
+            ready.set()
+            if told is not None:
+                told()
+
+        self._on_ready = on_ready
+        self._running = asyncio.create_task(self.run(), name="rhythm-worker")
+        started = asyncio.create_task(ready.wait())
+        await asyncio.wait({self._running, started}, return_when=asyncio.FIRST_COMPLETED)
+        if self._running.done():
+            started.cancel()
+            await self._running
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+        assert self._running is not None
+        await self._running
+
+
+class _Life:
+    """One incarnation, from its registration to its leaving or its lost lease."""
+
+    def __init__(
+        self, worker: Worker, resources: Mapping[Any, object], threads: ThreadPoolExecutor
+    ) -> None:
+        app = worker._app
+        self._worker, self._settings = worker, app.settings
+        self._connection = app.worker_connection
+        self._queues, self._registry = worker._queues, worker._registry
+        name = f"{socket.gethostname().partition('.')[0]}-{os.getpid()}-{secrets.token_hex(4)}"
+        keys = self._connection.keys.partitions[0]
+        lease_ms = round(self._settings.lease * 1000)
+        self._seat = WorkerSeat(self._connection, keys, name, lease_ms=lease_ms)
+        self._keeper = Timekeeper(
+            self._connection,
+            keys,
+            name,
+            term_ms=lease_ms,
+            max_lost=self._settings.max_lost_workers,
+            lost_payload=events.encode(Failed(_lost(self._settings.max_lost_workers))),
+        )
+        self._activations = Activations(
+            self._connection, name, app.workflow_service, self._registry, self._settings
+        )
+        self._runner = TaskRunner(
+            self._registry, resources, self._settings, threads, self._known_elsewhere
+        )
+        self._under_way: dict[str, tuple[TaskClaim, asyncio.Task[None]]] = {}
+        self._finished: list[Settlement] = []
+        self._news = asyncio.Event()
+        self._lost = False
+        self._clock_ms = 0
+        self._clock_read_at = 0.0
+
+    async def run(self) -> None:
+        with translated():
+            await self._seat.register(staff.encode_about(self._about()))
+        loop = asyncio.get_running_loop()
+
+        def on_lost() -> None:
+            loop.call_soon_threadsafe(self._be_lost)
+
+        lease = LeaseThread(self._connection, self._seat, on_lost)
+        lease.start()
+        term_s = self._settings.lease
+        timekeeping = asyncio.create_task(
+            keep_time(self._connection, self._keeper, term_s=term_s), name="rhythm-timekeeper"
+        )
+        timekeeping.add_done_callback(self._report)
+        watching = asyncio.create_task(self._watch_stop())
+        logger.info("worker %s serves %s", self._seat.worker, ", ".join(self._queues))
+        if self._worker._on_ready is not None:
+            self._worker._on_ready()
+            self._worker._on_ready = None
+        try:
+            await self._work()
+        finally:
+            watching.cancel()
+            timekeeping.cancel()
+            await self._abandon()
+            await asyncio.gather(watching, timekeeping, return_exceptions=True)
+            await asyncio.to_thread(lease.stop)
+        if not await self._seat.leave():
+            logger.warning("worker %s left work behind; its lease gives it back", self._seat.worker)
+
+    async def _work(self) -> None:
+        reader = self._connection.reader()
+        bell: asyncio.Task[bool] | None = None
+        deadline: float | None = None
+        try:
+            while True:
+                draining = self._worker._stopping.is_set()
+                if draining and deadline is None:
+                    deadline = time.monotonic() + self._settings.shutdown_grace
+                    if self._under_way:
+                        logger.info("draining: %d tasks are running", len(self._under_way))
+                room = 0 if draining else self._concurrency_left()
+                step = await self._step(room)
+                if step.claims or self._finished:
+                    continue
+                if draining:
+                    if not self._under_way:
+                        return
+                    if deadline is not None and time.monotonic() >= deadline:
+                        await self._release_all()
+                        continue
+                if bell is None and not draining and self._concurrency_left() > 0:
+                    bell = asyncio.create_task(self._listen(reader))
+                bell = await self._wait(bell, deadline)
+        finally:
+            if bell is not None:
+                bell.cancel()
+                await asyncio.gather(bell, return_exceptions=True)
+            await reader.close()
+
+    async def _step(self, room: int) -> Step:
+        if self._lost:
+            raise WorkerLost(self._seat.worker)
+        settled, self._finished = self._finished, []
+        self._news.clear()
+        step = await self._seat.step(self._queues if room else (), room, settled)
+        self._clock_ms, self._clock_read_at = step.now_ms, time.monotonic()
+        for settlement, verdict in zip(settled, step.verdicts, strict=True):
+            if verdict == "STALE":
+                logger.warning("%s is no longer this worker's to settle: dropped", settlement.id)
+                self._activations.drop(settlement.id)
+        for claim in step.claims:
+            if isinstance(claim, TaskClaim):
+                running = asyncio.create_task(self._run_task(claim), name=f"rhythm-{claim.id}")
+                self._under_way[claim.id] = (claim, running)
+            else:
+                await self._run_activation(claim)
+        return step
+
+    async def _run_activation(self, claim: WorkflowClaim) -> None:
+        settlements = await self._activations.run(claim, self._now_ms())
+        *firsts, last = settlements
+        for chunk in firsts:
+            # One script does not take a large decision at once; the last chunk ends the claim.
+            step = await self._seat.step((), 0, [chunk])
+            if step.verdicts[0] == "STALE":
+                self._activations.drop(claim.id)
+                return
+        self._finish(last)
+
+    async def _run_task(self, claim: TaskClaim) -> None:
+        try:
+            settlement = await self._runner.run(claim, self._now_ms)
+        except asyncio.CancelledError:
+            settlement = _released(claim)
+            if self._lost:
+                raise
+        except BaseException as error:
+            # What is no Exception, such as SystemExit, must not end the worker.
+            failed = Failed(ErrorInfo(type(error).__name__, str(error), "task_failed"))
+            settlement = TaskSettlement(claim.id, claim.token, "failed", events.encode(failed))
+            logger.error("task %s ended with %r", claim.id, error)
+        self._under_way.pop(claim.id, None)
+        self._finish(settlement)
+
+    def _finish(self, settlement: TaskSettlement | WorkflowSettlement) -> None:
+        self._finished.append(settlement)
+        self._news.set()
+
+    async def _listen(self, reader: Any) -> bool:
+        # Now and then it looks without a bell: one may have been lost with a connection.
+        timeout_s = self._settings.lease / RENEWALS_PER_LEASE
+        try:
+            return await self._seat.wait_for_work(reader, self._queues, timeout_s)
+        except BackendUnavailable as error:
+            logger.warning("waiting for work was interrupted: %s", error)
+            await asyncio.sleep(_AFTER_FAILURE_S)
+            return False
+
+    async def _wait(
+        self, bell: asyncio.Task[bool] | None, deadline: float | None
+    ) -> asyncio.Task[bool] | None:
+        """Until something has finished, the bell rang, or the time to drain is over."""
+        news = asyncio.create_task(self._news.wait())
+        left_s = None if deadline is None else max(deadline - time.monotonic(), 0)
+        await asyncio.wait(
+            {news} if bell is None else {news, bell},
+            timeout=left_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        news.cancel()
+        if bell is not None and bell.done():
+            await bell
+            return None
+        return bell
+
+    async def _watch_stop(self) -> None:
+        await self._worker._stopping.wait()
+        self._news.set()
+
+    async def _release_all(self) -> None:
+        """Give back what did not finish in time: others run it again."""
+        logger.warning("%d tasks did not finish in time: given back", len(self._under_way))
+        running = [task for _, task in self._under_way.values()]
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=_AFTER_FAILURE_S)
+        for claim, _ in list(self._under_way.values()):
+            self._finish(_released(claim))
+        self._under_way.clear()
+
+    async def _abandon(self) -> None:
+        """End what still runs: after a lost lease it is not ours any more."""
+        self._lost = True
+        running = [task for _, task in self._under_way.values()]
+        self._under_way.clear()
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=_AFTER_FAILURE_S)
+
+    def _be_lost(self) -> None:
+        self._lost = True
+        self._news.set()
+
+    def _report(self, timekeeping: asyncio.Task[None]) -> None:
+        if not timekeeping.cancelled() and (error := timekeeping.exception()) is not None:
+            logger.error("timekeeping ended: %s", error, exc_info=error)
+            self._be_lost()
+
+    def _concurrency_left(self) -> int:
+        return self._worker._concurrency - len(self._under_way)
+
+    def _now_ms(self) -> int:
+        """The store's time: its last answer, and what has passed since."""
+        return self._clock_ms + round((time.monotonic() - self._clock_read_at) * 1000)
+
+    def _about(self) -> WorkerAbout:
+        return WorkerAbout(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=self._queues,
+            tasks={task.name: task.queue for task in self._registry},
+            started_ms=time.time_ns() // 1_000_000,
+        )
+
+    async def _known_elsewhere(self, queue: str) -> set[str]:
+        known: set[str] = set()
+        for colleague in await staff.find_colleagues(self._connection):
+            if queue in colleague.about.queues:
+                known |= set(colleague.about.tasks)
+        return known
+
+
+def _released(claim: TaskClaim) -> TaskSettlement:
+    reason = Released("its worker was stopped")
+    return TaskSettlement(claim.id, claim.token, "released", events.encode(reason))
+
+
+def _lost(times: int) -> ErrorInfo:
+    return ErrorInfo(
+        "WorkerLost",
+        f"{times} workers in a row stopped answering while they ran it",
+        "task_failed",
+    )

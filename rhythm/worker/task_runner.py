@@ -1,0 +1,189 @@
+"""Run one attempt of a task and say how to settle it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any, Final
+
+from flowlang.protocol import ErrorInfo
+from rhythm import events
+from rhythm.engine.retry import duration_ms, next_delay_ms, policy_of
+from rhythm.engine.turn import FAILED_TYPES, bounded
+from rhythm.errors import InvalidPayload, InvalidTaskInputs, PayloadTooLarge, TaskNotRegistered
+from rhythm.events import AttemptFailed, Completed, Created, Failed, Released
+from rhythm.settings import Settings
+from rhythm.tasks import TaskContext, TaskDefinition, TaskRegistry
+from streams.codec import TaskClaim
+from streams.work import TaskSettlement
+
+logger = logging.getLogger("rhythm.worker")
+
+# Enough to see where it went wrong; a recursion error has a thousand equal frames.
+TRACEBACK_FRAMES: Final = 50
+TRACEBACK_BYTES: Final = 16 * 1024
+
+# An unknown task is tried again after as long as it has been unknown, within these bounds: soon
+# at first, since the worker that knows it may just be starting.
+_UNKNOWN_AGAIN_MS: Final = (1_000, 8_000)
+
+# What a function raised because its inputs or its result cannot be: another attempt would not help.
+_HOPELESS: Final = (InvalidTaskInputs, InvalidPayload, PayloadTooLarge)
+
+
+class TaskRunner:
+    """Runs tasks of a registry with a worker's resources.
+
+    Args:
+        threads: where sync functions run.
+        known_elsewhere: names of tasks that other workers of a queue know.
+    """
+
+    def __init__(
+        self,
+        registry: TaskRegistry,
+        resources: Mapping[Any, object],
+        settings: Settings,
+        threads: Executor,
+        known_elsewhere: Callable[[str], Awaitable[set[str]]],
+    ) -> None:
+        self._registry, self._resources, self._settings = registry, resources, settings
+        self._threads, self._known_elsewhere = threads, known_elsewhere
+
+    async def run(self, claim: TaskClaim, now_ms: Callable[[], int]) -> TaskSettlement:
+        """Run the attempt to its end.
+
+        Args:
+            now_ms: the store's time, for when to try again.
+        """
+        created = events.decode(claim.id, 1, "created", claim.created)
+        assert isinstance(created, Created)
+        definition = self._registry.get(created.target)
+        if definition is None:
+            return await self._unknown(claim, created, now_ms())
+        try:
+            output = await self._call(definition, created, claim)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            return self._failed(claim, created, error, now_ms())
+        return TaskSettlement(claim.id, claim.token, "completed", events.encode(Completed(output)))
+
+    async def _call(self, definition: TaskDefinition, created: Created, claim: TaskClaim) -> Any:
+        context = TaskContext(
+            execution_id=claim.id,
+            attempt=claim.attempt,
+            task_name=created.target,
+            queue=created.queue,
+            parent_workflow_id=created.parent,
+            idempotency_key=claim.id,
+        )
+        arguments = definition.bind(events.value_of(created.inputs), context, self._resources)
+        limit = created.options.get("timeout")
+        limit_s = None if limit is None else duration_ms(limit, "timeout") / 1000
+        try:
+            async with asyncio.timeout(limit_s) as scope:
+                if definition.is_async:
+                    result = await definition.function(**arguments)
+                else:
+                    result = await self._in_thread(definition, arguments)
+        except TimeoutError as error:
+            if scope.expired():
+                raise _AttemptTimeout(f"the attempt took longer than {limit_s:g} s") from error
+            raise
+        encoded = events.raw(definition.encode_result(result))
+        return bounded(encoded, "result", self._settings.payload_limit)
+
+    async def _in_thread(self, definition: TaskDefinition, arguments: dict[str, Any]) -> Any:
+        here = contextvars.copy_context()
+
+        def call() -> Any:
+            try:
+                return here.run(definition.function, **arguments)
+            except StopIteration as error:
+                # It cannot pass through a future: Python would end the event loop's own iteration.
+                raise RuntimeError("the task raised StopIteration") from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def _failed(
+        self, claim: TaskClaim, created: Created, error: Exception, now_ms: int
+    ) -> TaskSettlement:
+        described = describe(error)
+        delay_ms = None
+        if not isinstance(error, _HOPELESS):
+            delay_ms = next_delay_ms(
+                policy_of(created.options.get("retry")),
+                attempt=claim.attempt,
+                error=described.name,
+                execution_id=claim.id,
+            )
+        again = "no more attempts" if delay_ms is None else f"again in {delay_ms / 1000:g} s"
+        logger.warning(
+            "task %s (%s) attempt %d failed with %s, %s",
+            created.target,
+            claim.id,
+            claim.attempt,
+            described.name,
+            again,
+        )
+        if delay_ms is None:
+            return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(described)))
+        return TaskSettlement(
+            claim.id,
+            claim.token,
+            "attempt_failed",
+            events.encode(AttemptFailed(described)),
+            now_ms + delay_ms,
+        )
+
+    async def _unknown(self, claim: TaskClaim, created: Created, now_ms: int) -> TaskSettlement:
+        unknown_ms = now_ms - claim.unknown_since_ms if claim.unknown_since_ms else 0
+        patience_ms = self._settings.unknown_task_patience * 1000
+        if unknown_ms < patience_ms:
+            shortest, longest = _UNKNOWN_AGAIN_MS
+            due_ms = now_ms + max(shortest, min(unknown_ms, longest))
+            reason = f"no task {created.target!r} is known to this worker"
+            logger.warning("%s: %s, which was asked for by %s", reason, claim.id, created.parent)
+            return TaskSettlement(
+                claim.id, claim.token, "unknown", events.encode(Released(reason)), due_ms
+            )
+        known = set(self._registry.names()) | await self._known_elsewhere(created.queue)
+        error = TaskNotRegistered(created.target, sorted(known), created.queue)
+        described = ErrorInfo(type(error).__name__, str(error), FAILED_TYPES["task"])
+        return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(described)))
+
+
+class _AttemptTimeout(Exception):
+    """An attempt went over its time limit; scripts see it as `TimeoutError`."""
+
+
+def describe(error: Exception) -> ErrorInfo:
+    """An exception as histories and scripts see it."""
+    if isinstance(error, _AttemptTimeout):
+        return ErrorInfo("TimeoutError", str(error), "timeout")
+    return ErrorInfo(
+        name=type(error).__name__,
+        message=_text(error),
+        type=FAILED_TYPES["task"],
+        traceback=_shown(error),
+    )
+
+
+def _text(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"its text could not be made: {type(broken).__name__}"
+
+
+def _shown(error: Exception) -> str:
+    lines = traceback.format_exception(
+        type(error), error, error.__traceback__, limit=-TRACEBACK_FRAMES
+    )
+    text = "".join(lines).encode("utf-8", "replace")
+    return text[-TRACEBACK_BYTES:].decode("utf-8", "ignore")

@@ -1,0 +1,48 @@
+"""Take part in keeping the time: timers, scheduled starts, retries, the leases of others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from streams.connection import BlockingReader, Connection
+from streams.due import Timekeeper
+from streams.errors import BackendUnavailable
+
+logger = logging.getLogger("rhythm.worker")
+
+_AFTER_FAILURE_S = 0.25
+
+
+async def keep_time(connection: Connection, keeper: Timekeeper, *, term_s: float) -> None:
+    """Run until cancelled: be timekeeper when nobody else is, and do what becomes due.
+
+    Args:
+        term_s: how long a turn lasts; asked for again every third of it, so that a timekeeper
+            that died is followed after at most one and a third terms.
+    """
+    reader = connection.reader()
+    try:
+        while True:
+            try:
+                await _turn(keeper, reader, term_s / 3)
+            except BackendUnavailable as error:
+                logger.warning("timekeeping was interrupted: %s", error)
+                await asyncio.sleep(_AFTER_FAILURE_S)
+    finally:
+        await reader.close()
+
+
+async def _turn(keeper: Timekeeper, reader: BlockingReader, longest_s: float) -> None:
+    tended = await keeper.tend()
+    for worker in tended.lost_workers:
+        logger.warning("worker %s is lost: what it held goes to others", worker)
+    if not tended.is_keeper:
+        await keeper.wait_for_resignation(reader, longest_s)
+        return
+    if tended.next_due_ms == 0:
+        await keeper.wait_until_due(reader, longest_s)
+        return
+    left_s = (tended.next_due_ms - tended.now_ms) / 1000
+    if left_s > 0:
+        await keeper.wait_until_due(reader, min(left_s, longest_s))

@@ -1,0 +1,211 @@
+"""Tasks started by themselves, run by a worker, on both servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from rhythm import (
+    ExecutionFailed,
+    ExecutionStatus,
+    InitBuilder,
+    Provided,
+    Rhythm,
+    TaskContext,
+    WaitTimeout,
+    Worker,
+)
+from rhythm.tasks import TaskDefinition, TaskRegistry
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+class Mailer:
+    """What tasks get from resources."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+
+async def greet(name: str) -> str:
+    return f"hello {name}"
+
+
+def add(left: int, right: int = 1) -> int:
+    return left + right
+
+
+async def fail() -> None:
+    raise LookupError("nothing there")
+
+
+async def mail(to: str, mailer: Provided[Mailer], context: TaskContext) -> dict[str, Any]:
+    mailer.sent.append(to)
+    return {"attempt": context.attempt, "id": context.execution_id}
+
+
+def exits() -> None:
+    raise SystemExit(3)
+
+
+def a_registry(*functions: Callable[..., Any]) -> TaskRegistry:
+    registry = TaskRegistry()
+    for function in functions:
+        registry.add(TaskDefinition(function.__name__, None, function))
+    return registry
+
+
+@asynccontextmanager
+async def at_work(
+    url: str, namespace: str, registry: TaskRegistry, **options: Any
+) -> AsyncIterator[Rhythm]:
+    async with InitBuilder().database_url(url).namespace(namespace) as app:
+        async with Worker(app, registry=registry, **options):
+            yield app
+
+
+async def ended(app: Rhythm, target: str, **inputs: Any) -> Any:
+    id_ = await app.execution_service.create_execution(
+        exec_type="task", target_name=target, inputs=inputs
+    )
+    return await app.execution_service.wait_for_execution(id_, timeout=30)
+
+
+def test_async_and_sync_tasks_give_their_results(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with at_work(database_url, namespace, a_registry(greet, add)) as app:
+            greeted = await ended(app, "greet", name="Ada")
+            added = await ended(app, "add", left=2)
+
+        assert greeted.result() == "hello Ada"
+        assert (greeted.status, greeted.attempt, greeted.version) == ("completed", 1, 3)
+        assert greeted.started_at >= greeted.created_at
+        assert greeted.completed_at >= greeted.started_at
+        assert added.result() == 3
+
+    run(story())
+
+
+def test_what_a_task_raises_is_its_answer(database_url: str, namespace: str, run: Run) -> None:
+    async def story() -> None:
+        async with at_work(database_url, namespace, a_registry(fail, exits)) as app:
+            failed = await ended(app, "fail")
+            exited = await ended(app, "exits")
+
+        assert failed.status is ExecutionStatus.FAILED
+        assert failed.output["name"] == "LookupError"
+        assert "nothing there" in failed.output["traceback"]
+        with pytest.raises(ExecutionFailed, match="LookupError: nothing there"):
+            failed.result()
+        assert exited.output["name"] == "SystemExit"
+
+    run(story())
+
+
+def test_inputs_that_do_not_fit_fail_the_task_at_once(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with at_work(database_url, namespace, a_registry(add)) as app:
+            failed = await ended(app, "add", left="two")
+
+        assert failed.output["name"] == "InvalidTaskInputs"
+        assert "'left'" in failed.output["message"]
+        assert failed.attempt == 1
+
+    run(story())
+
+
+def test_resources_are_entered_once_and_given_to_tasks(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        mailer, entered = Mailer(), []
+
+        @asynccontextmanager
+        async def resources() -> AsyncIterator[dict[Any, object]]:
+            entered.append("in")
+            yield {Mailer: mailer}
+            entered.append("out")
+
+        async with at_work(database_url, namespace, a_registry(mail), resources=resources) as app:
+            first = await ended(app, "mail", to="a@b.c")
+            await ended(app, "mail", to="d@e.f")
+
+        assert mailer.sent == ["a@b.c", "d@e.f"]
+        assert entered == ["in", "out"]
+        assert first.result() == {"attempt": 1, "id": first.id}
+
+    run(story())
+
+
+def test_many_tasks_at_once_all_complete(database_url: str, namespace: str, run: Run) -> None:
+    async def story() -> None:
+        async with at_work(database_url, namespace, a_registry(add), concurrency=7) as app:
+            ids = await asyncio.gather(
+                *(
+                    app.execution_service.create_execution(
+                        exec_type="task", target_name="add", inputs={"left": i, "right": i}
+                    )
+                    for i in range(60)
+                )
+            )
+            ends = await asyncio.gather(
+                *(app.execution_service.wait_for_execution(id_, timeout=30) for id_ in ids)
+            )
+
+        assert [end.result() for end in ends] == [2 * i for i in range(60)]
+
+    run(story())
+
+
+def test_waiting_in_vain_says_that_nobody_serves_the_queue(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with at_work(database_url, namespace, a_registry(greet)) as app:
+            id_ = await app.execution_service.create_execution(
+                exec_type="task", target_name="greet", queue="elsewhere", inputs={"name": "Ada"}
+            )
+            with pytest.raises(WaitTimeout, match="no worker serves its queue 'elsewhere'"):
+                await app.execution_service.wait_for_execution(id_, timeout=0.05)
+
+    run(story())
+
+
+def test_draining_finishes_what_runs(database_url: str, namespace: str, run: Run) -> None:
+    async def story() -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> str:
+            begun.set()
+            await go_on.wait()
+            return "done"
+
+        async with InitBuilder().database_url(database_url).namespace(namespace) as app:
+            worker = Worker(app, registry=a_registry(slow))
+            running = asyncio.create_task(worker.run())
+            id_ = await app.execution_service.create_execution(
+                exec_type="task", target_name="slow"
+            )
+            await begun.wait()
+            worker.stop()
+            later = await app.execution_service.create_execution(
+                exec_type="task", target_name="slow"
+            )
+            go_on.set()
+            await running
+
+            finished = await app.execution_service.get_execution(id_)
+            untouched = await app.execution_service.get_execution(later)
+            assert finished is not None and finished.status == "completed"
+            assert untouched is not None and untouched.status == "pending"
+            assert (await app.diagnose()).workers == []
+
+    run(story())
