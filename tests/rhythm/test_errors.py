@@ -123,6 +123,11 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
         "ended from outside; what was done here is dropped",
     ),
     (
+        errors.UnreadableEvent("exec_1", 4, "its type 'paused' is unknown"),
+        "event 4 of execution 'exec_1' cannot be read: its type 'paused' is unknown; "
+        "the execution is left as it is",
+    ),
+    (
         errors.NondeterminismError("exec_1", 4, "run task 'a'", "run task 'b'", 7),
         "replay of execution 'exec_1' differs at event 4, line 7: the history has run task 'a', "
         "the workflow now asks for run task 'b'; run it with the source and the release that "
