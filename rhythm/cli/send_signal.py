@@ -18,7 +18,8 @@ async def signal(
 ) -> None:
     """Send a signal to a workflow.
 
-    ID is the workflow's execution, NAME what it awaits. A signal that nobody awaits yet is kept until somebody does.
+    ID is the workflow's execution, NAME what it awaits. A signal that nobody awaits yet is kept
+    until somebody does.
     """
     async with place.open() as app:
         await app.signal_service.send_signal(

@@ -37,7 +37,8 @@ async def start(
 ) -> None:
     """Start a workflow or a task and print the execution's id.
 
-    TARGET is the name of a workflow that the server knows, or that --workflows registers. The id stands alone on standard output; `rhythm wait ID` waits for the result.
+    TARGET is the name of a workflow that the server knows, or that --workflows registers. The id
+    stands alone on standard output; `rhythm wait ID` waits for the result.
     """
     async with place.open(workflows=workflows, migrate=True) as app:
         execution_id = await app.execution_service.create_execution(
