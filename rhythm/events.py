@@ -32,7 +32,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from flowlang.protocol import Command, ErrorInfo
-from rhythm.errors import UnreadableEvent as UnreadableEvent  # what `decode` raises
+from rhythm.errors import UnreadableEvent
 
 
 class Created(msgspec.Struct, frozen=True, omit_defaults=True):

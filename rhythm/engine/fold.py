@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from rhythm import events
+from rhythm.errors import UnreadableEvent
 from rhythm.events import TERMINAL, Created
 from rhythm.models import ExecutionStatus, ExecutionType
 from streams.codec import StoredEvent
@@ -61,21 +62,19 @@ def fold(execution_id: str, history: Iterable[StoredEvent]) -> Facts:
             facts = _born(execution_id, event)
             continue
         if event.version != facts.version + 1:
-            raise events.UnreadableEvent(
-                execution_id, event.version, f"it follows event {facts.version}"
-            )
+            raise UnreadableEvent(execution_id, event.version, f"it follows event {facts.version}")
         if facts.status.finished:
-            raise events.UnreadableEvent(execution_id, event.version, "the history had ended")
+            raise UnreadableEvent(execution_id, event.version, "the history had ended")
         facts = _after(facts, event)
     if facts is None:
-        raise events.UnreadableEvent(execution_id, 1, "the history is empty")
+        raise UnreadableEvent(execution_id, 1, "the history is empty")
     return facts
 
 
 def _born(execution_id: str, event: StoredEvent) -> Facts:
     created = events.decode(execution_id, event.version, event.type, event.payload)
     if not isinstance(created, Created) or event.version != 1:
-        raise events.UnreadableEvent(execution_id, event.version, "it is not the first event")
+        raise UnreadableEvent(execution_id, event.version, "it is not the first event")
     return Facts(
         type=ExecutionType(created.type),
         target=created.target,

@@ -17,7 +17,7 @@ import flowlang
 from flowlang import protocol
 from flowlang.protocol import Command, Turn
 from rhythm import events
-from rhythm.errors import NondeterminismError
+from rhythm.errors import NondeterminismError, UnreadableEvent
 from rhythm.events import Cancelled, CancelRequested, Completed, Created, Decided, Failed
 from rhythm.events import SignalReceived as Signalled
 from streams.codec import StoredEvent
@@ -47,7 +47,7 @@ class LiveMachine:
         """Start the script at its first event; what it then asks for is in `undecided`."""
         created = events.decode(execution_id, first.version, first.type, first.payload)
         if not isinstance(created, Created):
-            raise events.UnreadableEvent(execution_id, first.version, "it is not the first event")
+            raise UnreadableEvent(execution_id, first.version, "it is not the first event")
         self.created = created
         self.upto = first.version
         self.undecided: list[Command] = []

@@ -13,7 +13,7 @@ import msgspec
 
 from rhythm import events
 from rhythm.engine.turn import bounded
-from rhythm.errors import ExecutionNotFound, WaitTimeout
+from rhythm.errors import ExecutionNotFound, UnreadableEvent, WaitTimeout
 from rhythm.events import Cancelled, Completed, Created, Failed
 from rhythm.models import (
     CreateRequest,
@@ -274,7 +274,7 @@ def execution_of(stored: StoredExecution) -> Execution:
     facts = stored.facts
     created = events.decode(stored.id, 1, stored.first.type, stored.first.payload)
     if not isinstance(created, Created):
-        raise events.UnreadableEvent(stored.id, 1, "it is not the first event")
+        raise UnreadableEvent(stored.id, 1, "it is not the first event")
     status = ExecutionStatus(facts["st"])
     if stored.wake == "claimed" and not status.finished:
         # A workflow's turn is no event: what workers hold tells that it is running.
@@ -306,7 +306,7 @@ def _output(stored: StoredExecution) -> Any:
             return msgspec.to_builtins(error)
         case Cancelled(reason):
             return {"reason": reason}
-    raise events.UnreadableEvent(stored.id, last.version, "the history does not end there")
+    raise UnreadableEvent(stored.id, last.version, "the history does not end there")
 
 
 def _stored(filters: ExecutionFilters) -> projections.Filters:

@@ -72,7 +72,7 @@ def _data(payload: events.Payload | None, event: StoredEvent) -> dict[str, Any]:
     if event.plain.get("e"):
         data["error"] = {"name": event.plain["e"]}
     if event.plain.get("r"):
-        data["due"] = from_unix_ms(int(event.plain["r"])).isoformat()
+        data["due_ms"] = int(event.plain["r"])
     return data
 
 

@@ -13,8 +13,8 @@ from rhythm.errors import (
     ExecutionFinished,
     ExecutionNotFound,
     StorageFull,
+    UnreadableEvent,
 )
-from rhythm.events import UnreadableEvent
 
 
 @contextmanager
