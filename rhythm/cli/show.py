@@ -48,9 +48,9 @@ def moment(at: datetime | None) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time in the unit that fits it: `340 ms`, `2.1 s`, `3 min 05 s`, `2 h 07 min`."""
-    if seconds < 1:
+    if round(seconds, 3) < 1:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
