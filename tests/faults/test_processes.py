@@ -1,0 +1,144 @@
+"""Worker processes and servers die; what was acknowledged is done all the same, once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rhythm import InitBuilder, Rhythm
+from tests.conftest import RedisServer
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+Start = Callable[[], subprocess.Popen[str]]
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def start_worker(own_redis_server: RedisServer, tmp_path: Path) -> Iterator[Start]:
+    """Start a worker process with a short lease; it ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+    log = (tmp_path / "workers.log").open("w")
+
+    def start() -> subprocess.Popen[str]:
+        environment = os.environ | {
+            "RHYTHM_LEASE": "1",
+            "RHYTHM_DATABASE_URL": own_redis_server.url,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rhythm", "worker", "-m", "tests.faults.jobs"],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+    log.close()
+
+
+def a_pipe(tmp_path: Path, name: str) -> str:
+    path = tmp_path / name
+    os.mkfifo(path)
+    return str(path)
+
+
+async def said_through(pipe: str) -> str:
+    """What a task writes into a pipe, when it does."""
+    return await asyncio.to_thread(lambda: Path(pipe).read_text())
+
+
+async def started(app: Rhythm, target: str, **inputs: Any) -> str:
+    return await app.execution_service.create_execution(
+        exec_type="task", target_name=target, inputs=inputs
+    )
+
+
+def test_a_killed_workers_task_is_run_by_another(
+    own_redis_server: RedisServer, start_worker: Start, tmp_path: Path, run: Run
+) -> None:
+    async def story() -> None:
+        pipe = a_pipe(tmp_path, "running")
+        async with InitBuilder().database_url(own_redis_server.url) as app:
+            first = start_worker()
+            id_ = await started(app, "faults.hold_once", pipe=pipe)
+            assert await said_through(pipe) == str(first.pid)
+            first.send_signal(signal.SIGKILL)
+            second = start_worker()
+
+            ended = await app.execution_service.wait_for_execution(id_, timeout=40)
+            history = await app.history_service.events(id_)
+
+        assert ended.result() == {"attempt": 2, "pid": second.pid}
+        assert [event.type for event in history] == [
+            "created",
+            "started",
+            "attempt_failed",
+            "started",
+            "completed",
+        ]
+        assert history[2].data["error"]["name"] == "WorkerLost"
+
+    run(story())
+
+
+def test_sigterm_lets_a_running_task_finish(
+    own_redis_server: RedisServer, start_worker: Start, tmp_path: Path, run: Run
+) -> None:
+    async def story() -> None:
+        running, go_on = a_pipe(tmp_path, "running"), a_pipe(tmp_path, "go_on")
+        async with InitBuilder().database_url(own_redis_server.url) as app:
+            worker = start_worker()
+            id_ = await started(app, "faults.hold", running=running, go_on=go_on)
+            await said_through(running)
+            worker.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(lambda: Path(go_on).write_text("go"))
+
+            ended = await app.execution_service.wait_for_execution(id_, timeout=40)
+            assert await asyncio.to_thread(worker.wait, 30) == 0
+            diagnosis = await app.diagnose()
+
+        assert ended.result() == worker.pid
+        assert diagnosis.workers == []
+
+    run(story())
+
+
+def test_a_server_that_is_killed_and_restarted_loses_nothing(
+    own_redis_server: RedisServer, start_worker: Start, tmp_path: Path, run: Run
+) -> None:
+    async def story() -> None:
+        running, go_on = a_pipe(tmp_path, "running"), a_pipe(tmp_path, "go_on")
+        async with InitBuilder().database_url(own_redis_server.url) as app:
+            start_worker()
+            held = await started(app, "faults.hold", running=running, go_on=go_on)
+            await said_through(running)
+            queued = [await started(app, "faults.double", x=i) for i in range(20)]
+            own_redis_server.kill()
+            await asyncio.to_thread(own_redis_server.start)
+            await asyncio.to_thread(lambda: Path(go_on).write_text("go"))
+            queued += [await started(app, "faults.double", x=i) for i in range(20, 40)]
+
+            ends = await asyncio.gather(
+                *(app.execution_service.wait_for_execution(id_, timeout=40) for id_ in queued)
+            )
+            finished = await app.execution_service.wait_for_execution(held, timeout=40)
+
+        assert [end.result() for end in ends] == [2 * i for i in range(40)]
+        assert finished.status == "completed"
+
+    run(story())
