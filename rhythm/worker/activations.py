@@ -37,9 +37,8 @@ _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 1_000, 300_000
 
 _LEVELS = {
     "debug": logging.DEBUG,
-    "log": logging.INFO,
     "info": logging.INFO,
-    "warn": logging.WARNING,
+    "warning": logging.WARNING,
     "error": logging.ERROR,
 }
 

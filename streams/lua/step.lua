@@ -256,10 +256,10 @@ local function claim(message)
   if control.ty == "task" then
     control.at = (control.at or 0) + 1
     append(control, now, claim_token, "started", "n", control.at, "w", worker)
-    if control.st == "pending" and control.at == 1 then
-      move(control, "running", "at", control.at, "sa", control.a)
-    else
-      move(control, "running", "at", control.at)
+    move(control, "running", "at", control.at)
+    if control.at == 1 then
+      -- A released first attempt begins once more under its number.
+      call("HSETNX", prefix .. "x:" .. id, "sa", control.a)
     end
     save(control, "st", "running", "wk", "claimed", "tk", claim_token, "at", control.at)
     hand_out_task(control)

@@ -19,7 +19,11 @@ from rhythm import (
     WaitTimeout,
     Worker,
 )
+from rhythm.engine.fold import fold
+from rhythm.models import from_unix_ms
 from rhythm.tasks import TaskDefinition, TaskRegistry
+from streams import events as stream
+from streams.connection import Connection
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -63,9 +67,11 @@ def a_registry(*functions: Callable[..., Any]) -> TaskRegistry:
 async def at_work(
     url: str, namespace: str, registry: TaskRegistry, **options: Any
 ) -> AsyncIterator[Rhythm]:
-    async with InitBuilder().database_url(url).namespace(namespace) as app:
-        async with Worker(app, registry=registry, **options):
-            yield app
+    async with (
+        InitBuilder().database_url(url).namespace(namespace) as app,
+        Worker(app, registry=registry, **options),
+    ):
+        yield app
 
 
 async def ended(app: Rhythm, target: str, **inputs: Any) -> Any:
@@ -191,9 +197,7 @@ def test_draining_finishes_what_runs(database_url: str, namespace: str, run: Run
         async with InitBuilder().database_url(database_url).namespace(namespace) as app:
             worker = Worker(app, registry=a_registry(slow))
             running = asyncio.create_task(worker.run())
-            id_ = await app.execution_service.create_execution(
-                exec_type="task", target_name="slow"
-            )
+            id_ = await app.execution_service.create_execution(exec_type="task", target_name="slow")
             await begun.wait()
             worker.stop()
             later = await app.execution_service.create_execution(
@@ -207,5 +211,67 @@ def test_draining_finishes_what_runs(database_url: str, namespace: str, run: Run
             assert finished is not None and finished.status == "completed"
             assert untouched is not None and untouched.status == "pending"
             assert (await app.diagnose()).workers == []
+
+    run(story())
+
+
+def test_a_task_nobody_knows_fails_with_the_known_names_when_patience_is_over(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setenv("RHYTHM_UNKNOWN_TASK_PATIENCE", "0.5")
+        async with at_work(database_url, namespace, a_registry(greet, add)) as app:
+            failed = await ended(app, "gret", name="Ada")
+            history = await app.history_service.events(failed.id)
+
+        assert failed.output["name"] == "TaskNotRegistered"
+        assert "did you mean 'greet'" in failed.output["message"]
+        assert "add, greet" in failed.output["message"]
+        assert "released" in [event.type for event in history]
+        assert failed.attempt == 1
+
+    run(story())
+
+
+def test_a_projection_is_what_its_events_fold_to(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setenv("RHYTHM_UNKNOWN_TASK_PATIENCE", "0.5")
+        async with at_work(database_url, namespace, a_registry(greet, fail)) as app:
+            ends = [
+                await ended(app, "greet", name="Ada"),
+                await ended(app, "fail"),
+                await ended(app, "nobody"),
+            ]
+            waiting = await app.execution_service.create_execution(
+                exec_type="task", target_name="greet", queue="elsewhere"
+            )
+            ends.append(await app.execution_service.get_execution(waiting))
+        async with Connection(database_url, namespace) as connection:
+            for execution in ends:
+                history = [event async for event in stream.read(connection, execution.id)]
+                facts = fold(execution.id, history)
+                assert (
+                    facts.type,
+                    facts.target,
+                    facts.queue,
+                    facts.status,
+                    from_unix_ms(facts.created_ms),
+                    facts.started_ms and from_unix_ms(facts.started_ms),
+                    facts.ended_ms and from_unix_ms(facts.ended_ms),
+                    facts.attempt,
+                    facts.version,
+                ) == (
+                    execution.type,
+                    execution.target_name,
+                    execution.queue,
+                    execution.status,
+                    execution.created_at,
+                    execution.started_at,
+                    execution.completed_at,
+                    execution.attempt,
+                    execution.version,
+                )
 
     run(story())
