@@ -315,23 +315,43 @@ class BlockingReader:
         Raises:
             BackendUnavailable: the connection failed; the next call opens a new one.
         """
+        found = await self._wait(
+            "BLPOP", self._client.blpop(list(keys), timeout=max(timeout_s, 0.01)), timeout_s
+        )
+        if not found:
+            return None
+        key, value = found
+        return bytes(key).decode(), bytes(value)
+
+    async def entries_after(self, stream: str, after: str, timeout_s: float) -> list[Any]:
+        """Wait for entries of a stream behind the id `after`; none when `timeout_s` passed.
+
+        See https://redis.io/commands/xread/.
+
+        Raises:
+            BackendUnavailable: the connection failed; the next call opens a new one.
+        """
+        milliseconds = max(round(timeout_s * 1000), 1)
+        found = await self._wait(
+            "XREAD", self._client.xread({stream: after}, block=milliseconds), timeout_s
+        )
+        return [entry for _, entries in found for entry in entries] if found else []
+
+    async def _wait(self, command: str, reply: Any, timeout_s: float) -> Any:
         try:
             async with asyncio.timeout(timeout_s + REPLY_TIMEOUT_S):
-                found: Any = await self._client.blpop(list(keys), timeout=max(timeout_s, 0.01))
+                found = await reply
         except TimeoutError as error:
             await self._client.connection_pool.disconnect()
             raise BackendUnavailable(self._connection.address, "a wait was not ended") from error
         except (RedisError, OSError) as error:
-            raise self._connection.translate(error, "BLPOP") from error
+            raise self._connection.translate(error, command) from error
         current = asyncio.current_task()
         if current is not None and current.cancelling():
             # Python 3.11's asyncio.wait_for, which lies below, swallows a cancellation that comes
             # together with a result. What was popped is a bell's token or will be asked for again.
             raise asyncio.CancelledError
-        if not found:
-            return None
-        key, value = found
-        return bytes(key).decode(), bytes(value)
+        return found
 
     async def close(self) -> None:
         """Give the connection back."""

@@ -1,11 +1,11 @@
-"""An execution's events: read them in order.
+"""An execution's events: read them in order, follow them as they come.
 
 They are appended inside transitions only, by the scripts.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from streams import codec
 from streams.codec import StoredEvent
@@ -13,6 +13,9 @@ from streams.connection import Connection
 
 # One page stays well under a megabyte for ordinary events and costs the server well under 1 ms.
 PAGE = 500
+
+# A blocking read is ended and begun again this often, so that a dead connection is noticed.
+FOLLOW_SLICE_S = 5.0
 
 
 async def read(
@@ -39,3 +42,27 @@ async def read(
             after = event.version
         if len(entries) < PAGE:
             return
+
+
+async def follow(
+    connection: Connection, execution_id: str, *, after: int = 0
+) -> AsyncGenerator[StoredEvent, None]:
+    """An execution's events as they are appended, oldest first, without end.
+
+    Args:
+        after: the version after which to begin; 0 for the first event.
+
+    Raises:
+        BackendUnavailable: the connection failed; begin again after the last event given.
+        CorruptRecord: an entry does not decode.
+    """
+    stream = connection.keys.partition(execution_id).events(execution_id)
+    reader = connection.reader()
+    try:
+        while True:
+            for entry in await reader.entries_after(stream, f"{after}-0", FOLLOW_SLICE_S):
+                event = codec.event(entry, execution_id)
+                yield event
+                after = event.version
+    finally:
+        await reader.close()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
 from rhythm import events
 from rhythm.errors import ExecutionNotFound
-from rhythm.events import Completed, Created, Decided, SignalReceived
+from rhythm.events import TERMINAL, Completed, Created, Decided, SignalReceived
 from rhythm.models import HistoryEvent, check_execution_id, from_unix_ms
 from rhythm.services.translation import translated
 from streams import events as stream
@@ -38,6 +40,29 @@ class HistoryService:
         if not found:
             raise ExecutionNotFound(execution_id)
         return found
+
+    async def follow(self, execution_id: str) -> AsyncGenerator[HistoryEvent, None]:
+        """The events of an execution, the oldest first, each as it comes; ends with the last one.
+
+        Raises:
+            ExecutionNotFound: there is no execution of this id.
+            UnreadableEvent: an event is damaged, or of a type that this release does not know.
+            ConnectionLost: the connection failed.
+        """
+        seen = 0
+        for event in await self.events(execution_id):
+            seen = event.version
+            yield event
+            if event.type in TERMINAL:
+                return
+        with translated():
+            async with aclosing(
+                stream.follow(self._connection, execution_id, after=seen)
+            ) as coming:
+                async for stored in coming:
+                    yield _readable(execution_id, stored)
+                    if stored.type in TERMINAL:
+                        return
 
 
 def _readable(execution_id: str, event: StoredEvent) -> HistoryEvent:
