@@ -275,6 +275,10 @@ RULES: Mapping[str, Rule] = {
         "known keys are {known}",
     ),
     "front-matter-key": Rule("'{key}' is not a key of the front matter", "known keys are {known}"),
+    "front-matter-retry-key": Rule("'{key}' is not a part of 'retry'", "known parts are {known}"),
+    "front-matter-dashes": Rule(
+        "front matter stands between lines of ```, not of ---", "replace both lines by ```"
+    ),
     "front-matter-duplicate": Rule("the key '{key}' stands here twice", "remove one of them"),
     "front-matter-value": Rule("'{key}' must be {wanted}, not {found}", None),
     "front-matter-anchor": Rule(
@@ -300,7 +304,8 @@ RULES: Mapping[str, Rule] = {
         "put the whole assignment in parentheses: ({{ … }} = …)",
     ),
     "mixed-nullish": Rule(
-        "'??' cannot stand beside '{operator}' without parentheses", "write (a ?? b) or (a {operator} b)"
+        "'??' cannot stand beside '{operator}' without parentheses",
+        "write (a ?? b) or (a {operator} b)",
     ),
     "unary-power": Rule(
         "'{operator}' before '**' is ambiguous", "write ({operator} x) ** y or {operator} (x ** y)"
@@ -312,9 +317,7 @@ RULES: Mapping[str, Rule] = {
         "nothing can be assigned to {what}",
         "a variable, a property or a pattern can stand on the left of an assignment",
     ),
-    "comparison-meant": Rule(
-        "nothing can be assigned to {what}", "to compare, write '==='"
-    ),
+    "comparison-meant": Rule("nothing can be assigned to {what}", "to compare, write '==='"),
     "optional-chain-target": Rule(
         "nothing can be assigned to an optional chain", "test the object first: if (x) x.y = …"
     ),
@@ -323,23 +326,23 @@ RULES: Mapping[str, Rule] = {
     ),
     "rest-not-last": Rule("'...' must be the last one here", "move it to the end, without a comma"),
     "rest-default": Rule("what '...' collects has no default", "remove the '= …'"),
-    "rest-pattern": Rule(
-        "'...' in an object pattern must be followed by a name", None
-    ),
+    "rest-pattern": Rule("'...' in an object pattern must be followed by a name", None),
     "bad-binding": Rule("{what} cannot be declared", "a name or a pattern can stand here"),
-    "reserved-name": Rule("'{name}' is a reserved word and cannot be a name", "choose another name"),
+    "reserved-name": Rule(
+        "'{name}' is a reserved word and cannot be a name", "choose another name"
+    ),
     "missing-initializer": Rule("{what} needs a value here", "write '= …' after it"),
-    "for-initializer": Rule(
-        "the variable of a for…{word} loop has no '= …'", "remove the value"
+    "for-initializer": Rule("the variable of a for…{word} loop has no '= …'", "remove the value"),
+    "for-declarations": Rule(
+        "a for…{word} loop declares one variable", "declare the others before"
     ),
-    "for-declarations": Rule("a for…{word} loop declares one variable", "declare the others before"),
-    "for-in-head": Rule(
-        "'in' as an operator must stand in parentheses here", "write (… in …)"
-    ),
+    "for-in-head": Rule("'in' as an operator must stand in parentheses here", "write (… in …)"),
     "for-await": Rule(
         "'for await' is not part of Flow", "loop with 'for (const x of …)' and await inside"
     ),
-    "for-of-comma": Rule("a for…of loop runs over one value", "put a comma expression in parentheses"),
+    "for-of-comma": Rule(
+        "a for…of loop runs over one value", "put a comma expression in parentheses"
+    ),
     "lexical-single-statement": Rule(
         "'{word}' needs a block around it here", "write {{ {word} … }}"
     ),
@@ -349,9 +352,13 @@ RULES: Mapping[str, Rule] = {
     ),
     "duplicate-default": Rule("this switch already has a 'default'", "remove one of them"),
     # ------------------------------------------------------------------ JavaScript's early errors
-    "redeclared": Rule("'{name}' is already declared", "choose another name, or assign without '{word}'"),
+    "redeclared": Rule(
+        "'{name}' is already declared", "choose another name, or assign without '{word}'"
+    ),
     "duplicate-parameter": Rule("two parameters are called '{name}'", "rename one of them"),
-    "break-outside": Rule("'break' outside of a loop or switch", "use 'return' to leave a function"),
+    "break-outside": Rule(
+        "'break' outside of a loop or switch", "use 'return' to leave a function"
+    ),
     "continue-outside": Rule("'continue' outside of a loop", "use 'return' to leave a function"),
     "unknown-label": Rule("there is no label '{label}' around this", "{advice}"),
     "continue-label": Rule("'{label}' is not the label of a loop", "use 'break {label}'"),
@@ -366,9 +373,7 @@ RULES: Mapping[str, Rule] = {
     "no-class": Rule(
         "'class' is not part of Flow", "use an object and functions that take it as an argument"
     ),
-    "no-this": Rule(
-        "'this' is not part of Flow", "pass the object to the function as an argument"
-    ),
+    "no-this": Rule("'this' is not part of Flow", "pass the object to the function as an argument"),
     "no-super": Rule("'super' is not part of Flow", "call the function by its name"),
     "no-arguments": Rule("'arguments' is not part of Flow", "use a rest parameter: (...args)"),
     "no-generator": Rule(
@@ -379,10 +384,10 @@ RULES: Mapping[str, Rule] = {
         "getters and setters are not part of Flow", "use a function: {name}() {{ … }}"
     ),
     "no-with": Rule("'with' is not part of Flow", "name the object: x.y"),
-    "no-eval": Rule("'eval' is not part of Flow", "write the code itself; parse data with JSON.parse"),
-    "no-function-constructor": Rule(
-        "'Function' is not part of Flow", "write a function: (x) => …"
+    "no-eval": Rule(
+        "'eval' is not part of Flow", "write the code itself; parse data with JSON.parse"
     ),
+    "no-function-constructor": Rule("'Function' is not part of Flow", "write a function: (x) => …"),
     "no-import": Rule(
         "modules are not part of Flow: '{word}'",
         "the library is there without it; call Python code with Task.run and workflows with "
@@ -416,7 +421,9 @@ RULES: Mapping[str, Rule] = {
         "'new {name}' is not part of Flow",
         "'new' takes Error and its kin, Date, Map, Set, Array, Object and Promise; {advice}",
     ),
-    "assign-builtin": Rule("'{name}' belongs to Flow and cannot be assigned", "declare a variable of another name"),
+    "assign-builtin": Rule(
+        "'{name}' belongs to Flow and cannot be assigned", "declare a variable of another name"
+    ),
     # ---------------------------------------------------------------------------- other languages
     "python-comment": Rule("'#' does not begin a comment", "use '//'"),
     "python-constant": Rule("'{name}' is Python", "write '{instead}'"),
@@ -438,7 +445,11 @@ RULES: Mapping[str, Rule] = {
     ),
     "python-string": Rule("{what} is Python", "write a template: `…${{value}}…`"),
     "python-statement": Rule("'{name}' is Python", "{advice}"),
-    "python-name": Rule("'{name}' is Python", "{advice}"),
+    "python-name": Rule(
+        "'{name}' is not declared: it is Python, and reading it throws a ReferenceError",
+        "{advice}",
+        "warning",
+    ),
     # -------------------------------------------------------------------------------- warnings
     "undeclared-read": Rule(
         "'{name}' is not declared: reading it throws a ReferenceError", None, "warning"
@@ -450,7 +461,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "signal-race": Rule(
         "a Signal.when that loses a race still takes the next signal",
-        "give it a timeout instead: Signal.when(name, {{ timeout: \"1h\" }})",
+        'give it a timeout instead: Signal.when(name, {{ timeout: "1h" }})',
         "warning",
     ),
 }

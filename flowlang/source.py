@@ -84,5 +84,5 @@ def _split(found: re.Match[str]) -> str:
 
 
 def _join(found: re.Match[str]) -> str:
-    high, low = found.group()
-    return chr(0x10000 + ((ord(high) - 0xD800) << 10) + (ord(low) - 0xDC00))
+    pair = found.group()
+    return chr(0x10000 + ((ord(pair[0]) - 0xD800) << 10) + (ord(pair[1]) - 0xDC00))

@@ -24,15 +24,22 @@ MOST_TOKENS: Final = 40_000
 DEEPEST: Final = 200
 """A limit of the language: how deep brackets, functions and what nests to the right may go."""
 
-KEYWORDS: Final = frozenset(
-    "await break case catch class const continue debugger default delete do else enum export "
-    "extends false finally for function if import in instanceof let new null return super switch "
-    "this throw true try typeof var void while with yield".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+KEYWORDS: Final = _words(
+    """
+    await break case catch class const continue debugger default delete do else enum export
+    extends false finally for function if import in instanceof let new null return super switch
+    this throw true try typeof var void while with yield
+    """
 )
 """Words that are a token type of their own. They still may be property names."""
 
-STRICT_WORDS: Final = frozenset(
-    "implements interface package private protected public static eval arguments".split()
+STRICT_WORDS: Final = _words(
+    "implements interface package private protected public static eval arguments"
 )
 """Words that are names to the grammar, but that nothing may be called."""
 
@@ -121,14 +128,13 @@ _TEMPLATE_LINE_END = re.compile("\r\n?")
 
 _OPENERS = {"(": ")", "[": "]", "{": "}"}
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
-_OPERAND_ENDS = frozenset(
-    ["name", "number", "string", "template", "tail", "regex", ")", "]", "}", "++", "--"]
-    + ["this", "super", "null", "true", "false"]
+_OPERAND_ENDS = _words(
+    "name number string template tail regex ) ] } ++ -- this super null true false"
 )
 # Words that begin a statement and can stand nowhere directly within ( or [: there, at the start of
 # a line, they show that the bracket was forgotten.
-_STATEMENT_WORDS = frozenset(
-    "break case const continue do for if let return switch throw try var while".split()
+_STATEMENT_WORDS = _words(
+    "break case const continue do for if let return switch throw try var while"
 )
 _CURLY_QUOTES = {"\u201c": "\u201d", "\u201d": "\u201d", "\u2018": "\u2019", "\u2019": "\u2019"}
 
@@ -158,9 +164,7 @@ def tokenize(
 
 
 class _Lexer:
-    def __init__(
-        self, source: Source, begin: int, found: list[Diagnostic], limit: int
-    ) -> None:
+    def __init__(self, source: Source, begin: int, found: list[Diagnostic], limit: int) -> None:
         self.source = source
         self.text = source.text
         self.position = begin
@@ -214,7 +218,7 @@ class _Lexer:
                 token.value = _number(token.text)
                 add(token)
                 self.position = end
-            elif kind == _STRING or kind == _STRING2:
+            elif kind in (_STRING, _STRING2):
                 raw = text[before:end]
                 token = Token("string", raw, before, end, newline)
                 if "\\" in raw:
@@ -414,9 +418,7 @@ class _Lexer:
 
     # -------------------------------------------------------------------- strings and templates
 
-    def template_part(
-        self, start: int, newline: bool, *, is_first: bool, before: int = -1
-    ) -> None:
+    def template_part(self, start: int, newline: bool, *, is_first: bool, before: int = -1) -> None:
         """The text of a template from the "`" or "}" at `start` to the next "`" or "${"."""
         m = _TEMPLATE_PART.match(self.text, start + 1)
         if m is None:
@@ -472,7 +474,7 @@ class _Lexer:
                 plain = _TEMPLATE_LINE_END.sub("\n", plain)
             pieces.append(plain)
             at = m.end()
-            braced, four, two, zero, octal, broken, other = m.groups()
+            braced, four, two, zero, octal, _, other = m.groups()
             if other is not None:
                 if other[0] not in _LINE_ENDS:
                     pieces.append(_SIMPLE_ESCAPES.get(other, other))
@@ -649,7 +651,9 @@ class _Lexer:
             self.report("no-bigint", start, end, text=raw[:40])
         elif re.match(r"0[0-9]++\Z", raw):
             self.report("octal-number", start, end, text=raw[:40], digits=raw.lstrip("0") or "0")
-        elif "_" in raw and (raw.endswith("_") or "__" in raw or re.match(r"0_|.*[._eExXoObB]_", raw)):
+        elif "_" in raw and (
+            raw.endswith("_") or "__" in raw or re.match(r"0_|.*[._eExXoObB]_", raw)
+        ):
             self.report(
                 "bad-number",
                 start,

@@ -1,0 +1,409 @@
+"""The block of YAML that a .flow file may begin with: its name, queue, defaults and inputs.
+
+The block stands between two lines of ``` at the very top. It holds plain data only: anchors,
+aliases and tags are refused, and so is everything whose meaning YAML's versions disagree about
+(`yes` is a text here, as `010`, `1:30` and dates are). Its lines count in positions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from flowlang.diagnostics import Diagnostic, nearest, report
+from flowlang.source import LINE_END, Source, from_units, to_units
+
+LONGEST: Final = 16 * 1024
+"""A limit of the language, in bytes of UTF-8: a large JSON Schema fits, a data set does not."""
+
+DEEPEST: Final = 32
+"""How deep values may nest: no schema that people read goes deeper."""
+
+KEYS: Final = ("name", "queue", "timeout", "description", "inputs", "retry")
+RETRY_KEYS: Final = (
+    "maxAttempts",
+    "initialInterval",
+    "backoff",
+    "maxInterval",
+    "jitter",
+    "nonRetryable",
+)
+
+
+class FrontMatter(msgspec.Struct, frozen=True):
+    """What the block says; None is what it does not say.
+
+    Attributes:
+        name: the workflow's name, instead of the file's.
+        timeout: of one execution, as written: seconds, or text such as "30s" or "24h".
+        inputs: a JSON Schema for the execution's inputs, without remote references.
+        retry: the default for the workflow's tasks, with the keys of `RETRY_KEYS`.
+    """
+
+    name: str | None = None
+    queue: str | None = None
+    timeout: float | str | None = None
+    description: str | None = None
+    inputs: Mapping[str, Any] | None = None
+    retry: Mapping[str, Any] | None = None
+
+
+def read_front_matter(source: Source, found: list[Diagnostic]) -> tuple[FrontMatter, int | None]:
+    """The front matter of `source`, and the offset where the program begins.
+
+    Args:
+        found: takes what is wrong with it.
+
+    Returns:
+        The default front matter when the file has none or a wrong one; None as offset when its end
+        cannot be found.
+    """
+    text = source.text
+    begin = 1 if text.startswith("\ufeff") else 0
+    fence = _FENCE.match(text, begin)
+    if fence is None:
+        if _DASHES.match(text, begin):
+            found.append(report(source, "front-matter-dashes", begin, begin + 3))
+            closing = _CLOSING_DASHES.search(text, begin + 3)
+            return FrontMatter(), closing.end() if closing else None
+        return FrontMatter(), begin
+    closing = _CLOSING.search(text, fence.end(1))
+    if closing is None:
+        found.append(report(source, "front-matter-unclosed", begin, begin + 3))
+        return FrontMatter(), None
+    start, end = fence.end(), closing.start("fence")
+    block = from_units(text[start:end])
+    length = len(block.encode("utf-8"))
+    if length > LONGEST:
+        found.append(
+            report(source, "front-matter-too-long", begin, begin + 3, length=length, limit=LONGEST)
+        )
+        return FrontMatter(), closing.end()
+    reader = _Reader(source, start, block, found)
+    return reader.read(), closing.end()
+
+
+_FENCE = re.compile(r"(```)[ \t]*(?:ya?ml)?[ \t]*(?:" + LINE_END.pattern + ")")
+_CLOSING = re.compile("(?:" + LINE_END.pattern + r")(?P<fence>```)[ \t]*(?=[\n\r\u2028\u2029]|\Z)")
+_DASHES = re.compile(r"---[ \t]*[\r\n]+[A-Za-z_]\w*:")
+_CLOSING_DASHES = re.compile(r"^---[ \t]*$", re.MULTILINE)
+_DURATION = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d)")
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_SCHEMA_TYPES = frozenset(["array", "boolean", "integer", "null", "number", "object", "string"])
+_DURATION_WORDS = 'a duration: seconds, or text such as "30s", "5m", "24h"'
+
+
+class _Value:
+    """A value with the places it stands at: `data` is a scalar, a list of values or a list of
+    key and value pairs."""
+
+    __slots__ = ("data", "end", "start")
+
+    def __init__(self, data: Any, start: int, end: int) -> None:
+        self.data = data
+        self.start = start
+        self.end = end
+
+
+class _Pairs(list[tuple[_Value, _Value]]):
+    """The entries of a mapping, in order."""
+
+
+class _Refused(Exception):
+    """The block cannot be read; the reason has been reported."""
+
+
+class _Reader:
+    def __init__(self, source: Source, start: int, block: str, found: list[Diagnostic]) -> None:
+        self.source = source
+        self.start = start
+        self.block = block
+        self.found = found
+
+    def report(self, code: str, start: int, end: int, **fields: object) -> None:
+        self.found.append(report(self.source, code, start, end, **fields))  # type: ignore[arg-type]  # fields and notes both pass through
+
+    def wrong(self, key: str, value: _Value, wanted: str) -> None:
+        self.report(
+            "front-matter-value",
+            value.start,
+            value.end,
+            key=key,
+            wanted=wanted,
+            found=_shown(value.data),
+        )
+
+    def read(self) -> FrontMatter:
+        try:
+            root = self.compose()
+        except _Refused:
+            return FrontMatter()
+        if root is None:
+            return FrontMatter()
+        if not isinstance(root.data, _Pairs):
+            self.report("front-matter-shape", root.start, root.end, known=", ".join(KEYS))
+            return FrontMatter()
+        values: dict[str, Any] = {}
+        for key, value in self.entries(root.data, KEYS, "front-matter-key"):
+            checked = _CHECKS[key](self, key, value)
+            if checked is not None:
+                values[key] = checked
+        return FrontMatter(**values)
+
+    # ------------------------------------------------------------------------------------ reading
+
+    def compose(self) -> _Value | None:
+        """The block as values; None when it is empty."""
+        # What is open: the collection, and for a mapping the key that waits for its value.
+        open: list[tuple[_Value, list[_Value]]] = []
+        root: _Value | None = None
+        documents = 0
+        try:
+            for event in yaml.parse(self.block, Loader=yaml.SafeLoader):
+                value: _Value | None = None
+                self.refuse_references(event)
+                if isinstance(event, yaml.DocumentStartEvent):
+                    documents += 1
+                    if documents > 1:
+                        start, end = self.place(event)
+                        self.report("front-matter-yaml", start, end, problem="a second document")
+                        raise _Refused
+                elif isinstance(event, yaml.ScalarEvent):
+                    value = _Value(_scalar(event), *self.place(event))
+                elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+                    is_mapping = isinstance(event, yaml.MappingStartEvent)
+                    opened = _Value(_Pairs() if is_mapping else [], *self.place(event))
+                    open.append((opened, []))
+                    if len(open) > DEEPEST:
+                        problem = f"it nests more than {DEEPEST} levels deep"
+                        self.report("front-matter-yaml", *self.place(event), problem=problem)
+                        raise _Refused
+                elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+                    value = open.pop()[0]
+                if value is None:
+                    continue
+                if not open:
+                    root = value
+                    continue
+                collection, waiting = open[-1]
+                if not isinstance(collection.data, _Pairs):
+                    collection.data.append(value)
+                elif waiting:
+                    collection.data.append((waiting.pop(), value))
+                else:
+                    waiting.append(value)
+        except yaml.YAMLError as error:
+            self.report_yaml(error)
+            raise _Refused from None
+        return root
+
+    def refuse_references(self, event: Any) -> None:
+        has_tag = getattr(event, "tag", None) is not None
+        if has_tag or getattr(event, "anchor", None) is not None:
+            self.report("front-matter-anchor", *self.place(event))
+            raise _Refused
+
+    def report_yaml(self, error: yaml.YAMLError) -> None:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
+        index = mark.index if mark is not None else getattr(error, "position", 0)
+        at = self.offset(index if isinstance(index, int) else 0)
+        if "found character '\\t'" in problem or "that cannot start any token" in problem:
+            problem = "this character cannot stand here unquoted"
+        self.report("front-matter-yaml", at, at + 1, problem=problem)
+
+    def place(self, event: Any) -> tuple[int, int]:
+        start = self.offset(event.start_mark.index)
+        end = self.offset(event.end_mark.index)
+        return start, max(start + 1, end)
+
+    def offset(self, index: int) -> int:
+        """Where the character `index` of the block stands in the source."""
+        return self.start + len(to_units(self.block[:index]))
+
+    # ----------------------------------------------------------------------------------- checking
+
+    def entries(self, pairs: _Pairs, known: tuple[str, ...], code: str) -> list[tuple[str, _Value]]:
+        """The entries with known keys; unknown and repeated ones are reported."""
+        entries: dict[str, _Value] = {}
+        for key, value in pairs:
+            name = key.data
+            if not isinstance(name, str) or name not in known:
+                shown = name if isinstance(name, str) else _shown(name)
+                meant = nearest(name, known) if isinstance(name, str) else None
+                hint = f"did you mean '{meant}'?" if meant else None
+                self.report(code, key.start, key.end, key=shown, known=", ".join(known), hint=hint)
+            elif name in entries:
+                self.report("front-matter-duplicate", key.start, key.end, key=name)
+            else:
+                entries[name] = value
+        return list(entries.items())
+
+    def text(self, key: str, value: _Value) -> str | None:
+        if isinstance(value.data, str) and value.data.strip():
+            return value.data
+        self.wrong(key, value, "a text")
+        return None
+
+    def word(self, key: str, value: _Value) -> str | None:
+        """A name: one line, not endless."""
+        text = value.data
+        is_text = isinstance(text, str) and text == text.strip() and text.isprintable()
+        if is_text and 0 < len(text) <= 200:
+            return str(text)
+        self.wrong(key, value, "a name on one line, of at most 200 characters")
+        return None
+
+    def duration(self, key: str, value: _Value) -> float | str | None:
+        given = value.data
+        if isinstance(given, str) and _DURATION.fullmatch(given):
+            return given
+        if isinstance(given, int | float) and not isinstance(given, bool) and 0 < given < 1e11:
+            return given
+        self.wrong(key, value, _DURATION_WORDS)
+        return None
+
+    def retry(self, key: str, value: _Value) -> Mapping[str, Any] | None:
+        if not isinstance(value.data, _Pairs):
+            self.wrong(key, value, "lines of the form 'maxAttempts: 3'")
+            return None
+        policy: dict[str, Any] = {}
+        for name, entry in self.entries(value.data, RETRY_KEYS, "front-matter-retry-key"):
+            full = f"retry.{name}"
+            given = entry.data
+            is_number = isinstance(given, int | float) and not isinstance(given, bool)
+            checked: Any = None
+            if name in ("initialInterval", "maxInterval"):
+                checked = self.duration(full, entry)
+            elif name == "maxAttempts":
+                if is_number and isinstance(given, int) and given >= 1:
+                    checked = given
+                else:
+                    self.wrong(full, entry, "a whole number of at least 1")
+            elif name == "backoff":
+                if is_number and 1 <= given <= 1000:
+                    checked = given
+                else:
+                    self.wrong(full, entry, "a number from 1 to 1000")
+            elif name == "jitter":
+                if is_number and 0 <= given <= 1:
+                    checked = given
+                else:
+                    self.wrong(full, entry, "a number from 0 to 1")
+            elif isinstance(given, list) and all(isinstance(item.data, str) for item in given):
+                checked = [item.data for item in given]
+            else:
+                self.wrong(full, entry, "a list of error names")
+            if checked is not None:
+                policy[name] = checked
+        return policy
+
+    def schema(self, key: str, value: _Value) -> Mapping[str, Any] | None:
+        if not isinstance(value.data, _Pairs):
+            self.wrong(key, value, "a JSON Schema of an object")
+            return None
+        before = len(self.found)
+        self.check_schema(key, value)
+        plain = self.plain(value)
+        if plain.get("type", "object") != "object":
+            self.wrong(f"{key}.type", value, "'object' (inputs are an object)")
+        return plain if len(self.found) == before else None
+
+    def check_schema(self, path: str, schema: _Value) -> None:
+        """The parts of a schema that are often wrong; the rest is the validator's business."""
+        if not isinstance(schema.data, _Pairs):
+            if not isinstance(schema.data, bool):
+                self.wrong(path, schema, "a schema")
+            return
+        for key, value in schema.data:
+            name = key.data
+            if name == "$ref":
+                if not isinstance(value.data, str) or not value.data.startswith("#"):
+                    self.wrong(f"{path}.$ref", value, "a reference within this schema: '#/…'")
+            elif name == "type":
+                given = value.data if isinstance(value.data, list) else [value]
+                for item in given:
+                    if item.data not in _SCHEMA_TYPES:
+                        known = ", ".join(sorted(_SCHEMA_TYPES))
+                        self.wrong(f"{path}.type", item, f"one of {known}")
+            elif name in ("properties", "$defs", "definitions", "patternProperties"):
+                if not isinstance(value.data, _Pairs):
+                    self.wrong(f"{path}.{name}", value, "lines of the form 'name: {type: string}'")
+                    continue
+                for inner_key, inner in value.data:
+                    self.check_schema(f"{path}.{name}.{inner_key.data}", inner)
+            elif name == "required":
+                items = value.data if isinstance(value.data, list) else [value]
+                if not isinstance(value.data, list) or not all(
+                    isinstance(item.data, str) for item in items
+                ):
+                    self.wrong(f"{path}.required", value, "a list of names")
+            elif name in ("items", "additionalProperties", "not", "if", "then", "else"):
+                self.check_schema(f"{path}.{name}", value)
+            elif name in ("allOf", "anyOf", "oneOf", "prefixItems"):
+                if not isinstance(value.data, list):
+                    self.wrong(f"{path}.{name}", value, "a list of schemas")
+                    continue
+                for index, inner in enumerate(value.data):
+                    self.check_schema(f"{path}.{name}[{index}]", inner)
+
+    def plain(self, value: _Value) -> Any:
+        """The value as JSON would have it; a repeated or odd key is reported."""
+        if isinstance(value.data, _Pairs):
+            plain: dict[str, Any] = {}
+            for key, inner in value.data:
+                name = key.data
+                if not isinstance(name, str):
+                    name = _shown(name) if isinstance(name, list) else str(name).lower()
+                if name in plain:
+                    self.report("front-matter-duplicate", key.start, key.end, key=name)
+                plain[name] = self.plain(inner)
+            return plain
+        if isinstance(value.data, list):
+            return [self.plain(inner) for inner in value.data]
+        return value.data
+
+
+def _scalar(event: yaml.ScalarEvent) -> Any:
+    """The scalar's value by the rules of JSON, whatever YAML 1.1 would read; else a text."""
+    text: str = event.value
+    if event.style is not None:
+        return text
+    if text in ("", "~", "null"):
+        return None
+    if text == "true" or text == "false":
+        return text == "true"
+    if _INTEGER.fullmatch(text) and len(text) <= 17:
+        return int(text)
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    return text
+
+
+def _shown(data: Any) -> str:
+    if isinstance(data, _Pairs):
+        return "a mapping"
+    if isinstance(data, list):
+        return "a list"
+    if data is None:
+        return "nothing"
+    if isinstance(data, bool):
+        return "true" if data else "false"
+    if isinstance(data, str):
+        return f"'{data[:40]}'"
+    return str(data)
+
+
+_CHECKS: Mapping[str, Any] = {
+    "name": _Reader.word,
+    "queue": _Reader.word,
+    "timeout": _Reader.duration,
+    "description": _Reader.text,
+    "inputs": _Reader.schema,
+    "retry": _Reader.retry,
+}
