@@ -134,6 +134,8 @@ async def _processes(url: str, count: int) -> AsyncIterator[list[asyncio.subproc
         )
         for _ in range(count)
     ]
+    for process in started:
+        print(f"worker process {process.pid} started", file=sys.stderr)
     try:
         yield started
     finally:

@@ -1,7 +1,7 @@
 """Waiting for an execution with a line that tells how far it is.
 
 On a terminal the line is rewritten in place; elsewhere a new one is printed when something changed,
-once a second at most. It goes to standard error, so that standard output holds the result alone.
+twice a second at most. It goes to standard error, so that standard output holds the result alone.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from rhythm.cli.show import duration
 from rhythm.models import Execution, ExecutionFilters, ExecutionStatus
 
 # Often enough to look alive; a look is a few index counts.
-_LOOK_EVERY = {True: 0.1, False: 1.0}
+_LOOK_EVERY_S = {True: 0.1, False: 0.5}
 
 _ENDED = [status for status in ExecutionStatus if status.finished]
 
@@ -78,7 +78,7 @@ async def _paint(app: Rhythm, execution_id: str, out: TextIO) -> None:
     try:
         while True:
             await look()
-            await asyncio.sleep(_LOOK_EVERY[rewrites])
+            await asyncio.sleep(_LOOK_EVERY_S[rewrites])
     finally:
         await look()
         if rewrites:

@@ -106,11 +106,11 @@ def calls(path: Path, source: str) -> Iterator[tuple[str, Call]]:
                 scripts[variable] = name
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     for function in [node for node in ast.walk(tree) if isinstance(node, functions)]:
-        for node in ast.walk(function):
-            match node:
+        for part in ast.walk(function):
+            match part:
                 case ast.Call(args=[ast.Name(id=variable), keys, arguments]) if variable in scripts:
                     name = scripts[variable]
-                    where = f"{path.name}:{node.lineno} ({name})"
+                    where = f"{path.name}:{part.lineno} ({name})"
                     key_texts, more_keys = _elements(function, keys)
                     argument_texts, more_arguments = _elements(function, arguments)
                     yield name, Call(where, key_texts, more_keys, argument_texts, more_arguments)
