@@ -110,6 +110,7 @@ class Connection:
         self._clock = clock
         self._url = url
         self._readers: set[redis.asyncio.Redis] = set()
+        self._is_closed = False
         parts = urlsplit(url)
         self._server = (
             server or embedded.open_server(parts.netloc + parts.path)
@@ -193,7 +194,8 @@ class Connection:
         return self._judge(info)
 
     async def close(self) -> None:
-        """Close all connections opened through this object, except threads' own."""
+        """Close all connections opened through this object, except threads' own; calls fail."""
+        self._is_closed = True
         for client in (*self._readers, self._client):
             await client.aclose()
         self._readers.clear()
@@ -276,6 +278,10 @@ class Connection:
                 cause: Exception = error
             except OSError as error:
                 failure, cause = BackendUnavailable(self.address, str(error)), error
+            if self._is_closed:
+                # The client has just opened a connection again for the call that was under way.
+                await self._client.aclose()
+                raise failure from cause
             waited = time.monotonic() - started
             if self.patience_s is not None and waited + pause > self.patience_s:
                 raise failure from cause

@@ -13,7 +13,7 @@ import msgspec
 
 from rhythm import events
 from rhythm.engine.turn import bounded
-from rhythm.errors import ExecutionNotFound, UnreadableEvent, WaitTimeout
+from rhythm.errors import ConnectionLost, ExecutionNotFound, UnreadableEvent, WaitTimeout
 from rhythm.events import Cancelled, Completed, Created, Failed
 from rhythm.models import (
     CreateRequest,
@@ -204,6 +204,7 @@ class _WaitingRoom:
         self._futures: dict[str, asyncio.Future[None]] = {}
         self._waiters: dict[str, int] = {}
         self._reading: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def until_ended(self, execution_id: str) -> None:
         future = self._futures.get(execution_id)
@@ -217,6 +218,8 @@ class _WaitingRoom:
                     self._connection, execution_id, self._client
                 ):
                     return
+            if self._is_closed:
+                raise self._closed()
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read(), name="rhythm-waiting-room")
             await asyncio.shield(future)
@@ -229,9 +232,16 @@ class _WaitingRoom:
                     future.cancel()
 
     async def close(self) -> None:
+        self._is_closed = True
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+        for future in self._futures.values():
+            if not future.done():
+                future.set_exception(self._closed())
+
+    def _closed(self) -> ConnectionLost:
+        return ConnectionLost(self._connection.address, "the application was closed")
 
     async def _read(self) -> None:
         reader: BlockingReader = self._connection.reader()

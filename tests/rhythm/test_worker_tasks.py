@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rhythm import (
+    ConnectionLost,
     ExecutionFailed,
     ExecutionStatus,
     InitBuilder,
@@ -273,5 +274,20 @@ def test_a_projection_is_what_its_events_fold_to(
                     execution.attempt,
                     execution.version,
                 )
+
+    run(story())
+
+
+def test_closing_ends_those_who_wait(database_url: str, namespace: str, run: Run) -> None:
+    async def story() -> None:
+        app = await InitBuilder().database_url(database_url).namespace(namespace).init()
+        id_ = await app.execution_service.create_execution(exec_type="task", target_name="greet")
+        waiting = asyncio.create_task(app.execution_service.wait_for_execution(id_))
+        await asyncio.sleep(0)  # lets it begin; wherever it then is, it must end
+
+        await app.close()
+
+        with pytest.raises(ConnectionLost):
+            await waiting
 
     run(story())
