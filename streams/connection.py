@@ -285,7 +285,9 @@ class Connection:
             waited = time.monotonic() - started
             if self.patience_s is not None and waited + pause > self.patience_s:
                 raise failure from cause
-            logger.warning("%s; trying again in %.2f s", failure, pause)
+            # A client's caller hears of it by the error; a worker's operator only by the log.
+            level = logging.WARNING if self.patience_s is None else logging.INFO
+            logger.log(level, "%s; trying again in %.2f s", failure, pause)
             if isinstance(cause, ReadOnlyError):
                 # The master has become a replica: the next connection finds the new one.
                 await self._client.connection_pool.disconnect()
