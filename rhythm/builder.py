@@ -34,6 +34,9 @@ logger = logging.getLogger("rhythm")
 
 EMBEDDED_URL = "memory://"
 
+# Whoever mistyped the address should hear of it soon; a server that is just starting is soon there.
+FIRST_CONTACT_S = 2.0
+
 
 class Rhythm:
     """An initialised application. Made by `InitBuilder`."""
@@ -210,9 +213,11 @@ class InitBuilder:
             )
         url = settings.database_url or EMBEDDED_URL
         with translated():
-            connection = Connection(url, settings.namespace, patience_s=settings.client_timeout)
+            first_s = min(FIRST_CONTACT_S, settings.client_timeout)
+            connection = Connection(url, settings.namespace, patience_s=first_s)
             try:
                 await prepare(connection, migrate=self._auto_migrate or connection.is_embedded)
+                connection.patience_s = settings.client_timeout
                 app = Rhythm(settings, connection)
                 await app.workflow_service.register(programs)
             except BaseException:

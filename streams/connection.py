@@ -390,4 +390,4 @@ class ThreadCaller:
 
 
 def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
+    return text.partition("\n")[0].rstrip(".")
