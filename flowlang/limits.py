@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from itertools import islice, repeat
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -80,11 +80,9 @@ class Budget:
         steps: yields once for each step that is left; when it ends, the program is over its limit.
         memory: units of memory left.
         depth: how deep in calls the program is now.
-        dead: set when a run was broken off by anything but the program itself; no `finally` of the
-            program runs from then on.
     """
 
-    __slots__ = ("dead", "depth", "depth_limit", "limits", "memory", "steps")
+    __slots__ = ("_strides", "depth", "depth_limit", "limits", "memory", "steps")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -93,13 +91,20 @@ class Budget:
         self.steps: Iterator[int] = iter(_zeros(limits.steps))
         self.memory = limits.memory
         self.depth = 0
-        self.dead = False
+        self._strides: dict[int, Iterator[Any]] = {1: self.steps}
 
     def refill(self) -> None:
         """Start a new turn with the whole budget."""
         self.steps.__setstate__(0)  # type: ignore[attr-defined]  # the bytes iterator has it
         self.memory = self.limits.memory
         self.depth = 0
+
+    def stride(self, steps: int) -> Iterator[Any]:
+        """An iterator each item of which takes so many steps."""
+        found = self._strides.get(steps)
+        if found is None:
+            found = self._strides[steps] = zip(*[self.steps] * steps, strict=False)
+        return found
 
     def take_steps(self, count: int) -> None:
         """Spend `count` steps, at least one."""
@@ -123,7 +128,6 @@ class Budget:
 
     def give_up(self, message: str) -> NoReturn:
         """End the run: nothing of the program runs after this."""
-        self.dead = True
         raise LimitError(message, current_line())
 
 
@@ -134,7 +138,7 @@ def charge_steps(count: int) -> None:
 
 
 def charge_memory(units: int) -> None:
-    """Spend units of new memory: a string its length, an element 16, an object 64, a property 32."""
+    """Spend units of new memory: an object takes 64, a property 32, an element 16."""
     budget = _budget.get(_OUTSIDE)
     budget.memory -= units
     if budget.memory < 0:

@@ -1,0 +1,130 @@
+"""Flow: durable workflows as scripts in a subset of JavaScript.
+
+`compile` turns a source text into a `Program`, or raises `FlowSyntaxError` with all that is wrong
+with it; a `Machine` runs a program, one event of the world after the other, and says what it asks
+for; `evaluate` runs one that asks for nothing. The package is pure: no input or output, no clock,
+no randomness of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from flowlang.diagnostics import Diagnostic
+from flowlang.errors import FlowError, FlowSyntaxError, InternalError
+from flowlang.limits import Limits
+from flowlang.machine import Machine, Suspended
+from flowlang.parser import parse
+from flowlang.program import LANGUAGE_VERSION, LOWERING_VERSION, Program, compile_program
+from flowlang.protocol import (
+    CancelRequested,
+    CancelTimer,
+    Command,
+    Completed,
+    ErrorInfo,
+    Event,
+    Failed,
+    Log,
+    RunTask,
+    RunWorkflow,
+    SendSignal,
+    SetState,
+    SignalReceived,
+    StartTimer,
+    TaskCompleted,
+    TaskFailed,
+    TimerFired,
+    Turn,
+)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a program run by `evaluate` ended.
+
+    Attributes:
+        status: "suspended" when it waits for something from outside, or for nothing at all.
+        value: what it returned, as a plain value.
+        error: what it failed with.
+        console: the lines it logged.
+    """
+
+    status: Literal["completed", "failed", "suspended"]
+    value: Any = None
+    error: ErrorInfo | None = None
+    console: tuple[str, ...] = ()
+
+
+def compile(source: str, path: str = "workflow.flow") -> Program:
+    """The program of a .flow file's text.
+
+    Args:
+        path: how messages call the file; its stem is the workflow's name without front matter.
+
+    Raises:
+        FlowSyntaxError: with `.diagnostics`, each with line, column, code, message and hint.
+    """
+    return compile_program(source, path)
+
+
+def check(source: str, path: str = "workflow.flow") -> list[Diagnostic]:
+    """All mistakes and warnings in a .flow file's text, in the order of their places."""
+    return list(parse(source, path).diagnostics)
+
+
+def evaluate(
+    source: str,
+    inputs: dict[str, Any] | None = None,
+    context: dict[str, Any] | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> Outcome:
+    """Run a program that asks nothing of the outside.
+
+    Raises:
+        FlowSyntaxError: the text is no program.
+    """
+    turn = Machine(compile(source), inputs, context, limits=limits).start()
+    console = tuple(command.text for command in turn.commands if isinstance(command, Log))
+    match turn.outcome:
+        case Completed(value):
+            return Outcome("completed", value, None, console)
+        case Failed(error) if error.name != "DeadlockError":
+            return Outcome("failed", None, error, console)
+    return Outcome("suspended", None, None, console)
+
+
+__all__ = [
+    "LANGUAGE_VERSION",
+    "LOWERING_VERSION",
+    "CancelRequested",
+    "CancelTimer",
+    "Command",
+    "Completed",
+    "Diagnostic",
+    "ErrorInfo",
+    "Event",
+    "Failed",
+    "FlowError",
+    "FlowSyntaxError",
+    "InternalError",
+    "Limits",
+    "Log",
+    "Machine",
+    "Outcome",
+    "Program",
+    "RunTask",
+    "RunWorkflow",
+    "SendSignal",
+    "SetState",
+    "SignalReceived",
+    "StartTimer",
+    "Suspended",
+    "TaskCompleted",
+    "TaskFailed",
+    "TimerFired",
+    "Turn",
+    "check",
+    "compile",
+    "evaluate",
+]

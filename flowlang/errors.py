@@ -1,0 +1,52 @@
+"""Everything the flowlang package can raise.
+
+FlowError               catch this to catch them all
+├── FlowSyntaxError     a .flow file is no program: show its diagnostics to whoever wrote it
+└── InternalError       the machine itself failed: keep the execution as it is and report it
+
+What a program does wrong while it runs is no exception but an outcome, `Failed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowlang.diagnostics import Diagnostic
+
+
+class FlowError(Exception):
+    """Base of everything that flowlang raises."""
+
+
+class FlowSyntaxError(FlowError):
+    """A .flow file has mistakes.
+
+    Attributes:
+        diagnostics: all of them, in the order of their places; warnings are among them.
+    """
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__(diagnostics)
+        self.diagnostics = tuple(diagnostics)
+
+    def __str__(self) -> str:
+        return "\n".join(str(diagnostic) for diagnostic in self.diagnostics)
+
+
+class InternalError(FlowError):
+    """The machine met something it never should have. The program is not to blame.
+
+    Attributes:
+        problem: what happened.
+        line: the line of the program that ran, when known.
+    """
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(problem, line)
+        self.problem, self.line = problem, line
+
+    def __str__(self) -> str:
+        place = "" if self.line is None else f" at line {self.line} of the program"
+        return f"the flow machine failed{place}: {self.problem}; the execution is left as it is"

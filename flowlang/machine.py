@@ -1,0 +1,794 @@
+"""A program running: frames, promises, the microtask queue, what it asks of the world.
+
+A machine takes one event at a time, runs until nothing can go on, and gives the commands that the
+program asked for on the way. It never reads a clock, draws a random number from outside, or opens
+anything, so the same events give the same commands. All of its state between two events is data: a
+suspended function is a `Frame` of slots, and what waits for a promise is a `Reaction` or a frame.
+
+Jobs run in exactly JavaScript's order: `await` of a promise takes one turn of the queue, a thenable
+one more to call its `then`, and an async function that returns a promise three.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from flowlang.errors import InternalError
+from flowlang.limits import (
+    Budget,
+    LimitError,
+    Limits,
+    allow_recursion,
+    charge_memory,
+    current_line,
+    restore_budget,
+    use_budget,
+)
+from flowlang.protocol import (
+    CancelRequested,
+    CancelTimer,
+    Command,
+    Completed,
+    ErrorInfo,
+    Event,
+    Failed,
+    Log,
+    RunTask,
+    RunWorkflow,
+    SendSignal,
+    SetState,
+    SignalReceived,
+    StartTimer,
+    TaskCompleted,
+    TaskFailed,
+    TimerFired,
+    Turn,
+)
+from flowlang.runtime import AWAIT
+from flowlang.values import (
+    FULFILLED,
+    PENDING,
+    PRIMITIVES,
+    REJECTED,
+    UNDEFINED,
+    JSCallable,
+    JSError,
+    JSPromise,
+    NativeFunction,
+    ResolveFunction,
+    Throw,
+    Value,
+    get_member,
+    make_error,
+    state_class,
+    to_string,
+)
+
+if TYPE_CHECKING:
+    from flowlang.compiler import Place
+    from flowlang.program import FunctionCode, Program
+
+PROMISE_UNITS: Final = 64
+"""Units of memory of a promise, or of a frame: both are objects."""
+
+
+def current() -> Machine:
+    """The machine that runs on this thread.
+
+    Raises:
+        LookupError: none does.
+    """
+    return _running.get()
+
+
+_running: ContextVar[Machine] = ContextVar("flowlang_machine")
+
+
+# ---------------------------------------------------------------------------------------- data
+
+
+class Frame:
+    """An async function that has begun and not ended.
+
+    Attributes:
+        part: the part of its code to go on with.
+        slots: its variables and what it has evaluated so far.
+        scope: the shared scope around the function.
+        promise: settled by its end.
+        value: what it left when it stopped; undefined between two runs.
+    """
+
+    __slots__ = ("code", "part", "promise", "scope", "slots", "value")
+
+    def __init__(self, code: FunctionCode, scope: Any, promise: JSPromise | None) -> None:
+        self.code = code
+        self.part = 0
+        self.slots: list[Any] = [UNDEFINED] * code.slots
+        self.scope = scope
+        self.promise = promise
+        self.value: Value = UNDEFINED
+
+
+@state_class("reaction", "on_fulfilled", "on_rejected", "derived")
+class Reaction:
+    """What `then` left with a promise; handlers that are no functions pass the outcome on."""
+
+    __slots__ = ("derived", "on_fulfilled", "on_rejected")
+
+    def __init__(self, on_fulfilled: Value, on_rejected: Value, derived: JSPromise | None) -> None:
+        self.on_fulfilled = on_fulfilled
+        self.on_rejected = on_rejected
+        self.derived = derived
+
+
+@state_class("request", "kind", "promise", "line")
+class Request:
+    """Something asked of the world that will be answered.
+
+    Attributes:
+        kind: "task", "workflow", "signal" (sent) or "timer".
+        line: where in the program it was asked, for the error that may come back.
+    """
+
+    __slots__ = ("kind", "line", "promise")
+
+    def __init__(self, kind: str, promise: JSPromise, line: int) -> None:
+        self.kind = kind
+        self.promise = promise
+        self.line = line
+
+
+@state_class("waiter", "name", "promise", "timer", "line")
+class Waiter:
+    """A `Signal.when` that has no signal yet; `timer` is the number of its time limit's timer."""
+
+    __slots__ = ("line", "name", "promise", "timer")
+
+    def __init__(self, name: str, promise: JSPromise, timer: int | None, line: int) -> None:
+        self.name = name
+        self.promise = promise
+        self.timer = timer
+        self.line = line
+
+
+class Suspended(msgspec.Struct, frozen=True):
+    """One function that waits.
+
+    Attributes:
+        name: the function's, "main" for the program itself.
+        line, column: of the `await`, from 1.
+        awaits: the source text of what is awaited.
+        variables: what can be seen there, as values of the program.
+    """
+
+    name: str
+    line: int
+    column: int
+    awaits: str
+    variables: dict[str, Any]
+
+
+class _ThenableJob:
+    """Calls the `then` of an object that a promise was resolved with."""
+
+    __slots__ = ("promise", "then")
+
+    def __init__(self, promise: JSPromise, then: Any) -> None:
+        self.promise = promise
+        self.then = then
+
+
+# ---------------------------------------------------------------------------------------- machine
+
+
+class Machine:
+    """One execution of a program.
+
+    Attributes:
+        outcome: how it ended; None while it has not.
+        now_ms: the time of the event being handled, unix ms; never goes back.
+        state: what `State.set` stored, as plain values.
+        variables: names that the program created by assigning to them.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        inputs: dict[str, Any] | None = None,
+        context: dict[str, Any] | None = None,
+        seed: int = 0,
+        now_ms: int = 0,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
+        """A machine at its beginning.
+
+        Args:
+            inputs, context: plain values for `Inputs` and `Context`.
+            seed: where the deterministic random numbers start.
+            limits: what it may spend.
+
+        Raises:
+            ValueError: an input that no number of JavaScript holds, with the path to it.
+        """
+        from flowlang.library import import_value  # it stands on this module
+
+        self.program = program
+        self.limits = limits
+        self.budget = Budget(limits)
+        self.now_ms = now_ms
+        self.random_state = seed & _MASK
+        self.execution_id = str((context or {}).get("executionId", ""))
+        self.inputs: Value = import_value(inputs or {})
+        self.context: Value = import_value(context or {})
+        self.variables: dict[str, Value] = {}
+        self.state: dict[str, Any] = {}
+        self.outcome: Completed | Failed | None = None
+        self.numbered = 0
+        self.requests: dict[int, Request] = {}
+        self.waiters: list[Waiter] = []
+        self.signals: dict[str, list[Any]] = {}
+        self.main: JSPromise = JSPromise()
+        self.main_frame: Frame | None = None
+        self._jobs: deque[tuple[Any, int, Value]] = deque()
+        self._rejections: list[JSPromise] = []
+        self._commands: list[Command] = []
+
+    # ------------------------------------------------------------------ turns
+
+    def start(self) -> Turn:
+        """Run the program from its beginning to where nothing can go on."""
+        return self._turn(self._begin)
+
+    def feed(self, event: Event, now_ms: int) -> Turn:
+        """Take one event and run to where nothing can go on.
+
+        An answer that nobody waits for changes nothing. Time never goes back: an earlier `now_ms`
+        counts as the latest one.
+
+        Raises:
+            InternalError: the machine itself failed, or had ended before.
+        """
+        if self.outcome is not None:
+            raise InternalError("a machine that has ended was given an event")
+        self.now_ms = max(self.now_ms, now_ms)
+        return self._turn(lambda: self._take(event))
+
+    def _turn(self, work: Callable[[], None]) -> Turn:
+        allow_recursion()
+        self.budget.refill()
+        machine_token = _running.set(self)
+        budget_token = use_budget(self.budget)
+        try:
+            work()
+            self._run_jobs()
+            self._finish()
+        except LimitError as error:
+            self._fail(ErrorInfo("LimitError", error.message, line=error.line))
+        except RecursionError:
+            self._fail(ErrorInfo("LimitError", "calls or data nested too deep"))
+        except Exception as error:
+            raise InternalError(f"{type(error).__name__}: {error}") from error
+        finally:
+            restore_budget(budget_token)
+            _running.reset(machine_token)
+        commands, self._commands = self._commands, []
+        return Turn(tuple(commands), self.outcome)
+
+    def _fail(self, error: ErrorInfo) -> None:
+        """End for a limit: what was asked for in this turn is not asked for."""
+        self._commands.clear()
+        self._jobs.clear()
+        self.outcome = Failed(error)
+
+    def _begin(self) -> None:
+        code = self.program.functions[0]
+        code.ready()
+        self.main.handled = True
+        frame = self.main_frame = Frame(code, None, self.main)
+        self.budget.depth = 1
+        self._run(frame, ())
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case TaskCompleted(n, value):
+                request = self.requests.pop(n, None)
+                if request is not None:
+                    self.resolve(request.promise, self._imported(value, event))
+            case TaskFailed(n, error):
+                request = self.requests.pop(n, None)
+                if request is not None:
+                    self.reject(request.promise, _error_value(error, request.line))
+            case TimerFired(n):
+                request = self.requests.pop(n, None)
+                if request is not None:
+                    self.resolve(request.promise, UNDEFINED)
+                else:
+                    self._signal_timeout(n)
+            case SignalReceived(name, payload):
+                self._deliver(name, payload, event)
+            case CancelRequested(reason):
+                message = reason or "the execution was cancelled"
+                self._jobs.clear()
+                self.outcome = Failed(ErrorInfo("CancelledError", message, type="cancelled"))
+
+    def _imported(self, value: Any, event: Event) -> Value:
+        from flowlang.library import import_value
+
+        try:
+            return import_value(value)
+        except ValueError as error:
+            raise InternalError(f"{type(event).__name__} carries {error}") from error
+
+    def _finish(self) -> None:
+        """See how things stand, with no job left."""
+        for promise in self._rejections:
+            if not promise.handled:
+                self._remark("error", f"unhandled rejection: {_described(promise.value)}")
+        self._rejections.clear()
+        if self.outcome is not None:
+            return
+        if self.main.state == FULFILLED:
+            from flowlang.library import export_value
+
+            try:
+                self.outcome = Completed(export_value(self.main.value, "the result"))
+            except Throw as thrown:
+                self.outcome = Failed(error_info(thrown.value))
+        elif self.main.state == REJECTED:
+            self.outcome = Failed(error_info(self.main.value))
+        elif not self.requests and not self.waiters:
+            self.outcome = Failed(self._deadlock())
+
+    def _deadlock(self) -> ErrorInfo:
+        waiting = [f"line {at.line} (await {at.awaits})" for at in self.where()]
+        line = self.where()[0].line if waiting else None
+        return ErrorInfo(
+            "DeadlockError",
+            "nothing can go on and nothing was asked of the outside; waiting at "
+            + ", ".join(waiting),
+            line=line,
+        )
+
+    # ------------------------------------------------------------------ functions
+
+    def call_async(self, code: FunctionCode, scope: Any, *args: Value) -> JSPromise:
+        """Call an async function: runs it to its first `await`."""
+        budget = self.budget
+        depth = budget.depth
+        if depth >= budget.depth_limit:
+            budget.too_deep()
+        budget.depth = depth + 1
+        promise = self.new_promise()
+        try:
+            self._run(Frame(code, scope, promise), args)
+        finally:
+            budget.depth = depth
+        return promise
+
+    def call_flat(self, code: FunctionCode, scope: Any, *args: Value) -> Value:
+        """Call a function that is made of parts only because it is deeply nested."""
+        budget = self.budget
+        depth = budget.depth
+        if depth >= budget.depth_limit:
+            budget.too_deep()
+        budget.depth = depth + 1
+        frame = Frame(code, scope, None)
+        slots = frame.slots
+        part, value = 0, args
+        try:
+            while True:
+                at = part
+                try:
+                    while at >= 0:
+                        part = at
+                        at = code.parts[part](self, frame, slots, scope, value)
+                    return frame.value
+                except Throw as thrown:
+                    handler = code.handlers[part]
+                    if handler is None:
+                        raise
+                    part, value = handler, thrown.value
+        finally:
+            budget.depth = depth
+
+    def _run(self, frame: Frame, value: Value) -> None:
+        """Run a frame with the value it waited for, until it waits again or ends."""
+        code = frame.code
+        parts = code.parts
+        slots = frame.slots
+        scope = frame.scope
+        part = frame.part
+        promise = frame.promise
+        assert promise is not None
+        while True:
+            at = part
+            try:
+                while at >= 0:
+                    part = at
+                    at = parts[part](self, frame, slots, scope, value)
+                break
+            except Throw as thrown:
+                handler = code.handlers[part]
+                if handler is None:
+                    self.reject(promise, thrown.value)
+                    return
+                part, value = handler, thrown.value
+        result = frame.value
+        frame.value = UNDEFINED
+        if at != AWAIT:
+            self.resolve(promise, result)
+            return
+        awaited = result if result.__class__ is JSPromise else self.promise_resolve(result)
+        awaited.handled = True
+        if awaited.state == PENDING:
+            awaited.reactions.append(frame)
+        else:
+            self._jobs.append((frame, awaited.state, awaited.value))
+
+    def _throw_into(self, frame: Frame, value: Value) -> None:
+        """Run a frame whose awaited promise was rejected."""
+        handler = frame.code.handlers[frame.part]
+        if handler is None:
+            assert frame.promise is not None
+            self.reject(frame.promise, value)
+        else:
+            frame.part = handler
+            self._run(frame, value)
+
+    # ------------------------------------------------------------------ jobs
+
+    def _run_jobs(self) -> None:
+        jobs = self._jobs
+        budget = self.budget
+        while jobs:
+            reaction, state, value = jobs.popleft()
+            budget.depth = 1
+            if reaction.__class__ is Frame:
+                if state == FULFILLED:
+                    self._run(reaction, value)
+                else:
+                    self._throw_into(reaction, value)
+            elif reaction.__class__ is Reaction:
+                self._react(reaction, state, value)
+            else:
+                self._call_then(reaction, value)
+
+    def _react(self, reaction: Reaction, state: int, value: Value) -> None:
+        handler: Any = reaction.on_fulfilled if state == FULFILLED else reaction.on_rejected
+        derived = reaction.derived
+        if isinstance(handler, JSCallable):
+            try:
+                value = handler.call(value)  # type: ignore[attr-defined]  # every callable has it
+            except Throw as thrown:
+                state, value = REJECTED, thrown.value
+            else:
+                state = FULFILLED
+        if derived is None:
+            return
+        if state == FULFILLED:
+            self.resolve(derived, value)
+        else:
+            self.reject(derived, value)
+
+    def _call_then(self, job: _ThenableJob, thenable: Value) -> None:
+        if job.then is None:
+            # A promise's own `then`, called with functions that would settle the promise alike.
+            self.then(thenable, UNDEFINED, UNDEFINED, job.promise)
+            return
+        already = [False]
+        resolve = ResolveFunction(job.promise, already, False)
+        reject = ResolveFunction(job.promise, already, True)
+        try:
+            from flowlang.values import call_on
+
+            call_on(job.then, thenable, resolve, reject)
+        except Throw as thrown:
+            reject.call(thrown.value)
+
+    # ------------------------------------------------------------------ promises
+
+    def new_promise(self) -> JSPromise:
+        """A pending promise."""
+        charge_memory(PROMISE_UNITS)
+        return JSPromise()
+
+    def promise_resolve(self, value: Value) -> JSPromise:
+        """A promise for a value: the value itself if it is one, else one resolved with it."""
+        if value.__class__ is JSPromise:
+            return value  # type: ignore[no-any-return]  # its class is known
+        promise = self.new_promise()
+        self.resolve(promise, value)
+        return promise
+
+    def resolve(self, promise: JSPromise, value: Value) -> None:
+        """What a promise's resolve function does: fulfils, or follows a thenable."""
+        if promise.state != PENDING:
+            return
+        kind = value.__class__
+        if kind in PRIMITIVES:
+            self._settle(promise, FULFILLED, value)
+            return
+        if value is promise:
+            self.reject(promise, make_error("TypeError", "a promise was resolved with itself"))
+            return
+        if kind is JSPromise and value.props is None:
+            self._jobs.append((_ThenableJob(promise, None), 0, value))
+            return
+        try:
+            then = get_member(value, "then")
+        except Throw as thrown:
+            self.reject(promise, thrown.value)
+            return
+        if isinstance(then, JSCallable):
+            self._jobs.append((_ThenableJob(promise, then), 0, value))
+        else:
+            self._settle(promise, FULFILLED, value)
+
+    def reject(self, promise: JSPromise, reason: Value) -> None:
+        """Reject a promise; logged at the end of the turn unless something handles it by then."""
+        if promise.state == PENDING:
+            if not promise.handled:
+                self._rejections.append(promise)
+            self._settle(promise, REJECTED, reason)
+
+    def _settle(self, promise: JSPromise, state: int, value: Value) -> None:
+        reactions, promise.reactions = promise.reactions, None
+        promise.state = state
+        promise.value = value
+        for reaction in reactions or ():
+            self._jobs.append((reaction, state, value))
+
+    def then(
+        self,
+        promise: JSPromise,
+        on_fulfilled: Value,
+        on_rejected: Value,
+        derived: JSPromise | None,
+    ) -> None:
+        """React to a promise: handlers that are no functions pass the outcome on to `derived`."""
+        promise.handled = True
+        reaction = Reaction(on_fulfilled, on_rejected, derived)
+        if promise.state == PENDING:
+            assert promise.reactions is not None
+            promise.reactions.append(reaction)
+        else:
+            self._jobs.append((reaction, promise.state, promise.value))
+
+    # ------------------------------------------------------------------ asking the world
+
+    def run_task(self, name: str, inputs: dict[str, Any], options: dict[str, Any]) -> JSPromise:
+        """Ask for a task; inputs and options are plain values that were checked."""
+        n, line = self._number(), current_line() or 0
+        self._commands.append(RunTask(n, name, inputs, options, line))
+        return self._request(n, "task", line)
+
+    def run_workflow(self, name: str, inputs: dict[str, Any], options: dict[str, Any]) -> JSPromise:
+        """Ask for a child workflow and wait for its output."""
+        n, line = self._number(), current_line() or 0
+        self._commands.append(RunWorkflow(n, name, inputs, options, True, line))
+        return self._request(n, "workflow", line)
+
+    def start_workflow(self, name: str, inputs: dict[str, Any], options: dict[str, Any]) -> str:
+        """Ask for a child workflow that nobody waits for; its execution id."""
+        n, line = self._number(), current_line() or 0
+        self._commands.append(RunWorkflow(n, name, inputs, options, False, line))
+        given = options.get("id")
+        return given if isinstance(given, str) else f"{self.execution_id}/{n}"
+
+    def send_signal(self, execution_id: str, name: str, payload: Any) -> JSPromise:
+        """Send a signal to another execution."""
+        n, line = self._number(), current_line() or 0
+        self._commands.append(SendSignal(n, execution_id, name, payload, line))
+        return self._request(n, "signal", line)
+
+    def start_timer(self, due_ms: int) -> JSPromise:
+        """A promise that resolves at `due_ms`, unix ms."""
+        n, line = self._number(), current_line() or 0
+        self._commands.append(StartTimer(n, due_ms, line))
+        return self._request(n, "timer", line)
+
+    def wait_signal(self, name: str, timeout_ms: int | None) -> JSPromise:
+        """A promise of the next signal of that name that nobody took; first come, first served."""
+        from flowlang.library import import_value
+
+        line = current_line() or 0
+        promise = self.new_promise()
+        sent = self.signals.get(name)
+        if sent:
+            self.resolve(promise, import_value(sent.pop(0)))
+            if not sent:
+                del self.signals[name]
+            return promise
+        timer: int | None = None
+        if timeout_ms is not None:
+            timer = self._number()
+            self._commands.append(StartTimer(timer, self.now_ms + timeout_ms, line))
+        self.waiters.append(Waiter(name, promise, timer, line))
+        return promise
+
+    def set_state(self, key: str, plain: Any) -> None:
+        """Show a plain value to outsiders."""
+        self.state[key] = plain
+        self._commands.append(SetState(key, plain))
+
+    def log(self, level: str, text: str) -> None:
+        """Log a line of the program's console."""
+        self._commands.append(Log(level, text, current_line() or 0))
+
+    def _remark(self, level: str, text: str) -> None:
+        self._commands.append(Log(level, text))
+
+    def _number(self) -> int:
+        self.numbered += 1
+        return self.numbered
+
+    def _request(self, n: int, kind: str, line: int) -> JSPromise:
+        promise = self.new_promise()
+        self.requests[n] = Request(kind, promise, line)
+        return promise
+
+    def _deliver(self, name: str, payload: Any, event: Event) -> None:
+        for position, waiter in enumerate(self.waiters):
+            if waiter.name == name:
+                value = self._imported(payload, event)
+                del self.waiters[position]
+                if waiter.timer is not None:
+                    self._commands.append(CancelTimer(waiter.timer))
+                self.resolve(waiter.promise, value)
+                return
+        self.signals.setdefault(name, []).append(payload)
+
+    def _signal_timeout(self, n: int) -> None:
+        for position, waiter in enumerate(self.waiters):
+            if waiter.timer == n:
+                del self.waiters[position]
+                message = f"no signal {waiter.name!r} came in time"
+                error = ErrorInfo("TimeoutError", message, type="timeout")
+                self.reject(waiter.promise, _error_value(error, waiter.line))
+                return
+
+    # ------------------------------------------------------------------ randomness
+
+    def random(self) -> float:
+        """The next random number in [0, 1): the upper 53 bits of the next 64."""
+        return (self._next_bits() >> 11) * 2.0**-53
+
+    def random_uuid(self) -> str:
+        """The next random UUID of version 4, from the next two times 64 bits."""
+        bits = self._next_bits() << 64 | self._next_bits()
+        bits = bits & ~(0xF << 76) | 4 << 76
+        bits = bits & ~(0x3 << 62) | 2 << 62
+        digits = f"{bits:032x}"
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+    def _next_bits(self) -> int:
+        """64 bits by SplitMix64, which is part of the language version."""
+        self.random_state = (self.random_state + 0x9E3779B97F4A7C15) & _MASK
+        bits = self.random_state
+        bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+        bits = (bits ^ bits >> 27) * 0x94D049BB133111EB & _MASK
+        return bits ^ bits >> 31
+
+    # ------------------------------------------------------------------ where it stands
+
+    def where(self) -> list[Suspended]:
+        """The functions that wait, in the order in which answers from outside can reach them; the
+        program itself comes last if nothing can."""
+        found = [self._suspended(frame) for frame in self._waiting_frames()]
+        return found
+
+    def _suspended(self, frame: Frame) -> Suspended:
+        point = frame.code.await_at(frame.part)
+        program = self.program
+        line, column = program.text.position(point.node.start)
+        operand = point.node.operand
+        text = " ".join(program.units[operand.start : operand.end].split())
+        variables = {place.name: _read_place(frame, place) for place in point.places}
+        return Suspended(frame.code.name or "main", line, column, text, variables)
+
+    def _waiting_frames(self) -> Iterator[Frame]:
+        seen: set[int] = set()
+        stack: list[Any] = [self.main_frame] if self.main.state == PENDING else []
+        stack += [waiter.promise for waiter in reversed(self.waiters)]
+        stack += [request.promise for _, request in sorted(self.requests.items(), reverse=True)]
+        while stack:
+            at = stack.pop()
+            if at is None or id(at) in seen:
+                continue
+            seen.add(id(at))
+            if isinstance(at, Frame):
+                yield at
+                stack.append(at.promise)
+            elif isinstance(at, JSPromise):
+                stack += reversed(at.reactions or ())
+            elif isinstance(at, Reaction):
+                stack += (at.derived, at.on_rejected, at.on_fulfilled)
+            elif isinstance(at, NativeFunction) or hasattr(at, "state_fields"):
+                fields = [getattr(at, name) for name in type(at).state_fields]
+                stack += [field for field in reversed(fields) if _may_lead_on(field)]
+
+
+def _may_lead_on(field: Any) -> bool:
+    return isinstance(field, JSPromise | NativeFunction) or (
+        field.__class__ not in PRIMITIVES
+        and hasattr(field, "state_fields")
+        and not isinstance(field, JSError)
+    )
+
+
+def _read_place(frame: Frame, place: Place) -> Value:
+    if place.slot is not None:
+        held = frame.slots[place.slot]
+        return held[place.index] if place.index else held
+    scope = frame.scope
+    for _ in range(place.hops):
+        scope = scope[0]
+    return scope[place.index]
+
+
+# ---------------------------------------------------------------------------------------- errors
+
+
+def error_info(value: Value) -> ErrorInfo:
+    """What leaves the program when `value` was thrown and nobody caught it."""
+    from flowlang.library import export_value
+
+    if not isinstance(value, JSError):
+        try:
+            details = export_value(value, "the thrown value")
+        except Throw:
+            details = None
+        return ErrorInfo("Error", _text_of(value), details=details)
+    kind, details = value.get("type"), value.get("details")
+    try:
+        details = export_value(details, "the error's details")
+    except Throw:
+        details = None
+    return ErrorInfo(
+        _text_of(value["name"]),
+        _text_of(value["message"]),
+        type=kind if isinstance(kind, str) else None,
+        details=details,
+        line=value.line,
+    )
+
+
+def _text_of(value: Value) -> str:
+    """`String(value)` for people; a value that refuses to be a string is named by its type."""
+    from flowlang.source import from_units
+
+    try:
+        return from_units(to_string(value))
+    except Throw:
+        return "a value that cannot be shown"
+
+
+def _described(value: Value) -> str:
+    if not isinstance(value, JSError):
+        return _text_of(value)
+    place = "" if value.line is None else f" (line {value.line})"
+    return f"{_text_of(value['name'])}: {_text_of(value['message'])}{place}"
+
+
+def _error_value(info: ErrorInfo, line: int) -> JSError:
+    """The error that a program catches for a failure that came from outside."""
+    from flowlang.library import import_value
+    from flowlang.source import to_units
+
+    error = make_error("Error", to_units(info.message))
+    error["name"] = to_units(info.name)
+    error.hidden.add("name")
+    if info.type is not None:
+        error["type"] = info.type
+    if info.details is not None:
+        error["details"] = import_value(info.details)
+    error.line = line or None
+    return error
+
+
+_MASK: Final = 2**64 - 1

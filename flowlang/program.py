@@ -1,0 +1,198 @@
+"""What a machine runs: a source text, its functions, and how they are found again.
+
+A program is compiled once for its text and shared by all machines of the process. Its functions
+are lowered one by one, when they are first called. Code is named by where it stands in the source,
+so that a snapshot of one process opens in another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import PurePath
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Final
+
+from flowlang import nodes
+from flowlang.compiler import AwaitPoint, Constants, lower
+from flowlang.errors import FlowSyntaxError
+from flowlang.frontmatter import FrontMatter
+from flowlang.limits import PROGRAM_MARK
+from flowlang.parser import ParsedProgram, parse
+from flowlang.runtime import NAMESPACE
+from flowlang.scope import FunctionInfo, analyse
+from flowlang.source import Source
+
+if TYPE_CHECKING:
+    from flowlang.machine import Machine
+    from flowlang.values import Value
+
+LANGUAGE_VERSION: Final = 1
+"""Raised by a release that changes what programs do; an execution keeps the one it began with."""
+
+LOWERING_VERSION: Final = 1
+"""Raised by a release that changes where compiled code keeps what; it makes snapshots unusable."""
+
+KEPT_PROGRAMS: Final = 256
+"""Compiled programs a process keeps: far more than it serves at a time, a few MB at most."""
+
+Make = Callable[[Any, "Machine"], Callable[..., "Value"]]
+"""Binds a function's code to a scope and a machine."""
+
+
+class FunctionCode:
+    """One function of a program.
+
+    Attributes:
+        index: its number in the program; 0 is the program itself.
+        offset: where it starts in the source, which names it in snapshots.
+        name, length: what JavaScript's `f.name` and `f.length` give.
+        make: binds it to a scope and a machine; None until it is lowered.
+        parts, handlers, slots, awaits: of a function made of parts, see `compiler.Lowered`.
+    """
+
+    __slots__ = (
+        "awaits",
+        "handlers",
+        "has_prototype",
+        "index",
+        "info",
+        "is_async",
+        "length",
+        "make",
+        "name",
+        "offset",
+        "offsets",
+        "parts",
+        "program",
+        "slots",
+    )
+
+    def __init__(self, program: Program, info: FunctionInfo) -> None:
+        node = info.node
+        self.program = program
+        self.info = info
+        self.index = info.index
+        self.offset = node.start
+        self.name = info.name
+        self.length = info.length
+        self.is_async = info.is_async
+        self.has_prototype = (
+            isinstance(node, nodes.Function)
+            and node.kind in ("declaration", "expression")
+            and not node.is_async
+        )
+        self.make: Make | None = None
+        self.parts: tuple[Callable[..., int], ...] = ()
+        self.handlers: tuple[int | None, ...] = ()
+        self.slots = 0
+        self.awaits: tuple[AwaitPoint, ...] = ()
+        self.offsets: tuple[int, ...] = ()
+
+    @property
+    def source_text(self) -> str:
+        """What `toString()` gives."""
+        return self.program.units[self.info.node.start : self.info.node.end]
+
+    def ready(self) -> Make:
+        """Bind this code, lowering it first if that was not done yet."""
+        if self.make is None:
+            self._lower()
+        assert self.make is not None
+        return self.make
+
+    def _lower(self) -> None:
+        program = self.program
+        lowered = lower(
+            program.analysis, self.info, program.units, program.constants, program.line_at
+        )
+        program.namespace.update(program.constants.values)
+        defined: dict[str, Any] = {}
+        name = f"<flow function {self.index}>"
+        exec(compile(lowered.text, name, "exec"), program.namespace, defined)
+        self.offsets = lowered.offsets
+        self.slots = lowered.slots
+        self.handlers = lowered.handlers
+        self.awaits = lowered.awaits
+        # Last comes what says that all is there: another thread may look at any moment.
+        if lowered.is_flat:
+            self.parts = defined["parts"]
+            self.make = partial(_bind_async if self.is_async else _bind_flat, self)
+        else:
+            self.make = defined["make"]
+
+    def await_at(self, part: int) -> AwaitPoint:
+        """The `await` whose value the given part goes on with."""
+        return next(point for point in self.awaits if point.part == part)
+
+
+def _bind_async(code: FunctionCode, scope: Any, machine: Machine) -> Callable[..., Value]:
+    return partial(machine.call_async, code, scope)
+
+
+def _bind_flat(code: FunctionCode, scope: Any, machine: Machine) -> Callable[..., Value]:
+    return partial(machine.call_flat, code, scope)
+
+
+class Program:
+    """A .flow file that passed the checker.
+
+    Attributes:
+        name: the workflow's name: the front matter's, else the file's stem.
+        digest: names the content, 32 hexadecimal digits.
+        source: the text as it was given.
+        path: how messages call the file.
+    """
+
+    def __init__(self, source: str, path: str, parsed: ParsedProgram) -> None:
+        assert parsed.tree is not None
+        self.source = source
+        self.path = path
+        self.front_matter: FrontMatter = parsed.front_matter
+        self.name = parsed.front_matter.name or PurePath(path).name.removesuffix(".flow")
+        self.digest = digest_of(source)
+        self.text: Source = parsed.source
+        self.units: str = parsed.source.text
+        self.analysis = analyse(parsed.tree)
+        self.constants = Constants()
+        self.functions = [FunctionCode(self, info) for info in self.analysis.functions]
+        self.namespace: dict[str, Any] = {
+            **NAMESPACE,
+            PROGRAM_MARK: self,
+            **{f"C{code.index}": code for code in self.functions},
+        }
+
+    def line_at(self, offset: int) -> int:
+        """The line, from 1, of a source offset."""
+        return self.text.position(offset)[0]
+
+    def line_of(self, code: CodeType, line: int) -> int | None:
+        """The source line for a line of generated Python; None if the code is not generated."""
+        name = code.co_filename
+        if not name.startswith("<flow function "):
+            return None
+        offsets = self.functions[int(name[15:-1])].offsets
+        return self.line_at(offsets[line - 1]) if offsets else None
+
+
+def compile_program(source: str, path: str) -> Program:
+    """The program of a .flow file; the same object for the same text and path.
+
+    Raises:
+        FlowSyntaxError: the text is no program.
+    """
+    return _compile(source, path)
+
+
+@lru_cache(maxsize=KEPT_PROGRAMS)
+def _compile(source: str, path: str) -> Program:
+    parsed = parse(source, path)
+    if parsed.tree is None:
+        raise FlowSyntaxError(parsed.diagnostics)
+    return Program(source, path, parsed)
+
+
+def digest_of(source: str) -> str:
+    """The name of a content."""
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,297 @@
+"""What generated code calls besides `flowlang.values`: names, calls, patterns, promises to wait for.
+
+`NAMESPACE` is the whole world of generated code: the names in it and nothing else, `__builtins__`
+included. Its functions are small, since they run for every operation that generated code does not
+do itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final
+
+from flowlang import values
+from flowlang.limits import charge_memory, charge_steps, check_array, check_string
+from flowlang.values import (
+    ELEMENT_UNITS,
+    HOLE,
+    TDZ,
+    UNDEFINED,
+    JSArray,
+    JSCallable,
+    JSFunction,
+    JSIterator,
+    JSObject,
+    Throw,
+    Value,
+    bind_call,
+    copy_data_properties,
+    get_index,
+    get_member,
+    get_method,
+    has_property,
+    is_object,
+    iterate,
+    throw,
+    to_property_key,
+)
+
+if TYPE_CHECKING:
+    from flowlang.machine import Machine
+    from flowlang.program import FunctionCode
+
+AWAIT: Final = -1
+"""What a part returns instead of the next part: wait for the value left in the frame."""
+
+DONE: Final = -2
+"""What a part returns instead of the next part: the value left in the frame is the result."""
+
+Scope = list[Any]
+"""Variables that closures share: the scope around, then the variables by their index."""
+
+
+# ---------------------------------------------------------------------------------------- functions
+
+
+def closure(code: FunctionCode, scope: Scope | None, machine: Machine) -> JSFunction:
+    """A new function object. Its code is lowered when it is first called."""
+    function = JSFunction(code, scope, _not_called_yet)
+    if code.make is None:
+        function.call = partial(_first_call, function, machine)
+    else:
+        function.call = code.make(scope, machine)
+    return function
+
+
+def _first_call(function: JSFunction, machine: Machine, *args: Value) -> Value:
+    code: Any = function.code
+    function.call = code.ready()(function.scope, machine)
+    return function.call(*args)
+
+
+def _not_called_yet(*_: Value) -> Value:
+    raise AssertionError("a function is given its Python callable when it is made")
+
+
+def name_function(function: JSFunction, key: str) -> JSFunction:
+    """Name a function after the computed key it is stored under."""
+    function.name = key
+    return function
+
+
+def callee(function: Value, text: str) -> Any:
+    """The Python callable of a called value; one that throws, naming `text`, if it is none."""
+    if isinstance(function, JSCallable):
+        return function.call  # type: ignore[attr-defined]  # each subclass of it has `call`
+    return MethodType(_not_a_function, text)
+
+
+def _not_a_function(text: str, *_: Value) -> Value:
+    throw("TypeError", f"{text} is not a function")
+
+
+def get_index_method(owner: Value, key: Value) -> Any:
+    """What `owner[key](…)` calls, read now."""
+    if owner is None or owner is UNDEFINED:
+        return get_index(owner, key)  # throws
+    name = to_property_key(key)
+    if owner.__class__ is JSArray:
+        return bind_call(get_index(owner, key), owner, name)
+    return get_method(owner, name)
+
+
+# ---------------------------------------------------------------------------------------- names
+
+
+def too_early(name: str) -> Value:
+    throw("ReferenceError", f"cannot use '{name}' before its declaration has run")
+
+
+def constant_assigned(name: str) -> None:
+    throw("TypeError", f"'{name}' is a constant and cannot be assigned to")
+
+
+def read_global(machine: Machine, name: str) -> Value:
+    """A name that no declaration of the program has: one created by assigning to it."""
+    try:
+        return machine.variables[name]
+    except KeyError:
+        throw("ReferenceError", f"{name} is not defined")
+
+
+def write_global(machine: Machine, name: str, value: Value) -> None:
+    if name not in machine.variables:
+        charge_memory(values.PROPERTY_UNITS)
+    machine.variables[name] = value
+
+
+def typeof_global(machine: Machine, name: str) -> str:
+    return values.typeof(machine.variables.get(name, UNDEFINED))
+
+
+# ---------------------------------------------------------------------------------------- values
+
+
+def length_of(owner: Value) -> Value:
+    if owner.__class__ is str:
+        return float(len(owner))
+    return get_member(owner, "length")
+
+
+def join_text(parts: Sequence[str]) -> str:
+    """What a template literal gives."""
+    text = "".join(parts)
+    check_string(len(text))
+    return text
+
+
+def concatenate(left: str, right: str) -> str:
+    check_string(len(left) + len(right))
+    return left + right
+
+
+def check_append(text: str, more: str) -> None:
+    """Charge for a string that grows in place: only what is added is new."""
+    length = len(more)
+    charge_memory(length)
+    if len(text) + length > _SHORT:
+        check_length(len(text) + length)
+
+
+_SHORT: Final = 64 * 1024
+"""Below this many characters no limit on strings is worth a look."""
+
+
+def check_length(length: int) -> None:
+    """Refuse a string longer than one may be, without charging for it."""
+    check_string(length)
+    charge_memory(-length)
+
+
+def spread_array(items: tuple[Value, ...]) -> JSArray:
+    """An array literal with spread elements."""
+    check_array(len(items))
+    charge_memory(ELEMENT_UNITS * len(items))
+    return JSArray(items)
+
+
+def rest_array(items: tuple[Value, ...]) -> JSArray:
+    """The arguments that a rest parameter takes."""
+    charge_memory(values.PROPERTY_UNITS * 2 + ELEMENT_UNITS * len(items))
+    return JSArray(items)
+
+
+def items_of(value: Value) -> Iterator[Value]:
+    """An iterator for a loop that cannot suspend. It may give HOLE for an array's holes."""
+    if value.__class__ is JSArray:
+        # Python's list iterator is live and ends for good, as JavaScript's array iterator.
+        return list.__iter__(value)
+    return iterate(value)
+
+
+def contains_key(key: Value, owner: Value) -> bool:
+    """`key in owner`."""
+    return has_property(owner, key)
+
+
+def key_of(owner: Value, key: Value) -> Value:
+    """A computed key that is used twice, to read and then to write: converted once."""
+    if key.__class__ is float or key.__class__ is str:
+        return key
+    if owner is None or owner is UNDEFINED:
+        return key
+    return to_property_key(key)
+
+
+def refuse_prototype(value: Value) -> None:
+    """`{ __proto__: value }`: JavaScript ignores a value that is no object; Flow has no prototypes."""
+    if value is None or is_object(value):
+        throw("TypeError", "setting '__proto__' is not part of Flow")
+
+
+# ---------------------------------------------------------------------------------------- patterns
+
+
+def take_one(iterator: JSIterator) -> Value:
+    """The next value of an array pattern; undefined past the end."""
+    for item in iterator:
+        return item
+    return UNDEFINED
+
+
+def take_rest(iterator: JSIterator) -> JSArray:
+    """All values that are left for a rest element."""
+    items = []
+    for item in iterator:
+        charge_steps(1)
+        charge_memory(ELEMENT_UNITS)
+        items.append(item)
+    charge_memory(2 * values.PROPERTY_UNITS)
+    return JSArray(items)
+
+
+def require_destructurable(value: Value) -> Value:
+    if value is None or value is UNDEFINED:
+        throw("TypeError", f"{'null' if value is None else 'undefined'} cannot be taken apart")
+    return value
+
+
+def rest_of(owner: Value, taken: Sequence[str]) -> JSObject:
+    """The properties of `owner` that the pattern did not take."""
+    rest = JSObject()
+    charge_memory(2 * values.PROPERTY_UNITS)
+    copy_data_properties(rest, owner, taken)
+    return rest
+
+
+_FROM_VALUES: Final = ["add", "bind_call", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "collect", "copy_data_properties", "define_member", "delete_member", "divide", "enumerate_keys", "get_index", "get_member", "get_method", "greater_equal", "greater_than", "instance_of", "iterate", "less_equal", "less_than", "loose_equals", "multiply", "negate", "number_to_string", "power", "remainder", "set_index", "set_member", "shift_left", "shift_right", "shift_right_unsigned", "strict_equals", "subtract", "to_boolean", "to_number", "to_property_key", "to_string", "typeof"]
+
+_OWN: Final = (
+    callee,
+    check_append,
+    closure,
+    concatenate,
+    constant_assigned,
+    contains_key,
+    get_index_method,
+    items_of,
+    join_text,
+    key_of,
+    length_of,
+    name_function,
+    read_global,
+    refuse_prototype,
+    require_destructurable,
+    rest_array,
+    rest_of,
+    spread_array,
+    take_one,
+    take_rest,
+    too_early,
+    typeof_global,
+    write_global,
+)
+
+NAMESPACE: Final[dict[str, Any]] = {
+    "__builtins__": {},
+    "AWAIT": AWAIT,
+    "DONE": DONE,
+    "HOLE": HOLE,
+    "INFINITY": float("inf"),
+    "JSArray": JSArray,
+    "JSFunction": JSFunction,
+    "JSObject": JSObject,
+    "NAN": float("nan"),
+    "TDZ": TDZ,
+    "Throw": Throw,
+    "bool": bool,
+    "float": float,
+    "len": len,
+    "str": str,
+    "undefined": UNDEFINED,
+    **{name: getattr(values, name) for name in _FROM_VALUES},
+    **{function.__name__: function for function in _OWN},
+}
+"""The globals of generated code, before a program adds its functions and constants."""
