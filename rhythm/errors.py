@@ -32,6 +32,9 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import flowlang.errors
+from flowlang.diagnostics import Diagnostic
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the known name nearest to `name`, or nothing if none is near."""
@@ -112,16 +115,15 @@ class PayloadTooLarge(RhythmError):
         )
 
 
-class FlowSyntaxError(RhythmError):
-    """A `.flow` source that cannot be compiled. Nothing was registered."""
+class FlowSyntaxError(RhythmError, flowlang.errors.FlowSyntaxError):
+    """A `.flow` source that cannot be compiled. Nothing was registered.
 
-    def __init__(self, diagnostics: Sequence[Any]) -> None:
-        """`diagnostics`: flowlang's, in source order, at least one."""
+    `diagnostics` are all of its mistakes and warnings in source order; the sentence is their
+    reports, each with file, line, column, the line with a caret, and a hint.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         super().__init__(tuple(diagnostics))
-        self.diagnostics = tuple(diagnostics)
-
-    def __str__(self) -> str:
-        return "\n".join(str(diagnostic) for diagnostic in self.diagnostics)
 
 
 class WorkflowNotRegistered(RhythmError):

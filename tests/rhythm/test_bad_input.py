@@ -4,6 +4,7 @@ import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +14,20 @@ from rhythm import (
     ConnectionLost,
     ExecutionExists,
     ExecutionFilters,
+    ExecutionFinished,
     ExecutionNotFound,
+    FlowSyntaxError,
     InitBuilder,
     InvalidPayload,
     InvalidRequest,
     PayloadTooLarge,
     Rhythm,
     WaitTimeout,
+    Worker,
+    WorkflowFile,
     WorkflowNotRegistered,
 )
+from rhythm.tasks import TaskRegistry
 
 CALLS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("create", {}, InvalidRequest, "target_name: is missing"),
@@ -148,6 +154,8 @@ def test_a_wait_that_times_out_says_that_nobody_serves_the_queue(
         (lambda b: b.workflow_paths(["nowhere"]), "nowhere"),
         (lambda b: b.workflows(["a.flow"]), "workflows() takes WorkflowFile objects, not str"),
         (lambda b: b.namespace("a b"), "namespace is 'a b'"),
+        (lambda b: b.workflows([WorkflowFile(name="a", source="", file_path="1.flow"),
+                                WorkflowFile(name="a", source="", file_path="2.flow")]), "'a'"),
         (lambda b: b.config_path("none.toml"), "the config file 'none.toml' does not exist"),
     ],
 )  # fmt: skip
@@ -171,5 +179,72 @@ def test_a_server_that_is_down_is_named_without_its_password(
         with pytest.raises(ConnectionLost) as caught:
             await InitBuilder().database_url("redis://:secret@127.0.0.1:1/0").init()
         assert str(caught.value).startswith("no answer from Redis at redis://:***@127.0.0.1:1/0")
+
+    run(scenario())
+
+
+def test_mistakes_in_one_file_leave_all_files_unregistered(
+    database_url: str, namespace: str, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    """All mistakes of all files are told, with place, line and caret; the good file waits too."""
+    (tmp_path / "bad.flow").write_text("const n = 1\nlet total = ;\n")
+    (tmp_path / "good.flow").write_text("return Inputs.name\n")
+    (tmp_path / "worse.flow").write_text("return (1\n")
+
+    async def scenario() -> None:
+        def builder() -> InitBuilder:
+            return InitBuilder().database_url(database_url).namespace(namespace)
+
+        async with builder() as app:
+            with pytest.raises(FlowSyntaxError) as caught:
+                await builder().workflow_paths([tmp_path]).init()
+            bad = f"{tmp_path}/bad.flow:2:13: error: "
+            assert str(caught.value).startswith(bad)
+            assert "\n    let total = ;\n                ^\n" in str(caught.value)
+            assert f"{tmp_path}/worse.flow:" in str(caught.value)
+            assert await app.workflow_service.list_workflows() == []
+            with pytest.raises(WorkflowNotRegistered, match="known are: none"):
+                await app.execution_service.create_execution(target_name="good")
+
+    run(scenario())
+
+
+def test_an_unknown_workflow_is_told_with_the_nearest_and_all_known(
+    database_url: str, namespace: str, run: Callable[..., Any]
+) -> None:
+    files = [
+        WorkflowFile(name=name, source="return 1", file_path=f"{name}.flow")
+        for name in ("onboard_user", "daily_report")
+    ]
+
+    async def scenario() -> None:
+        builder = InitBuilder().database_url(database_url).namespace(namespace).workflows(files)
+        async with builder as app:
+            with pytest.raises(WorkflowNotRegistered) as caught:
+                await app.execution_service.create_execution(target_name="onbord_user")
+            assert str(caught.value) == (
+                "no workflow 'onbord_user' is registered (did you mean 'onboard_user'?); "
+                "known are: daily_report, onboard_user"
+            )
+
+    run(scenario())
+
+
+def test_a_finished_workflow_takes_no_signal(
+    database_url: str, namespace: str, run: Callable[..., Any]
+) -> None:
+    files = [WorkflowFile(name="short", source="return 1", file_path="short.flow")]
+
+    async def scenario() -> None:
+        builder = InitBuilder().database_url(database_url).namespace(namespace).workflows(files)
+        async with builder as app, Worker(app, registry=TaskRegistry()):
+            execution_id = await app.execution_service.create_execution(target_name="short")
+            before = await app.execution_service.wait_for_execution(execution_id, timeout=30)
+            with pytest.raises(ExecutionFinished) as caught:
+                await app.signal_service.send_signal(workflow_id=execution_id, signal_name="go")
+            assert str(caught.value) == (
+                f"execution {execution_id!r} is completed and takes nothing any more"
+            )
+            assert await app.execution_service.get_execution(execution_id) == before
 
     run(scenario())

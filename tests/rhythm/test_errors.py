@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 
+import flowlang
 from rhythm import errors
 from rhythm.errors import RhythmError
 
@@ -180,6 +181,23 @@ def test_wait_timeout_is_caught_as_timeout_error() -> None:
     assert isinstance(caught.value, RhythmError)
     assert caught.value.errno is None
     assert caught.value.args == ("exec_1", 30, "pending", "default", 2)
+
+
+def test_a_syntax_error_shows_each_mistake_and_is_also_flowlangs() -> None:
+    with pytest.raises(flowlang.FlowSyntaxError) as caught:
+        flowlang.compile("const sum = ;\n", path="sum.flow")
+
+    error = errors.FlowSyntaxError(caught.value.diagnostics)
+
+    assert isinstance(error, flowlang.FlowSyntaxError)
+    assert [(d.line, d.column) for d in error.diagnostics] == [
+        (d.line, d.column) for d in caught.value.diagnostics
+    ]
+    assert str(error) == str(caught.value)
+    assert str(error).startswith("sum.flow:1:13: error: ")
+    for twin in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
+        assert twin == error
+        assert str(twin) == str(error)
 
 
 def test_missing_resource_is_a_configuration_error() -> None:
