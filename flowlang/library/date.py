@@ -312,7 +312,7 @@ def _time_words(time: float) -> str:
 
 
 def _year_words(year: int) -> str:
-    return f"{year:04}" if year >= 0 else f"-{-year:06}"
+    return f"{year:04}" if year >= 0 else f"-{-year:04}"
 
 
 def _date(this: Value, name: str) -> JSDate:

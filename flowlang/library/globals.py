@@ -73,6 +73,8 @@ def decode_uri(text: Value = UNDEFINED, *_: Value) -> str:
 def structured_clone(*args: Value) -> Value:
     if not args:
         throw("TypeError", "structuredClone needs a value")
+    if len(args) > 1 and not (args[1] is None or args[1] is UNDEFINED or is_object(args[1])):
+        throw("TypeError", "the options of structuredClone must be an object")
     return _clone(args[0], {}, 0)
 
 

@@ -158,7 +158,7 @@ def to_fixed(this: Value, digits: Value = UNDEFINED, *_: Value) -> str:
         return number_to_string(number)
     places = int(count)
     rounded = Decimal(number).quantize(Decimal(1).scaleb(-places), context=_EXACT)
-    text = f"{abs(rounded):f}"
+    text = f"{rounded.copy_abs():f}"
     # A negative number keeps its sign even when it rounds to zero; -0 itself has none.
     return "-" + text if number < 0 else text
 
@@ -275,7 +275,7 @@ def _in_base(number: float, base: int) -> str:
             if fraction < delta:
                 break
     shown: list[str] = []
-    while whole >= 2.0**53:
+    while whole / base >= 2.0**53:  # what a float cannot tell apart is written as zeros
         whole /= base
         shown.append("0")
     while True:

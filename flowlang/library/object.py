@@ -174,6 +174,7 @@ def object_to_string(this: Value, *_: Value) -> str:
 
 @method("Object.prototype.valueOf", 0)
 def value_of(this: Value, *_: Value) -> Value:
+    _require_value(this, "Object.prototype.valueOf")
     return this
 
 

@@ -105,8 +105,8 @@ def this_text(this: Value, name: str) -> str:
 
 def charge_text(length: int) -> None:
     """Charge for touching so many characters and making a text of them."""
-    charge_steps(length >> 6)
     check_string(length)
+    charge_steps(length >> 6)
 
 
 def _add(function: Builtin) -> None:
