@@ -63,6 +63,7 @@ from flowlang.values import (
     ResolveFunction,
     Throw,
     Value,
+    call_on,
     get_member,
     make_error,
     state_class,
@@ -426,6 +427,7 @@ class Machine:
         awaited = result if result.__class__ is JSPromise else self.promise_resolve(result)
         awaited.handled = True
         if awaited.state == PENDING:
+            assert awaited.reactions is not None
             awaited.reactions.append(frame)
         else:
             self._jobs.append((frame, awaited.state, awaited.value))
@@ -484,8 +486,6 @@ class Machine:
         resolve = ResolveFunction(job.promise, already, False)
         reject = ResolveFunction(job.promise, already, True)
         try:
-            from flowlang.values import call_on
-
             call_on(job.then, thenable, resolve, reject)
         except Throw as thrown:
             reject.call(thrown.value)
@@ -500,7 +500,7 @@ class Machine:
     def promise_resolve(self, value: Value) -> JSPromise:
         """A promise for a value: the value itself if it is one, else one resolved with it."""
         if value.__class__ is JSPromise:
-            return value  # type: ignore[no-any-return]  # its class is known
+            return value
         promise = self.new_promise()
         self.resolve(promise, value)
         return promise
@@ -678,9 +678,8 @@ class Machine:
 
     def where(self) -> list[Suspended]:
         """The functions that wait, in the order in which answers from outside can reach them; the
-        program itself comes last if nothing can."""
-        found = [self._suspended(frame) for frame in self._waiting_frames()]
-        return found
+        program itself comes last if none can."""
+        return [self._suspended(frame) for frame in self._waiting_frames()]
 
     def _suspended(self, frame: Frame) -> Suspended:
         point = frame.code.await_at(frame.part)

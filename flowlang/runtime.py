@@ -1,4 +1,4 @@
-"""What generated code calls besides `flowlang.values`: names, calls, patterns, promises to wait for.
+"""What generated code calls besides `flowlang.values`: names, calls, texts, patterns.
 
 `NAMESPACE` is the whole world of generated code: the names in it and nothing else, `__builtins__`
 included. Its functions are small, since they run for every operation that generated code does not
@@ -206,7 +206,7 @@ def key_of(owner: Value, key: Value) -> Value:
 
 
 def refuse_prototype(value: Value) -> None:
-    """`{ __proto__: value }`: JavaScript ignores a value that is no object; Flow has no prototypes."""
+    """`{ __proto__: value }`: JavaScript ignores a value that is no object, Flow refuses others."""
     if value is None or is_object(value):
         throw("TypeError", "setting '__proto__' is not part of Flow")
 
@@ -246,7 +246,47 @@ def rest_of(owner: Value, taken: Sequence[str]) -> JSObject:
     return rest
 
 
-_FROM_VALUES: Final = ["add", "bind_call", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "collect", "copy_data_properties", "define_member", "delete_member", "divide", "enumerate_keys", "get_index", "get_member", "get_method", "greater_equal", "greater_than", "instance_of", "iterate", "less_equal", "less_than", "loose_equals", "multiply", "negate", "number_to_string", "power", "remainder", "set_index", "set_member", "shift_left", "shift_right", "shift_right_unsigned", "strict_equals", "subtract", "to_boolean", "to_number", "to_property_key", "to_string", "typeof"]
+_FROM_VALUES: Final = [
+    "add",
+    "bind_call",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "collect",
+    "copy_data_properties",
+    "define_member",
+    "delete_member",
+    "divide",
+    "enumerate_keys",
+    "get_index",
+    "get_member",
+    "get_method",
+    "greater_equal",
+    "greater_than",
+    "instance_of",
+    "iterate",
+    "less_equal",
+    "less_than",
+    "loose_equals",
+    "multiply",
+    "negate",
+    "number_to_string",
+    "power",
+    "remainder",
+    "set_index",
+    "set_member",
+    "shift_left",
+    "shift_right",
+    "shift_right_unsigned",
+    "strict_equals",
+    "subtract",
+    "to_boolean",
+    "to_number",
+    "to_property_key",
+    "to_string",
+    "typeof",
+]
 
 _OWN: Final = (
     callee,

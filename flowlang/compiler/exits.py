@@ -82,16 +82,16 @@ def _number(target: Target, way: Exit) -> int:
     return target.exits.index(way) + _FIRST_EXIT
 
 
-def python_loop(low: Lowering, **what: bool) -> Target:
+def python_loop(low: Lowering, *, is_loop: bool = False, is_switch: bool = False) -> Target:
     """Enter a Python loop as a target, with the labels that stand before it."""
-    target = Target(labels=_take_labels(low), flag=low.name("t"), **what)
+    target = Target(_take_labels(low), is_loop, is_switch, flag=low.name("t"))
     low.targets.append(target)
     return target
 
 
-def flat_loop(low: Lowering, **what: bool) -> Target:
+def flat_loop(low: Lowering, *, is_loop: bool = False, is_switch: bool = False) -> Target:
     """Enter a loop made of parts as a target, with the labels that stand before it."""
-    target = Target(labels=_take_labels(low), is_python=False, **what)
+    target = Target(_take_labels(low), is_loop, is_switch, is_python=False)
     target.break_part = low.new_part()
     low.targets.append(target)
     return target

@@ -1,4 +1,4 @@
-"""Lowering of expressions but operators, calls and assignments: literals, names, members, `await`."""
+"""Lowering of literals, names, members and `await`."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def _template(low: Lowering, node: nodes.TemplateLiteral) -> Operand:
         text = Operand(to_text(value), "string", depth=value.depth + 1)
         texts.append(low.keep(text, slot=True) if low.facts.is_flat(*later) else text)
     parts: list[str] = []
-    for position, text in enumerate(node.strings):
-        if text:
-            parts.append(ascii(text))
+    for position, literal in enumerate(node.strings):
+        if literal:
+            parts.append(ascii(literal))
         if position < len(texts):
             parts.append(texts[position].code)
     if not parts:
@@ -230,7 +230,7 @@ def _member(low: Lowering, node: nodes.Member) -> Operand:
 
 
 def constant_member(low: Lowering, node: nodes.Member) -> Operand | None:
-    """A member of a built-in object such as `Math.PI`, which never changes; None if it is not one."""
+    """A member of a built-in object such as `Math.PI`, which never changes; None if it is none."""
     assert isinstance(node.object, nodes.Identifier)
     assert isinstance(node.property, nodes.StringLiteral)
     owner, name = node.object, node.property.value

@@ -261,7 +261,8 @@ class Lowering:
     def captured(self, *, indent: int = 1) -> Iterator[list[Line]]:
         """Collect the lines emitted within, to be placed (or seen to be none) by the caller."""
         around = self.lines
-        self.lines = inner = []
+        inner: list[Line] = []
+        self.lines = inner
         self.indent += indent
         yield inner
         self.indent -= indent

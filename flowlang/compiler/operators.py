@@ -1,4 +1,4 @@
-"""Lowering of operators. Where the types are known, or met at run time, numbers are Python's own."""
+"""Lowering of operators. Numbers are Python's own where their type is known or met at run time."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from flowlang import nodes
 from flowlang.compiler.assignments import assign, assign_unneeded, initialise, update
 from flowlang.compiler.exits import leave_with, throw_value
 from flowlang.compiler.expressions import discard
-from flowlang.compiler.lowering import UNDEFINED, Lowering, Operand, lowers_statement
+from flowlang.compiler.lowering import UNDEFINED, Line, Lowering, Operand, lowers_statement
 from flowlang.compiler.operators import truth
 
 
@@ -89,7 +89,6 @@ def _if(low: Lowering, node: nodes.If) -> None:
             low.charge(branch.test)
             tests.append(truth(low, branch.test))
         if lines:
-            # Built again below, where statements can come before a test.
             _if_with_statements(low, node, tests, lines)
             return
     for position, branch in enumerate(node.branches):
@@ -100,7 +99,7 @@ def _if(low: Lowering, node: nodes.If) -> None:
             low.statement(node.alternate)
 
 
-def _if_with_statements(low: Lowering, node: nodes.If, tests: list[str], lines: list) -> None:  # type: ignore[type-arg]
+def _if_with_statements(low: Lowering, node: nodes.If, tests: list[str], lines: list[Line]) -> None:
     """`else if` whose test needs statements: which branch is taken is found first, flat."""
     chosen = low.name("t")
     position = 0
