@@ -42,6 +42,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
         inputs: msgpack of the inputs, an object.
         parent: the id of the workflow that asked for it; `n` is that workflow's command.
         definition: of a workflow, the digest of its source.
+        language: of a workflow, the language version that it keeps to its end.
         seed: what a workflow's randomness comes from.
         options: of a task, what the workflow asked for, in Flow's own words.
         run_at_ms: unix ms before which it was not to start.
@@ -54,6 +55,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
     parent: str | None = None
     n: int | None = None
     definition: str | None = None
+    language: int = 1
     seed: int = 0
     options: dict[str, Any] = {}
     run_at_ms: int | None = None

@@ -20,6 +20,7 @@ from rhythm.engine.history import LiveMachine
 from rhythm.engine.retry import duration_ms, policy_of
 from rhythm.errors import InvalidRequest, PayloadTooLarge, WorkflowNotRegistered
 from rhythm.events import Completed, Created, Decided, Failed
+from rhythm.models import check_name, check_queue
 from streams.codec import WorkflowClaim
 from streams.work import UNITS, NewChild, NewTimer, Refusal, WorkflowSettlement
 
@@ -97,13 +98,16 @@ class _Chunk:
         for command in commands:
             self._add(command)
         decided = Decided(tuple(commands), more=not last)
+        # A turn without commands writes no event, but for the first: a workflow that only waits
+        # for a signal is suspended, and its history must say so.
+        is_told = bool(commands) or (claim.upto == 0 and live.outcome is None)
         settlement = WorkflowSettlement(
             claim.id,
             claim.token,
             live.upto,
             chunk=number,
             last=last,
-            decided=events.encode(decided) if commands else b"",
+            decided=events.encode(decided) if is_told else b"",
             children=tuple(self._children),
             refusals=tuple(self._refusals),
             timers=tuple(self._timers),
@@ -142,6 +146,7 @@ class _Chunk:
             options["retry"] = dict(self._names.retry)
         try:
             _refuse_unknown("Task.run", options, TASK_OPTIONS)
+            _check_names(command.name, options)
             policy_of(options.get("retry"))
             if options.get("timeout") is not None:
                 duration_ms(options["timeout"], "timeout")
@@ -166,6 +171,7 @@ class _Chunk:
         known = self._names.workflows.get(command.name)
         try:
             _refuse_unknown("Workflow.run", command.options, WORKFLOW_OPTIONS)
+            _check_names(command.name, command.options)
             if known is None:
                 raise WorkflowNotRegistered(command.name, self._names.known_workflows)
             inputs = self._encoded(command.inputs)
@@ -230,6 +236,12 @@ def child_seed(seed: int, n: int) -> int:
     """The seed of the child that command `n` starts: the same in every replay."""
     digest = hashlib.blake2b(f"{seed} {n}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def _check_names(target: str, options: Mapping[str, Any]) -> None:
+    check_name(target, "name")
+    if options.get("queue") is not None:
+        check_queue(options["queue"], "queue")
 
 
 def _refuse_unknown(call: str, options: Mapping[str, Any], available: frozenset[str]) -> None:

@@ -177,7 +177,8 @@ local function settle_workflow()
     return "OK"
   end
   if control.st == "pending" then
-    call("HSET", prefix .. "x:" .. id, "sa", control.a)
+    -- The time of the event that this turn ends with, or of its decision: they are the same.
+    call("HSET", prefix .. "x:" .. id, "sa", now > control.a and now or control.a)
   end
   if outcome ~= "" then
     finish(control, now, token, outcome, payload, "u", upto)

@@ -12,7 +12,14 @@ from rhythm.errors import InvalidRequest
 
 @pytest.mark.parametrize(
     ("given_", "ms"),
-    [(1, 1000), (0.25, 250), ("500ms", 500), ("30s", 30_000), ("1.5h", 5_400_000), ("7d", 604800000)],
+    [
+        (1, 1000),
+        (0.25, 250),
+        ("500ms", 500),
+        ("30s", 30_000),
+        ("1.5h", 5_400_000),
+        ("7d", 604800000),
+    ],
 )
 def test_durations_are_seconds_or_text(given_: object, ms: int) -> None:
     assert duration_ms(given_, "timeout") == ms
