@@ -19,6 +19,10 @@ from rhythm.cli.progress import wait_showing_progress
 
 FLOWS = Path(__file__).parent / "flows"
 
+# Measuring computes, and Python computes in one thread at a time: more of them only get in the way
+# of each other and of the worker. Another may read a file meanwhile.
+AT_ONCE = 2
+
 # A worker that was told to stop has finished its batch long before; this is for one that hangs.
 STOP_WITHIN_S = 30
 
@@ -101,7 +105,7 @@ async def _run(options: argparse.Namespace) -> Execution:
         if options.redis:
             workers = await stack.enter_async_context(_processes(options.redis, options.workers))
         else:
-            await stack.enter_async_context(Worker(app))
+            await stack.enter_async_context(Worker(app, concurrency=AT_ONCE))
         execution_id = await app.execution_service.create_execution(
             target_name="source_census", inputs=given
         )
@@ -127,7 +131,7 @@ async def _processes(url: str, count: int) -> AsyncIterator[list[asyncio.subproc
     # The address may hold a password, so it goes by environment and not onto the command line.
     environment = {**os.environ, "RHYTHM_DATABASE_URL": url}
     command = [sys.executable, "-m", "rhythm", "worker", "-m", tasks.__name__]
-    command += ["--workflows", str(FLOWS)]
+    command += ["--workflows", str(FLOWS), "--concurrency", str(AT_ONCE)]
     started = [
         await asyncio.create_subprocess_exec(
             *command, env=environment, stdin=asyncio.subprocess.DEVNULL
