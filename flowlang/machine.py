@@ -59,6 +59,7 @@ from flowlang.values import (
     JSCallable,
     JSError,
     JSPromise,
+    Namespace,
     NativeFunction,
     ResolveFunction,
     Throw,
@@ -225,7 +226,8 @@ class Machine:
         self.random_state = seed & _MASK
         self.execution_id = str((context or {}).get("executionId", ""))
         self.inputs: Value = import_value(inputs or {})
-        self.context: Value = import_value(context or {})
+        facts = import_value(context or {})
+        self.context = Namespace("Context", facts.items(), enumerable=True)
         self.variables: dict[str, Value] = {}
         self.state: dict[str, Any] = {}
         self.outcome: Completed | Failed | None = None

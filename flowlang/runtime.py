@@ -57,12 +57,18 @@ Scope = list[Any]
 
 def closure(code: FunctionCode, scope: Scope | None, machine: Machine) -> JSFunction:
     """A new function object. Its code is lowered when it is first called."""
-    function = JSFunction(code, scope, _not_called_yet)
+    function = JSFunction(code, scope, _not_bound_yet)
+    bind_function(function, machine)
+    return function
+
+
+def bind_function(function: JSFunction, machine: Machine) -> None:
+    """Give a function object the Python callable that runs its code."""
+    code: Any = function.code
     if code.make is None:
         function.call = partial(_first_call, function, machine)
     else:
-        function.call = code.make(scope, machine)
-    return function
+        function.call = code.make(function.scope, machine)
 
 
 def _first_call(function: JSFunction, machine: Machine, *args: Value) -> Value:
@@ -71,7 +77,7 @@ def _first_call(function: JSFunction, machine: Machine, *args: Value) -> Value:
     return function.call(*args)
 
 
-def _not_called_yet(*_: Value) -> Value:
+def _not_bound_yet(*_: Value) -> Value:
     raise AssertionError("a function is given its Python callable when it is made")
 
 
