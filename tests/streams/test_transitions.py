@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 import pytest
 
-from streams import definitions, events, projections, transitions
+from streams import definitions, projections, transitions
 from streams.codec import TaskClaim, WorkflowClaim
-from streams.connection import Connection
-from streams.due import Timekeeper
 from streams.errors import (
     ExecutionAlreadyOver,
     ExecutionConflict,
@@ -24,83 +19,14 @@ from streams.work import (
     NewTimer,
     Refusal,
     TaskSettlement,
-    WorkerSeat,
     WorkflowSettlement,
 )
-
-Run = Callable[[Coroutine[Any, Any, None]], None]
-
-
-class Clock:
-    """Time that tests move."""
-
-    def __init__(self) -> None:
-        self.now_ms = 1_700_000_000_000
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-
-class House:
-    """A store on one server with a clock of its own."""
-
-    def __init__(self, url: str, namespace: str) -> None:
-        self.clock = Clock()
-        self.connection = Connection(url, namespace, clock=self.clock)
-        self.keys = self.connection.keys.partitions[0]
-
-    async def start(self, id_: str, type_: Any = "workflow", **changes: Any) -> bool:
-        given: dict[str, Any] = {
-            "execution_id": id_,
-            "request": f"start-{id_}",
-            "content": "c0",
-            "type": type_,
-            "target": "greet",
-            "queue": "default",
-            "definition": "d1" if type_ == "workflow" else "",
-            "due_ms": None,
-            "payload": b"CREATED",
-        }
-        return await transitions.create_execution(self.connection, **(given | changes))
-
-    async def seat(self, name: str = "w1", lease_ms: int = 10_000) -> WorkerSeat:
-        seat = WorkerSeat(self.connection, self.keys, name, lease_ms=lease_ms)
-        await seat.register(b"about " + name.encode())
-        return seat
-
-    def timekeeper(self, name: str = "w1", max_lost: int = 5) -> Timekeeper:
-        return Timekeeper(
-            self.connection,
-            self.keys,
-            name,
-            term_ms=10_000,
-            max_lost=max_lost,
-            lost_payload=b"LOST",
-        )
-
-    async def history(self, id_: str) -> list[str]:
-        return [event.type async for event in events.read(self.connection, id_)]
-
-    async def status(self, id_: str) -> str:
-        found = (await projections.get_executions(self.connection, [id_]))[0]
-        assert found is not None
-        return found.facts["st"]
-
-    async def ids(self, **filters: Any) -> list[str]:
-        return await projections.query_executions(self.connection, Filters(**filters), limit=100)
+from tests.streams.house import House, Run, play
 
 
 @pytest.fixture
 def house(database_url: str, namespace: str) -> House:
     return House(database_url, namespace)
-
-
-def play(house: House, run: Run, story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    async def whole() -> None:
-        async with house.connection:
-            await story()
-
-    run(whole())
 
 
 def test_starting_twice_is_one_start_and_another_content_a_conflict(house: House, run: Run) -> None:
