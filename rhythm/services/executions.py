@@ -12,6 +12,7 @@ from typing import Any, Unpack, overload
 import msgspec
 
 from rhythm import events
+from rhythm.ending import end
 from rhythm.engine.turn import bounded
 from rhythm.errors import ConnectionLost, ExecutionNotFound, UnreadableEvent, WaitTimeout
 from rhythm.events import Cancelled, Completed, Created, Failed
@@ -233,9 +234,7 @@ class _WaitingRoom:
 
     async def close(self) -> None:
         self._is_closed = True
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        await end(self._reading)
         for future in self._futures.values():
             if not future.done():
                 future.set_exception(self._closed())

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flowlang.protocol import ErrorInfo
 from rhythm import events, tasks
+from rhythm.ending import end
 from rhythm.errors import ConfigurationError
 from rhythm.events import Failed, Released
 from rhythm.models import check_queue
@@ -201,10 +202,8 @@ class _Life:
         try:
             await self._work()
         finally:
-            watching.cancel()
-            timekeeping.cancel()
             await self._abandon()
-            await asyncio.gather(watching, timekeeping, return_exceptions=True)
+            await end(watching, timekeeping)
             await asyncio.to_thread(lease.stop)
         if not await self._seat.leave():
             logger.warning("worker %s left work behind; its lease gives it back", self._seat.worker)
@@ -234,9 +233,7 @@ class _Life:
                     bell = asyncio.create_task(self._listen(reader))
                 bell = await self._wait(bell, deadline)
         finally:
-            if bell is not None:
-                bell.cancel()
-                await asyncio.gather(bell, return_exceptions=True)
+            await end(bell)
             await reader.close()
 
     async def _step(self, room: int) -> Step:
