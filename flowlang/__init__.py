@@ -85,7 +85,10 @@ def evaluate(
         FlowSyntaxError: the text is no program.
     """
     turn = Machine(compile(source), inputs, context, limits=limits).start()
-    console = tuple(command.text for command in turn.commands if isinstance(command, Log))
+    # The machine's own remarks have no line.
+    console = tuple(
+        command.text for command in turn.commands if isinstance(command, Log) and command.line
+    )
     match turn.outcome:
         case Completed(value):
             return Outcome("completed", value, None, console)

@@ -50,6 +50,7 @@ from flowlang.protocol import (
     Turn,
 )
 from flowlang.runtime import AWAIT
+from flowlang.source import from_units, to_units
 from flowlang.values import (
     FULFILLED,
     PENDING,
@@ -126,6 +127,14 @@ class Reaction:
         self.on_fulfilled = on_fulfilled
         self.on_rejected = on_rejected
         self.derived = derived
+
+
+@state_class("ending")
+class _Ending:
+    """Waits for the program's own promise: its result leaves when it is there, as `then` would
+    see it, though the execution ends only when no job is left."""
+
+    __slots__ = ()
 
 
 @state_class("request", "kind", "promise", "line")
@@ -291,7 +300,9 @@ class Machine:
     def _begin(self) -> None:
         code = self.program.functions[0]
         code.ready()
+        assert self.main.reactions is not None
         self.main.handled = True
+        self.main.reactions.append(_Ending())
         frame = self.main_frame = Frame(code, None, self.main)
         self.budget.depth = 1
         self._run(frame, ())
@@ -333,19 +344,19 @@ class Machine:
             if not promise.handled:
                 self._remark("error", f"unhandled rejection: {_described(promise.value)}")
         self._rejections.clear()
-        if self.outcome is not None:
-            return
-        if self.main.state == FULFILLED:
-            from flowlang.library import export_value
-
-            try:
-                self.outcome = Completed(export_value(self.main.value, "the result"))
-            except Throw as thrown:
-                self.outcome = Failed(error_info(thrown.value))
-        elif self.main.state == REJECTED:
-            self.outcome = Failed(error_info(self.main.value))
-        elif not self.requests and not self.waiters:
+        if self.outcome is None and not self.requests and not self.waiters:
             self.outcome = Failed(self._deadlock())
+
+    def _ended(self, state: int, value: Value) -> Completed | Failed:
+        """What a result, or what was thrown, is to the world."""
+        from flowlang.library import export_value
+
+        if state == REJECTED:
+            return Failed(error_info(value))
+        try:
+            return Completed(export_value(value, "the result"))
+        except Throw as thrown:
+            return Failed(error_info(thrown.value))
 
     def _deadlock(self) -> ErrorInfo:
         waiting = [f"line {at.line} (await {at.awaits})" for at in self.where()]
@@ -459,6 +470,8 @@ class Machine:
                     self._throw_into(reaction, value)
             elif reaction.__class__ is Reaction:
                 self._react(reaction, state, value)
+            elif reaction.__class__ is _Ending:
+                self.outcome = self._ended(state, value)
             else:
                 self._call_then(reaction, value)
 
@@ -620,7 +633,7 @@ class Machine:
 
     def log(self, level: str, text: str) -> None:
         """Log a line of the program's console."""
-        self._commands.append(Log(level, text, current_line() or 0))
+        self._commands.append(Log(level, from_units(text), current_line() or 0))
 
     def _remark(self, level: str, text: str) -> None:
         self._commands.append(Log(level, text))
@@ -688,7 +701,7 @@ class Machine:
         program = self.program
         line, column = program.text.position(point.node.start)
         operand = point.node.operand
-        text = " ".join(program.units[operand.start : operand.end].split())
+        text = " ".join(from_units(program.units[operand.start : operand.end]).split())
         variables = {place.name: _read_place(frame, place) for place in point.places}
         return Suspended(frame.code.name or "main", line, column, text, variables)
 
@@ -761,8 +774,6 @@ def error_info(value: Value) -> ErrorInfo:
 
 def _text_of(value: Value) -> str:
     """`String(value)` for people; a value that refuses to be a string is named by its type."""
-    from flowlang.source import from_units
-
     try:
         return from_units(to_string(value))
     except Throw:
@@ -779,7 +790,6 @@ def _described(value: Value) -> str:
 def _error_value(info: ErrorInfo, line: int) -> JSError:
     """The error that a program catches for a failure that came from outside."""
     from flowlang.library import import_value
-    from flowlang.source import to_units
 
     error = make_error("Error", to_units(info.message))
     error["name"] = to_units(info.name)
