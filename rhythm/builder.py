@@ -20,7 +20,6 @@ from rhythm.services.scheduler import SchedulerService
 from rhythm.services.signals import SignalService
 from rhythm.services.translation import translated
 from rhythm.services.workflows import (
-    DEFAULT_QUEUE,
     WorkflowFile,
     WorkflowService,
     compile_all,
@@ -64,12 +63,9 @@ class Rhythm:
         with translated():
             report = await self._connection.inspect()
             schema = await definitions.check(self._connection)
-            workflows = await self.workflow_service.list_workflows()
-            first = await projections.describe(self._connection, [])
-            workers = staff.colleagues(first)
-            queues = {DEFAULT_QUEUE, *(workflow.queue for workflow in workflows)}
-            queues.update(queue for worker in workers for queue in worker.about.queues)
-            described = await projections.describe(self._connection, sorted(queues))
+            described = await projections.describe(self._connection)
+            workers = staff.colleagues(described)
+            served = {queue for worker in workers for queue in worker.about.queues}
         return Diagnosis(
             server=report.kind,
             server_version=report.version,
@@ -94,10 +90,10 @@ class Rhythm:
             queues=[
                 QueueInfo(
                     name=queue,
-                    ready=ready,
+                    ready=described.ready.get(queue, 0),
                     workers=sum(queue in worker.about.queues for worker in workers),
                 )
-                for queue, ready in described.ready.items()
+                for queue in sorted(served | set(described.ready))
             ],
             due=described.due,
             executions=described.executions,

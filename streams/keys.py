@@ -32,6 +32,11 @@ class PartitionKeys:
         """Hash: worker incarnation -> what it said of itself when it registered."""
         return self.prefix + "w"
 
+    @property
+    def queues(self) -> str:
+        """Set of the queues that ever got work, but for ``default``, which always exists."""
+        return self.prefix + "q"
+
     def events(self, execution_id: str) -> str:
         """Stream of an execution's events, entry ids ``<version>-0``."""
         return f"{self.prefix}e:{execution_id}"

@@ -69,7 +69,7 @@ class Description(msgspec.Struct, frozen=True):
 
     Attributes:
         now_ms: the server's time.
-        ready: queue -> how much waits in it.
+        ready: queue -> how much waits in it, for every queue that ever got work.
         due: how many timers, starts, retries and leases are set.
         executions: status -> count; a workflow in a worker's hands counts as what it was before.
     """
@@ -157,19 +157,19 @@ async def next_ended(
     return None if found is None else found[1].decode()
 
 
-async def describe(connection: Connection, queues: Sequence[str]) -> Description:
-    """What waits in `queues`, who works, what is due, and how many executions there are."""
+async def describe(connection: Connection) -> Description:
+    """What waits in which queue, who works, what is due, and how many executions there are."""
     workers: list[WorkerDescription] = []
-    ready = dict.fromkeys(queues, 0)
+    ready: dict[str, int] = {}
     executions: dict[str, int] = {}
     now_ms = due = 0
     for keys in connection.keys.partitions:
         now_ms, flat, counts, in_due, statuses = await connection.call(
-            _DESCRIBE, [keys.due, keys.workers], [connection.now(), *queues]
+            _DESCRIBE, [keys.due, keys.workers, keys.queues], [connection.now()]
         )
         due += in_due
-        for queue, count in zip(queues, counts, strict=True):
-            ready[queue] += count
+        for queue, count in codec.pairs(counts):
+            ready[queue.decode()] = ready.get(queue.decode(), 0) + count
         for status, count in codec.pairs(statuses):
             executions[status.decode()] = executions.get(status.decode(), 0) + count
         for start in range(0, len(flat), 4):

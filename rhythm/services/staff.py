@@ -55,7 +55,7 @@ def colleagues(described: projections.Description) -> list[Colleague]:
 async def find_colleagues(connection: Connection) -> list[Colleague]:
     """The workers that are registered now."""
     with translated():
-        return colleagues(await projections.describe(connection, []))
+        return colleagues(await projections.describe(connection))
 
 
 async def count_serving(connection: Connection, queue: str) -> int:

@@ -2,9 +2,9 @@
 --
 -- KEYS[1]  due      sorted set; gives the partition's prefix
 -- KEYS[2]  workers  hash: worker -> what it says of itself
+-- KEYS[3]  queues   set of the queues that ever got work, but for "default"
 -- ARGV[1]  now      unix ms, or "" for the server's clock
--- ARGV[2..] queue   names of queues to count
--- RETURNS  {now, {worker, about, lease end, held count, …}, {ready count per queue}, due count,
+-- RETURNS  {now, {worker, about, lease end, held count, …}, {queue, ready count, …}, due count,
 --           {status, count, …}}; writes nothing
 
 --@include transition
@@ -19,9 +19,12 @@ for i = 1, #about, 2 do
   workers[#workers + 1] = tonumber(call("ZSCORE", KEYS[1], due_member("lease", worker, 0, 0)) or 0)
   workers[#workers + 1] = math.max(call("HLEN", prefix .. "a:" .. worker) - 1, 0)
 end
+local queues = call("SMEMBERS", KEYS[3])
+queues[#queues + 1] = "default"
 local ready = {}
-for i = 2, #ARGV do
-  ready[#ready + 1] = call("LLEN", prefix .. "q:" .. ARGV[i])
+for _, queue in ipairs(queues) do
+  ready[#ready + 1] = queue
+  ready[#ready + 1] = call("LLEN", prefix .. "q:" .. queue)
 end
 local statuses = {}
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled" }) do

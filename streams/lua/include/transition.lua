@@ -137,6 +137,10 @@ local function create(born, now)
   call("ZADD", prefix .. "i:g:" .. born.tg, now, id)
   call("ZADD", prefix .. "i:q:" .. born.q, now, id)
   call("ZADD", prefix .. "i:y:" .. born.ty, now, id)
+  if born.q ~= "default" then
+    -- So that work in a queue that nobody serves can be found; the default queue always is.
+    call("SADD", prefix .. "q", born.q)
+  end
   if born.due then
     later(born.due, "ready", id, 0, born["in"])
   else
