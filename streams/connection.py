@@ -346,14 +346,22 @@ class BlockingReader:
         return [entry for _, entries in found for entry in entries] if found else []
 
     async def _wait(self, command: str, reply: Any, timeout_s: float) -> Any:
+        connection = self._connection
+        embedded_id = await self._client.client_id() if connection.is_embedded else None
         try:
             async with asyncio.timeout(timeout_s + REPLY_TIMEOUT_S):
                 found = await reply
+        except asyncio.CancelledError:
+            if embedded_id is not None:
+                # A real server sees the connection close. This one would go on waiting, and take
+                # what comes from those who still listen.
+                await connection.command("CLIENT", "UNBLOCK", embedded_id)
+            raise
         except TimeoutError as error:
             await self._client.connection_pool.disconnect()
-            raise BackendUnavailable(self._connection.address, "a wait was not ended") from error
+            raise BackendUnavailable(connection.address, "a wait was not ended") from error
         except (RedisError, OSError) as error:
-            raise self._connection.translate(error, command) from error
+            raise connection.translate(error, command) from error
         current = asyncio.current_task()
         if current is not None and current.cancelling():
             # Python 3.11's asyncio.wait_for, which lies below, swallows a cancellation that comes

@@ -24,11 +24,6 @@ from streams.work import (
 from tests.streams.house import House, Run, play
 
 
-@pytest.fixture
-def house(database_url: str, namespace: str) -> House:
-    return House(database_url, namespace)
-
-
 def test_starting_twice_is_one_start_and_another_content_a_conflict(house: House, run: Run) -> None:
     async def story() -> None:
         assert await house.start("a") is True
