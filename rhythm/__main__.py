@@ -2,4 +2,5 @@
 
 from rhythm.cli import main
 
-main(prog_name="python -m rhythm")
+if __name__ == "__main__":  # processes that tasks start import this module too
+    main(prog_name="python -m rhythm")

@@ -4,4 +4,5 @@ import sys
 
 from examples.source_census.runner import main
 
-sys.exit(main())
+if __name__ == "__main__":  # processes that tasks start import this module too
+    sys.exit(main())

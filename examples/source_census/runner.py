@@ -19,9 +19,8 @@ from rhythm.cli.progress import wait_showing_progress
 
 FLOWS = Path(__file__).parent / "flows"
 
-# Measuring computes, and Python computes in one thread at a time: more of them only get in the way
-# of each other and of the worker. Another may read a file meanwhile.
-AT_ONCE = 2
+# Enough that no process waits for work; what a worker has taken, no other worker can do.
+AT_ONCE = 2 * tasks.PROCESSES
 
 # A worker that was told to stop has finished its batch long before; this is for one that hangs.
 STOP_WITHIN_S = 30
@@ -105,7 +104,8 @@ async def _run(options: argparse.Namespace) -> Execution:
         if options.redis:
             workers = await stack.enter_async_context(_processes(options.redis, options.workers))
         else:
-            await stack.enter_async_context(Worker(app, concurrency=AT_ONCE))
+            worker = Worker(app, concurrency=AT_ONCE, resources=tasks.resources)
+            await stack.enter_async_context(worker)
         execution_id = await app.execution_service.create_execution(
             target_name="source_census", inputs=given
         )
@@ -131,7 +131,8 @@ async def _processes(url: str, count: int) -> AsyncIterator[list[asyncio.subproc
     # The address may hold a password, so it goes by environment and not onto the command line.
     environment = {**os.environ, "RHYTHM_DATABASE_URL": url}
     command = [sys.executable, "-m", "rhythm", "worker", "-m", tasks.__name__]
-    command += ["--workflows", str(FLOWS), "--concurrency", str(AT_ONCE)]
+    command += ["--workflows", str(FLOWS), "--resources", f"{tasks.__name__}:resources"]
+    command += ["--concurrency", str(AT_ONCE)]
     started = [
         await asyncio.create_subprocess_exec(
             *command, env=environment, stdin=asyncio.subprocess.DEVNULL

@@ -6,11 +6,15 @@ from rhythm.cli.connect import Place, command
 from rhythm.cli.show import count, duration, moment, print_json, print_table, status
 from rhythm.models import Execution, ExecutionFilters, ExecutionStatus, ExecutionType
 
+# As text: click would offer an enum's members by their Python names.
+_STATUSES = [str(status) for status in ExecutionStatus]
+_TYPES = [str(type) for type in ExecutionType]
+
 
 @click.command("list")
 @click.option("--target", metavar="NAME", help="Only executions of this workflow or task.")
-@click.option("--status", type=click.Choice(list(ExecutionStatus)), help="Only with this status.")
-@click.option("--type", "exec_type", type=click.Choice(list(ExecutionType)), help="Only these.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only with this status.")
+@click.option("--type", "exec_type", type=click.Choice(_TYPES), help="Only these.")
 @click.option("--queue", metavar="NAME", help="Only in this queue.")
 @click.option("--parent", metavar="ID", help="Only children of this workflow.")
 @click.option("--after", metavar="TIME", help="Only created at or after this ISO time.")
@@ -21,8 +25,8 @@ from rhythm.models import Execution, ExecutionFilters, ExecutionStatus, Executio
 async def list_executions(
     place: Place,
     target: str | None,
-    status: ExecutionStatus | None,
-    exec_type: ExecutionType | None,
+    status: str | None,
+    exec_type: str | None,
     queue: str | None,
     parent: str | None,
     after: str | None,

@@ -1,0 +1,400 @@
+"""What each command does, on both servers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rhythm.cli import main
+from rhythm.cli.exits import Exit
+
+Rhythm = Callable[..., Result]
+
+TASKS = """\
+from rhythm import task
+
+@task
+def cli_shout(text: str) -> str:
+    return text.upper()
+
+@task
+def cli_stumble() -> None:
+    raise LookupError("nothing there")
+"""
+
+HELLO = """\
+const text = await Task.run("cli_shout", { text: Inputs.name ?? "nobody" });
+return { greeting: `Hello, ${text}`, times: Inputs.times };
+"""
+
+STUMBLE = """\
+const options = { retry: { maxAttempts: 1 } };
+
+await Task.run("cli_stumble", {}, options);
+"""
+
+APPROVAL = """\
+const approval = await Signal.when("approval");
+return approval;
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current directory, with a module of tasks and workflows."""
+    (tmp_path / "cli_tasks.py").write_text(TASKS)
+    flows = tmp_path / "flows"
+    flows.mkdir()
+    for name, source in (("hello", HELLO), ("stumble", STUMBLE), ("approval", APPROVAL)):
+        (flows / f"{name}.flow").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RHYTHM_DATABASE_URL", raising=False)
+    yield tmp_path
+    sys.modules.pop("cli_tasks", None)
+    sys.path[:] = [entry for entry in sys.path if entry != str(tmp_path)]
+
+
+@pytest.fixture
+def rhythm(database_url: str, namespace: str, folder: Path) -> Rhythm:
+    """Call a command on one kind of server, in a namespace of its own."""
+
+    def call(*words: str) -> Result:
+        where = ["--redis", database_url, "--namespace", namespace]
+        return CliRunner().invoke(main, [*words, *where], catch_exceptions=False)
+
+    return call
+
+
+def started(rhythm: Rhythm, *words: str) -> str:
+    """The id that `rhythm start` printed."""
+    result = rhythm("start", *words, "--workflows", "flows")
+    assert result.exit_code == Exit.OK, result.stderr
+    return result.stdout.strip()
+
+
+# run
+
+
+def test_run_prints_the_output_alone_and_tells_progress_apart(rhythm: Rhythm) -> None:
+    result = rhythm("run", "flows/hello.flow", "-m", "cli_tasks", "-i", "name=Ada", "-i", "times=2")
+
+    assert result.exit_code == Exit.OK, result.stderr
+    assert json.loads(result.stdout) == {"greeting": "Hello, ADA", "times": 2}
+    assert "hello is exec_" in result.stderr
+    assert "1/1 tasks done" in result.stderr
+
+
+def test_run_needs_no_server(folder: Path) -> None:
+    words = ["run", "flows/hello.flow", "-m", "cli_tasks", "--json"]
+
+    result = CliRunner().invoke(main, words, catch_exceptions=False)
+
+    execution = json.loads(result.stdout)
+    assert (execution["status"], execution["target_name"]) == ("completed", "hello")
+    assert execution["output"] == {"greeting": "Hello, NOBODY"}
+
+
+def test_a_failed_run_says_why_in_one_line(rhythm: Rhythm) -> None:
+    result = rhythm("run", "flows/stumble.flow", "-m", "cli_tasks")
+
+    assert result.exit_code == Exit.FAILED
+    assert result.stdout == ""
+    assert "LookupError: nothing there (line 3 of the workflow)" in result.stderr
+    assert "Traceback" not in result.stderr.splitlines()[-1]
+
+
+def test_a_run_that_takes_too_long_ends_with_its_own_code(rhythm: Rhythm) -> None:
+    result = rhythm("run", "flows/approval.flow", "--timeout", "0.2")
+
+    assert result.exit_code == Exit.TIMED_OUT
+    assert "did not finish within 0.2 s" in result.stderr
+
+
+def test_run_shows_mistakes_in_the_flow_with_a_caret(rhythm: Rhythm, folder: Path) -> None:
+    (folder / "wrong.flow").write_text("const x = 1;\nclass A {}\n")
+
+    result = rhythm("run", "wrong.flow")
+
+    assert result.exit_code == Exit.FAILED
+    assert "wrong.flow:2:1" in result.stderr
+    assert "^" in result.stderr
+
+
+def test_run_of_a_missing_file_is_a_usage_error(rhythm: Rhythm) -> None:
+    assert rhythm("run", "nowhere.flow").exit_code == Exit.USAGE
+
+
+# start, get, list, wait, signal
+
+
+def test_start_prints_the_id_and_get_shows_the_execution(rhythm: Rhythm) -> None:
+    execution_id = started(rhythm, "hello", "-i", "name=Ada", "--id", "greeting-1")
+
+    shown = rhythm("get", execution_id)
+    as_json = json.loads(rhythm("get", execution_id, "--json").stdout)
+
+    assert execution_id == "greeting-1"
+    assert "workflow    hello" in shown.stdout
+    assert "status      pending" in shown.stdout
+    assert '{"name": "Ada"}' in shown.stdout
+    assert as_json["inputs"] == {"name": "Ada"}
+    assert as_json["output"] is None
+
+
+def test_starting_twice_with_an_id_gives_the_first_unless_it_differs(rhythm: Rhythm) -> None:
+    first = started(rhythm, "hello", "-i", "name=Ada", "--id", "once")
+
+    again = started(rhythm, "hello", "-i", "name=Ada", "--id", "once")
+    other = rhythm("start", "hello", "-i", "name=Bob", "--id", "once", "-w", "flows")
+
+    assert again == first
+    assert other.exit_code == Exit.REFUSED
+    assert "once" in other.stderr
+
+
+def test_an_unknown_workflow_is_not_found_and_the_known_ones_are_named(rhythm: Rhythm) -> None:
+    result = rhythm("start", "helo", "--workflows", "flows")
+
+    assert result.exit_code == Exit.NOT_FOUND
+    assert "did you mean 'hello'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["get"], ["wait"], ["history"], ["signal"]], ids=lambda words: words[0]
+)
+def test_an_unknown_execution_is_not_found(words: list[str], rhythm: Rhythm) -> None:
+    started(rhythm, "hello")
+    name = ["go"] if words == ["signal"] else []
+
+    result = rhythm(*words, "exec_nowhere", *name)
+
+    assert result.exit_code == Exit.NOT_FOUND
+    assert "exec_nowhere" in result.stderr
+    assert result.stdout == ""
+
+
+def test_list_shows_the_newest_first_and_filters(rhythm: Rhythm) -> None:
+    started(rhythm, "hello", "--id", "a")
+    started(rhythm, "approval", "--id", "b")
+    started(rhythm, "hello", "--id", "c")
+
+    shown = rhythm("list")
+    of_one = rhythm("list", "--target", "hello", "--limit", "1")
+    as_json = json.loads(rhythm("list", "--json", "--status", "pending").stdout)
+
+    assert [line.split()[-1] for line in shown.stdout.splitlines()[1:4]] == ["c", "b", "a"]
+    assert shown.stdout.endswith("3 executions\n")
+    assert of_one.stdout.endswith("1 of 2 executions\n")
+    assert [execution["id"] for execution in as_json] == ["c", "b", "a"]
+    assert rhythm("list", "--status", "failed").stdout == "0 executions\n"
+
+
+def test_list_refuses_a_time_that_is_none(rhythm: Rhythm) -> None:
+    started(rhythm, "hello")
+
+    result = rhythm("list", "--after", "yesterday")
+
+    assert result.exit_code == Exit.USAGE
+    assert "created_after" in result.stderr
+
+
+def test_wait_gives_the_output_of_what_has_ended(rhythm: Rhythm) -> None:
+    rhythm("run", "flows/hello.flow", "-m", "cli_tasks", "-i", "name=Ada")
+    [execution] = json.loads(rhythm("list", "--target", "hello", "--json").stdout)
+
+    result = rhythm("wait", execution["id"])
+
+    assert result.exit_code == Exit.OK
+    assert json.loads(result.stdout) == {"greeting": "Hello, ADA"}
+
+
+def test_wait_tells_when_no_worker_serves_the_queue(rhythm: Rhythm) -> None:
+    execution_id = started(rhythm, "hello", "--queue", "lonely")
+
+    result = rhythm("wait", execution_id, "--timeout", "0.1")
+
+    assert result.exit_code == Exit.TIMED_OUT
+    assert "no worker serves its queue 'lonely'" in result.stderr
+
+
+def test_a_signal_is_recorded_with_its_payload(rhythm: Rhythm) -> None:
+    execution_id = started(rhythm, "approval")
+
+    sent = rhythm("signal", execution_id, "approval", "--payload", '{"approved": true}')
+    events = json.loads(rhythm("history", execution_id, "--json").stdout)
+
+    assert sent.exit_code == Exit.OK
+    assert events[-1]["type"] == "signal_received"
+    assert events[-1]["data"] == {"name": "approval", "payload": {"approved": True}}
+
+
+def test_a_signal_to_what_has_ended_is_refused(rhythm: Rhythm) -> None:
+    rhythm("run", "flows/hello.flow", "-m", "cli_tasks")
+    [execution] = json.loads(rhythm("list", "--target", "hello", "--json").stdout)
+
+    result = rhythm("signal", execution["id"], "approval")
+
+    assert result.exit_code == Exit.REFUSED
+    assert "completed" in result.stderr
+
+
+# history, get after a failure, doctor, migrate
+
+
+def test_history_tells_in_words_what_happened(rhythm: Rhythm) -> None:
+    rhythm("run", "flows/hello.flow", "-m", "cli_tasks", "-i", "name=Ada")
+    [execution] = json.loads(rhythm("list", "--target", "hello", "--json").stdout)
+
+    lines = rhythm("history", execution["id"]).stdout.splitlines()
+
+    told = "\n".join(lines)
+    for words in (
+        'workflow hello created in queue default with {"name": "Ada"}',
+        'asks for task cli_shout [1] with {"text": "Ada"}',
+        'task cli_shout [1] completed: "ADA"',
+        'completed: {"greeting": "Hello, ADA"}',
+    ):
+        assert words in told
+    assert next(line for line in lines if "asks for" in line).split()[-1] == "1"
+    assert lines[-1] == "4 events"
+
+
+def test_history_of_a_task_names_worker_and_attempt(rhythm: Rhythm) -> None:
+    rhythm("run", "flows/stumble.flow", "-m", "cli_tasks")
+    [task] = json.loads(rhythm("list", "--type", "task", "--json").stdout)
+
+    told = rhythm("history", task["id"]).stdout
+
+    assert "attempt 1" in told
+    assert "failed: LookupError: nothing there" in told
+
+
+def test_get_shows_the_traceback_of_a_failed_task(rhythm: Rhythm) -> None:
+    rhythm("run", "flows/stumble.flow", "-m", "cli_tasks")
+    [task] = json.loads(rhythm("list", "--type", "task", "--json").stdout)
+
+    told = rhythm("get", task["id"]).stdout
+
+    assert "error      LookupError: nothing there" in told
+    assert "cli_tasks.py" in told
+
+
+def test_doctor_tells_of_work_that_nobody_does(rhythm: Rhythm) -> None:
+    started(rhythm, "hello", "--queue", "lonely")
+
+    shown = rhythm("doctor")
+    as_json = json.loads(rhythm("doctor", "--json").stdout)
+
+    assert shown.exit_code == Exit.OK
+    assert "1 pending" in shown.stdout
+    assert "no workers" in shown.stdout
+    assert as_json["executions"]["pending"] == 1
+
+
+def test_migrate_may_be_repeated_and_reading_before_it_is_refused(
+    redis_server: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RHYTHM_DATABASE_URL", redis_server.url)
+    monkeypatch.setenv("RHYTHM_NAMESPACE", namespace)
+    before = CliRunner().invoke(main, ["list"], catch_exceptions=False)
+    first = CliRunner().invoke(main, ["migrate"], catch_exceptions=False)
+    second = CliRunner().invoke(main, ["migrate", "--json"], catch_exceptions=False)
+    after = CliRunner().invoke(main, ["list"], catch_exceptions=False)
+
+    assert before.exit_code == Exit.UNAVAILABLE
+    assert "rhythm migrate" in before.stderr
+    assert (first.exit_code, second.exit_code, after.exit_code) == (Exit.OK, Exit.OK, Exit.OK)
+    assert json.loads(second.stdout)["done"]
+
+
+# check
+
+
+def test_check_passes_a_good_file_and_counts_mistakes(folder: Path) -> None:
+    (folder / "wrong.flow").write_text("const x = 1;\nclass A {}\n")
+
+    good = CliRunner().invoke(main, ["check", "flows"], catch_exceptions=False)
+    bad = CliRunner().invoke(main, ["check", "flows", "wrong.flow"], catch_exceptions=False)
+    as_json = CliRunner().invoke(main, ["check", "wrong.flow", "--json"], catch_exceptions=False)
+
+    assert (good.exit_code, good.stdout) == (Exit.OK, "3 files checked, no mistakes\n")
+    assert bad.exit_code == Exit.FAILED
+    assert "wrong.flow:2:1" in bad.stdout
+    assert bad.stdout.endswith("4 files checked, 1 mistake\n")
+    assert [(found["line"], found["severity"]) for found in json.loads(as_json.stdout)] == [
+        (2, "error")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [("nowhere.flow", None, "cannot read"), ("latin.flow", b"// caf\xe9\n", "not UTF-8")],
+)
+def test_check_of_a_file_it_cannot_read_is_told_in_one_line(
+    name: str, content: bytes | None, what: str, folder: Path
+) -> None:
+    if content is not None:
+        (folder / name).write_bytes(content)
+
+    result = CliRunner().invoke(main, ["check", name], catch_exceptions=False)
+
+    assert result.exit_code == Exit.UNAVAILABLE
+    assert what in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+# worker, a process of its own
+
+
+def test_a_worker_process_does_the_work_and_drains_on_sigterm(
+    redis_server: Any, namespace: str, folder: Path
+) -> None:
+    environment = {
+        **os.environ,
+        "RHYTHM_DATABASE_URL": redis_server.url,
+        "RHYTHM_NAMESPACE": namespace,
+    }
+    base = [sys.executable, "-m", "rhythm"]
+    worker = subprocess.Popen(
+        [*base, "worker", "-m", "cli_tasks", "--workflows", "flows"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert worker.stderr is not None
+    try:
+        ready = next(line for line in worker.stderr if line.startswith("ready"))
+        start = subprocess.run(
+            [*base, "start", "hello", "--input", "name=Ada"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        wait = subprocess.run(
+            [*base, "wait", start.stdout.strip(), "--timeout", "30"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        worker.send_signal(signal.SIGTERM)
+        rest = worker.stderr.read()
+        code = worker.wait(30)
+    finally:
+        worker.kill()
+        worker.wait()
+        worker.stderr.close()
+
+    assert "queues default" in ready
+    assert "cli_shout" in ready
+    assert json.loads(wait.stdout) == {"greeting": "Hello, ADA"}
+    assert code == Exit.OK
+    assert "finishing what is in hand" in rest
