@@ -34,6 +34,7 @@ from flowlang.values import (
     collect,
     get_index,
     get_member,
+    get_own,
     integrity_of,
     is_callable,
     iterate,
@@ -458,7 +459,15 @@ def _readable(this: Value) -> JSArray:
         return this
     if this is None or this is UNDEFINED:
         throw("TypeError", "an array method was called without an array")
-    return JSArray(_elements(this))
+    length = to_length(get_member(this, "length"))
+    check_array(length)
+    check_growth(length)
+    elements = (get_index(this, float(at)) if _has(this, at) else HOLE for at in range(length))
+    return JSArray(elements)
+
+
+def _has(this: Value, index: int) -> bool:
+    return get_own(this, str(index)) is not HOLE
 
 
 def _writable(this: Value, name: str) -> JSArray:

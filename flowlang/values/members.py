@@ -6,6 +6,7 @@ only Flow has stand here too: `__proto__` and a function's `prototype` cannot be
 
 from __future__ import annotations
 
+from functools import partial
 from types import MethodType
 from typing import Any
 
@@ -117,7 +118,9 @@ def bind_call(function: Value, this: Value, name: str) -> Any:
     """The Python callable for calling `function` on `this`, known to the program as `name`."""
     if function.__class__ is Builtin:
         method = function.method
-        return function.call if method is None else MethodType(method, this)
+        if method is None:
+            return function.call
+        return partial(method, None) if this is None else MethodType(method, this)
     if isinstance(function, JSCallable):
         return function.call  # type: ignore[attr-defined]  # each subclass of it has `call`
     return MethodType(_not_a_function, name)

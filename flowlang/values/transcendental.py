@@ -59,7 +59,17 @@ def atanh(number: float) -> float:
 
 
 def cbrt(number: float) -> float:
-    return math.cbrt(number)
+    """The nearest float to the real root, by whole numbers: 27 must give 3."""
+    if number == 0.0 or not math.isfinite(number):
+        return number
+    mantissa, exponent = math.frexp(abs(number))
+    # The root of a whole number with 3 * 60 bits has 60 bits, more than a float can hold.
+    shift = 180 + (exponent % 3)
+    whole = int(math.ldexp(mantissa, 53)) << (shift - 53)
+    root = 1 << 61
+    while (closer := (2 * root + whole // (root * root)) // 3) < root:
+        root = closer
+    return math.copysign(math.ldexp(float(root), (exponent - shift) // 3), number)
 
 
 def cos(number: float) -> float:
