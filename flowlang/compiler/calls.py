@@ -213,7 +213,8 @@ class _Chain:
         low = self.low
         if self.flat:
             value = low.keep(value, slot=True)
-            with low.indented(f"if {value.code} is None or {value.code} is undefined:"):
+            first, name = low.named(value)
+            with low.indented(f"if {first} is None or {name} is undefined:"):
                 low.emit(f"{self.place} = {self.result.code}")
                 low.go(self.end)
             return self.link(position, link, value, owner)

@@ -222,7 +222,7 @@ class Lowering:
         self.constants = constants
         self.line_of = line_of
         self.facts = FactBook()
-        self.flat = info.is_async or self.facts.is_flat(*info.node.body)
+        self.flat = info.is_async or self.facts.is_flat(*info.parameters, *info.node.body)
         self.scope: Scope = info.scope
         self.targets: list[Target] = []
         self.pending_labels: list[str] = []
