@@ -16,7 +16,7 @@
 --   "workflow", id, token, chunk, last, upto, decided, children, refusals, timers, stopped, outcome, payload, due
 --       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
 --       upto      the last version the worker was given
---       decided   encoded `decided` event, "" for none
+--       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
 --       children  count, then n, type, target, queue, definition, payload each
 --       refusals  count, then n, payload each: children that cannot be; answered at once
 --       timers    count, then n, due each;  stopped  count, then n each
@@ -147,6 +147,9 @@ local function settle_workflow()
   if decided ~= "" then
     append(control, now, token, "decided", "u", upto, "d", decided)
     own = own + 1
+    if control.st == "pending" then
+      move(control, "suspended", "sa", control.a)
+    end
   end
   for _, child in ipairs(children) do
     child.id = id .. "/" .. child.n
@@ -167,7 +170,7 @@ local function settle_workflow()
     news = true
   end
   if not last then
-    save(control, "ch", chunk, "ow", own)
+    save(control, "st", control.st, "ch", chunk, "ow", own)
     return "OK"
   end
 
@@ -176,16 +179,11 @@ local function settle_workflow()
     give_back(control, token, due)
     return "OK"
   end
-  if control.st == "pending" then
-    -- The time of the event that this turn ends with, or of its decision: they are the same.
-    call("HSET", prefix .. "x:" .. id, "sa", now > control.a and now or control.a)
-  end
   if outcome ~= "" then
     finish(control, now, token, outcome, payload, "u", upto)
     return "OK"
   end
-  move(control, "suspended")
-  save(control, "st", "suspended", "up", upto, "by", worker, "tk", "", "lt", token, "ch", 0, "ow", 0,
+  save(control, "st", control.st, "up", upto, "by", worker, "tk", "", "lt", token, "ch", 0, "ow", 0,
     "ls", 0, "wk", news and "queued" or "idle")
   if news then
     enqueue(control, false)

@@ -152,6 +152,10 @@ end
 local function finish(control, now, token, kind, payload, ...)
   local id = control.id
   append(control, now, token, kind, "d", payload, ...)
+  if control.ty == "workflow" and control.st == "pending" then
+    -- It ended in its first turn.
+    call("HSET", prefix .. "x:" .. id, "sa", control.a)
+  end
   move(control, kind, "co", control.a)
   if control.ty == "workflow" then
     local all = call("HGETALL", prefix .. "k:" .. id)

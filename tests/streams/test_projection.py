@@ -1,0 +1,66 @@
+"""A projection is what its events fold to, also in the middle of a decision."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from streams import projections
+from streams.work import NewChild, WorkflowSettlement
+from tests.streams.house import House, Run, play
+
+
+async def facts(house: House, id_: str) -> tuple[str, str | None]:
+    (found,) = await projections.get_executions(house.connection, [id_])
+    assert found is not None
+    return found.facts["st"], found.facts.get("sa")
+
+
+@pytest.mark.parametrize("outcome", ["completed", "failed"])
+def test_a_workflow_that_ends_in_its_first_turn_began_with_its_last_event(
+    house: House, run: Run, outcome: Literal["completed", "failed"]
+) -> None:
+    async def story() -> None:
+        await house.start("f")
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        house.clock.now_ms += 7
+        ending = WorkflowSettlement("f", claim.token, 1, outcome=outcome, payload=b"E")
+        await seat.step([], 0, [ending])
+
+        assert await facts(house, "f") == (outcome, str(house.clock.now_ms))
+
+    play(house, run, story)
+
+
+def test_the_first_part_of_a_decision_suspends_a_workflow(house: House, run: Run) -> None:
+    async def story() -> None:
+        await house.start("f")
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        house.clock.now_ms += 7
+        child = NewChild(1, "task", "add", "other", "", b"T")
+        part = WorkflowSettlement("f", claim.token, 1, last=False, decided=b"D", children=(child,))
+        decided_at = str(house.clock.now_ms)
+        await seat.step([], 0, [part])
+        assert await facts(house, "f") == ("suspended", decided_at)
+
+        house.clock.now_ms += 10_001
+        await house.timekeeper("w2").tend()
+        assert await facts(house, "f") == ("suspended", decided_at)
+        assert await house.ids(status="suspended") == ["f"]
+
+    play(house, run, story)
+
+
+def test_a_turn_that_records_nothing_changes_no_status(house: House, run: Run) -> None:
+    async def story() -> None:
+        await house.start("f")
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        await seat.step([], 0, [WorkflowSettlement("f", claim.token, 1)])
+
+        assert await facts(house, "f") == ("pending", None)
+
+    play(house, run, story)
