@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -289,5 +290,30 @@ def test_closing_ends_those_who_wait(database_url: str, namespace: str, run: Run
 
         with pytest.raises(ConnectionLost):
             await waiting
+
+    run(story())
+
+
+def test_a_lease_is_kept_while_a_task_runs_longer_than_it(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setenv("RHYTHM_LEASE", "0.3")
+
+        async def longer_than_a_lease() -> str:
+            await asyncio.sleep(1)  # the work itself, not a wait for something
+            return "done"
+
+        def blocking() -> str:
+            time.sleep(0.7)
+            return "done"
+
+        registry = a_registry(longer_than_a_lease, blocking)
+        async with at_work(database_url, namespace, registry) as app:
+            ends = [await ended(app, "longer_than_a_lease"), await ended(app, "blocking")]
+            histories = [await app.history_service.events(end.id) for end in ends]
+
+        for history in histories:
+            assert [event.type for event in history] == ["created", "started", "completed"]
 
     run(story())

@@ -495,3 +495,26 @@ def test_console_lines_are_logged_once(
         assert lines == [("INFO", "before 1"), ("WARNING", "after")]
 
     run(story())
+
+
+def test_a_workflow_may_change_hands_at_every_step(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    source = """
+        const seen = []
+        for (let i = 0; i < 30; i++) {
+          const two = await Promise.all([1, 2].map(k => Task.run("square", { x: i + k })))
+          seen.push(two[0] + two[1])
+        }
+        return seen
+    """
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, workers=3, it=source) as stage:
+            ids = [await stage.start("it") for _ in range(4)]
+            for id_ in ids:
+                ended = await stage.end(id_)
+                assert ended.result() == [(i + 1) ** 2 + (i + 2) ** 2 for i in range(30)]
+                assert (await stage.types(id_)).count("child_completed") == 60
+
+    run(story())

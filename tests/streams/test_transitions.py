@@ -435,3 +435,70 @@ def test_an_empty_namespace_says_how_to_set_it_up(house: House, run: Run) -> Non
         assert await definitions.migrate(house.connection) is False
 
     play(house, run, story)
+
+
+def test_a_repeated_turn_and_a_repeated_failed_attempt_are_told_that_they_were_done(
+    house: House, run: Run
+) -> None:
+    async def story() -> None:
+        await house.start("f")
+        await house.start("t", "task")
+        seat = await house.seat()
+        claims = {c.id: c for c in (await seat.step(["default"], 2, [])).claims}
+        due = house.clock.now_ms + 1_000
+        settlements = [
+            WorkflowSettlement("f", claims["f"].token, 1, decided=b"D"),
+            TaskSettlement("t", claims["t"].token, "attempt_failed", b"E", due),
+        ]
+
+        assert (await seat.step([], 0, settlements)).verdicts == ("OK", "OK")
+        assert (await seat.step([], 0, settlements)).verdicts == ("DONE", "DONE")
+
+        assert await house.history("f") == ["created", "decided"]
+        assert await house.history("t") == ["created", "started", "attempt_failed"]
+
+    play(house, run, story)
+
+
+def test_a_lost_workers_token_is_dead_before_anyone_claims_again(house: House, run: Run) -> None:
+    async def story() -> None:
+        await house.start("t", "task")
+        await house.start("f")
+        lost = await house.seat("w1")
+        claims = {c.id: c for c in (await lost.step(["default"], 10, [])).claims}
+        other = await house.seat("w2", lease_ms=10**9)
+        house.clock.now_ms += 10_001
+        await house.timekeeper("w2").tend()
+
+        late = [
+            TaskSettlement("t", claims["t"].token, "completed", b"LATE"),
+            WorkflowSettlement("f", claims["f"].token, 1, decided=b"LATE"),
+        ]
+
+        assert (await other.step([], 0, late)).verdicts == ("STALE", "STALE")
+        assert await house.history("f") == ["created"]
+
+    play(house, run, story)
+
+
+def test_the_end_of_a_workflow_ends_its_timers(house: House, run: Run) -> None:
+    async def story() -> None:
+        await house.start("f")
+        seat = await house.seat(lease_ms=10**9)
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        timers = (NewTimer(1, house.clock.now_ms + 5), NewTimer(2, house.clock.now_ms + 9))
+        await seat.step(
+            [],
+            0,
+            [
+                WorkflowSettlement(
+                    "f", claim.token, 1, timers=timers, outcome="completed", payload=b"E"
+                )
+            ],
+        )
+
+        described = await projections.describe(house.connection)
+
+        assert described.due == 1  # the worker's lease
+
+    play(house, run, story)
