@@ -54,6 +54,18 @@ OLDEST_REDIS = (7, 0, 5)
 
 _PASSING = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
 _LASTING = (AuthenticationError, NoPermissionError)
+# How Redis begins errors of a state that passes: a script runs long, data is loaded, a disk is
+# full, replicas are away, a master has changed. redis-py has no classes of their own for these.
+_PASSING_WORDS = (
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOREPLICAS",
+    "TRYAGAIN",
+    "UNBLOCKED",
+)
 
 
 class ServerReport(NamedTuple):
@@ -301,7 +313,7 @@ class Connection:
             return BackendRefused(self.address, text)
         if isinstance(error, OutOfMemoryError) or text.startswith("OOM"):
             return BackendFull(self.address)
-        if isinstance(error, _PASSING) or text.startswith(("BUSY", "LOADING", "TRYAGAIN")):
+        if isinstance(error, _PASSING) or text.startswith(_PASSING_WORDS):
             return BackendUnavailable(self.address, _first_line(text) or type(error).__name__)
         if isinstance(error, ResponseError):
             return BackendRefused(self.address, f"{what} failed: {text}")

@@ -3,7 +3,7 @@
 -- KEYS[1]  due         sorted set; gives the partition's prefix
 -- KEYS[2]  workers     hash: worker -> what it says of itself
 -- KEYS[3]  held        hash of what the worker holds
--- KEYS[4]  timekeeper  hash: worker, until
+-- KEYS[4]  timekeeper  hash: worker, since, until
 -- ARGV[1]  worker      incarnation
 -- RETURNS  "LEFT" | "HOLDS" when it still holds work, which writes nothing: its lease runs out then
 

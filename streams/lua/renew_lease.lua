@@ -13,5 +13,8 @@ if not call("HGET", KEYS[2], "#") then
   return 0
 end
 local ends = clock(ARGV[1]) + tonumber(ARGV[3])
-call("ZADD", KEYS[1], ends, due_member("lease", ARGV[2], 0, 0))
+local member = due_member("lease", ARGV[2], 0, 0)
+-- A server that is full refuses a script that begins by storing, and work in hand must not be lost.
+call("ZREM", KEYS[1], member)
+call("ZADD", KEYS[1], ends, member)
 return ends

@@ -7,7 +7,8 @@
 -- ARGV[2]   worker   incarnation
 -- ARGV[3]   seq      number of this call, from 1; the same number again re-reads that call's claims
 -- ARGV[4]   room     how many pieces of work the worker can take
--- ARGV[5]   queues   how many names follow, most wanted first: queue…
+-- ARGV[5]   queues   how many names follow, most wanted first: queue…; also without room: what is
+--                    then left in them is rung for others
 -- then      count    how many settlements follow, each one of
 --   "task", id, token, outcome, payload, due
 --       outcome   "completed" | "failed" | "attempt_failed" (due: when to try again) |
@@ -109,6 +110,9 @@ local function settle_task()
   end
   if outcome == "unknown" and not control.us then
     call("HSET", prefix .. "k:" .. id, "us", now)
+  elseif outcome == "attempt_failed" then
+    -- It ran: its worker knew it and lived.
+    call("HDEL", prefix .. "k:" .. id, "us", "ls")
   end
   move(control, "pending")
   give_back(control, token, due)
@@ -141,6 +145,10 @@ local function settle_workflow()
     return "DONE"
   end
 
+  if last then
+    -- First, since it frees memory: a server that is full refuses a script that begins by storing.
+    call("HDEL", held, id)
+  end
   -- Own events of earlier chunks are no news; anything else above `upto` is.
   local own = tonumber(control.ow or 0)
   local news = control.v - own > upto
@@ -174,7 +182,6 @@ local function settle_workflow()
     return "OK"
   end
 
-  call("HDEL", held, id)
   if outcome == "released" then
     give_back(control, token, due)
     return "OK"

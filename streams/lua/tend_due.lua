@@ -1,7 +1,7 @@
 -- tend_due: the timekeeper's turn: fire what has become due, take back what lost workers held.
 --
 -- KEYS[1]  due         sorted set; gives the partition's prefix
--- KEYS[2]  timekeeper  hash: worker, until
+-- KEYS[2]  timekeeper  hash: worker, since, until
 -- KEYS[3]  workers     hash: worker -> what it says of itself
 -- ARGV[1]  now         unix ms, or "" for the server's clock
 -- ARGV[2]  worker      who asks to be timekeeper
@@ -19,11 +19,12 @@ local worker, term_ms, units = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local max_lost, lost_payload = tonumber(ARGV[5]), ARGV[6]
 local now = clock(ARGV[1])
 
-local current = call("HMGET", keeper, "worker", "until")
-if current[1] and current[1] ~= worker and tonumber(current[2]) > now then
-  return { "OTHER", tonumber(current[2]) }
+local current = call("HMGET", keeper, "worker", "since", "until")
+-- A term that begins after now was granted before the clock stepped back: it would never end.
+if current[1] and current[1] ~= worker and tonumber(current[2]) <= now and now < tonumber(current[3]) then
+  return { "OTHER", tonumber(current[3]) }
 end
-call("HSET", keeper, "worker", worker, "until", now + term_ms)
+call("HSET", keeper, "worker", worker, "since", now, "until", now + term_ms)
 
 local fired = 0
 local lost_workers = {}

@@ -1,0 +1,113 @@
+"""Clocks that step, servers that are full or alone, tasks that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streams.codec import TaskClaim
+from streams.connection import Connection
+from streams.errors import BackendFull, BackendUnavailable
+from streams.work import TaskSettlement, WorkerSeat, WorkflowSettlement
+from tests.conftest import RedisServer
+from tests.streams.house import House, Run, play
+
+
+def test_a_clock_that_steps_back_does_not_leave_the_store_without_timekeeper(
+    house: House, run: Run
+) -> None:
+    async def story() -> None:
+        await house.seat("w1")
+        await house.seat("w2")
+        assert (await house.timekeeper("w1").tend()).is_keeper
+        house.clock.now_ms -= 3_600_000
+
+        assert (await house.timekeeper("w2").tend()).is_keeper
+        assert not (await house.timekeeper("w1").tend()).is_keeper
+
+    play(house, run, story)
+
+
+def test_a_task_that_ran_is_not_unknown_any_more(house: House, run: Run) -> None:
+    async def story() -> None:
+        await house.start("t", "task")
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        unknown = TaskSettlement("t", claim.token, "unknown", b"R")
+        (claim,) = (await seat.step(["default"], 1, [unknown])).claims
+        assert isinstance(claim, TaskClaim)
+        assert claim.unknown_since_ms == house.clock.now_ms
+        failed = TaskSettlement("t", claim.token, "attempt_failed", b"E")
+
+        (claim,) = (await seat.step(["default"], 1, [failed])).claims
+
+        assert isinstance(claim, TaskClaim)
+        assert claim.unknown_since_ms == 0
+
+    play(house, run, story)
+
+
+def test_only_workers_lost_in_a_row_fail_a_task(house: House, run: Run) -> None:
+    async def story() -> None:
+        await house.start("t", "task")
+        for round_ in (1, 2, 3):
+            lost = await house.seat(f"w{round_}")
+            await lost.step(["default"], 1, [])
+            house.clock.now_ms += 10_001
+            await house.timekeeper("keeper", max_lost=2).tend()
+            assert await house.status("t") == "pending"
+            seat = await house.seat(f"v{round_}")
+            (claim,) = (await seat.step(["default"], 1, [])).claims
+            await seat.step([], 0, [TaskSettlement("t", claim.token, "attempt_failed", b"E")])
+
+    play(house, run, story)
+
+
+def test_a_full_server_takes_what_is_finished_and_renews_leases(
+    own_redis_server: RedisServer, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        house = House(own_redis_server.url, namespace)
+        async with house.connection as connection:
+            for id_ in ("f", "t"):
+                await house.start(id_, "workflow" if id_ == "f" else "task")
+            seat = await house.seat()
+            claims = {c.id: c for c in (await seat.step(["default"], 2, [])).claims}
+            await connection.command("CONFIG", "SET", "maxmemory", 1)
+            with pytest.raises(BackendFull):
+                await house.start("g")
+
+            caller = connection.thread_caller()
+            seat.renew(caller)
+            caller.close()
+            flow = WorkflowSettlement("f", claims["f"].token, 1, decided=b"D")
+            seat_of_f = await seat.step([], 0, [flow])
+            assert seat_of_f.verdicts == ("OK",)
+            task = TaskSettlement("t", claims["t"].token, "completed", b"OUT")
+            assert (await seat.step([], 0, [task])).verdicts == ("OK",)
+
+            assert await house.history("f") == ["created", "decided"]
+            assert await house.ids() == ["t", "f"]
+
+    run(story())
+
+
+def test_a_server_without_its_replicas_is_waited_for(
+    own_redis_server: RedisServer, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with Connection(own_redis_server.url, namespace, patience_s=0) as connection:
+            await connection.command("CONFIG", "SET", "min-replicas-to-write", 1)
+            hasty = WorkerSeat(connection, connection.keys.partitions[0], "w1", lease_ms=10_000)
+            with pytest.raises(BackendUnavailable, match="NOREPLICAS"):
+                await hasty.register(b"about")
+
+            patient = connection.patient()
+            seat = WorkerSeat(patient, connection.keys.partitions[0], "w2", lease_ms=10_000)
+            registering = asyncio.create_task(seat.register(b"about"))
+            await connection.command("CONFIG", "SET", "min-replicas-to-write", 0)
+            await registering
+            await patient.close()
+
+    run(story())
