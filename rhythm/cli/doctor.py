@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+import msgspec
 
 from rhythm.cli.connect import Place, command
 from rhythm.cli.show import (
@@ -26,15 +27,16 @@ async def doctor(place: Place) -> None:
     """
     async with place.open() as app:
         diagnosis = await app.diagnose()
+        workflows = sorted(info.name for info in await app.workflow_service.list_workflows())
         address = app.database_url_shown
     if place.as_json:
-        print_json(diagnosis)
+        print_json({**msgspec.to_builtins(diagnosis), "workflows": workflows})
     else:
-        _print(address, diagnosis)
+        _print(address, diagnosis, workflows)
 
 
-def _print(address: str, diagnosis: Diagnosis) -> None:
-    print_fields(_server_fields(address, diagnosis))
+def _print(address: str, diagnosis: Diagnosis, workflows: list[str]) -> None:
+    print_fields(_server_fields(address, diagnosis, workflows))
     click.echo()
     if diagnosis.workers:
         headers = ["WORKER", "HOST", "PID", "QUEUES", "TASKS", "HOLDS", "STARTED (UTC)", "LEASE"]
@@ -52,7 +54,9 @@ def _print(address: str, diagnosis: Diagnosis) -> None:
         click.echo("nothing to worry about")
 
 
-def _server_fields(address: str, diagnosis: Diagnosis) -> list[tuple[str, Any]]:
+def _server_fields(
+    address: str, diagnosis: Diagnosis, workflows: list[str]
+) -> list[tuple[str, Any]]:
     executions = ", ".join(
         f"{number:,} {status(name)}" for name, number in diagnosis.executions.items() if number
     )
@@ -65,6 +69,7 @@ def _server_fields(address: str, diagnosis: Diagnosis) -> list[tuple[str, Any]]:
             f"{diagnosis.namespace} (schema {diagnosis.schema}, "
             f"{count(diagnosis.partitions, 'partition')})",
         ),
+        ("workflows", ", ".join(workflows) or "none"),
         ("executions", executions or "none"),
         ("due later", f"{diagnosis.due:,} (timers, scheduled starts, retries, leases)"),
     ]

@@ -28,7 +28,8 @@ async def history(place: Place, id: str) -> None:
         print_json(events)
         return
     print_table(["#", "TIME (UTC)", "WHAT HAPPENED", "LINE", "BY"], list(_rows(events)))
-    click.echo(count(len(events), "event"))
+    children = f"; of [n] see rhythm history {id}/n" if _names(events) else ""
+    click.echo(f"{count(len(events), 'event')}{children}")
 
 
 class _Happening(NamedTuple):

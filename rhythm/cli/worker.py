@@ -55,7 +55,7 @@ async def worker(
     \b
     rhythm worker -m tasks --workflows flows --redis redis://127.0.0.1:6379/0
     """
-    show_logs(logging.INFO)
+    show_logs(logging.WARNING)
     for module in modules:
         import_module(module)
     provided = None if resources is None else import_object(resources)

@@ -200,17 +200,20 @@ def test_a_killed_worker_changes_nothing(run: Callable[..., Any], own_redis_serv
     """Of two worker processes, one is killed while it holds work."""
     root = Path(asyncio.__file__).parent
     options = ["--root", str(root), "--batch-size", "1", "--json"]
-    running = subprocess.Popen(
-        [*COMMAND, *options, "--redis", own_redis_server.url, "--workers", "2"],
+    command = [*COMMAND, *options, "--redis", own_redis_server.url, "--workers", "2"]
+    with subprocess.Popen(
+        command,
         cwd=ROOT,
         env={**os.environ, "RHYTHM_LEASE": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-
-    killed = run(kill_a_worker_that_holds_tasks(own_redis_server.url))
-    stdout, stderr = running.communicate(timeout=60)
+    ) as running:
+        try:
+            killed = run(kill_a_worker_that_holds_tasks(own_redis_server.url))
+            stdout, stderr = running.communicate(timeout=60)
+        finally:
+            running.terminate()
 
     assert running.returncode == 0, stderr
     output = json.loads(stdout)

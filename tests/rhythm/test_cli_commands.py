@@ -263,7 +263,7 @@ def test_history_tells_in_words_what_happened(rhythm: Rhythm) -> None:
     ):
         assert words in told
     assert next(line for line in lines if "asks for" in line).split()[-1] == "1"
-    assert lines[-1] == "4 events"
+    assert lines[-1].startswith("4 events; of [n] see rhythm history exec_")
 
 
 def test_history_of_a_task_names_worker_and_attempt(rhythm: Rhythm) -> None:
