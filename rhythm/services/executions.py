@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Any, Unpack, overload
 
@@ -37,13 +38,16 @@ from rhythm.tasks import TaskRegistry
 from streams import projections, transitions
 from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection
-from streams.errors import BackendUnavailable
+from streams.errors import BackendUnavailable, UnknownExecution
 
 logger = logging.getLogger("rhythm.client")
 
 # A waiting read is ended and begun again this often, so that a connection that died without a
 # word is noticed.
 _WAIT_SLICE_S = 5.0
+# The store keeps replies for a minute. Who did not come back for them in good time, because
+# something else held the event loop up, asks again.
+_AWAY_S = 30.0
 
 
 class ExecutionService:
@@ -223,7 +227,8 @@ class _WaitingRoom:
                 raise self._closed()
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read(), name="rhythm-waiting-room")
-            await asyncio.shield(future)
+            with translated():
+                await asyncio.shield(future)
         finally:
             self._waiters[execution_id] -= 1
             if not self._waiters[execution_id]:
@@ -246,6 +251,7 @@ class _WaitingRoom:
         reader: BlockingReader = self._connection.reader()
         try:
             while self._futures:
+                asked_at = time.monotonic()
                 try:
                     ended = await projections.next_ended(
                         self._connection, reader, self._client, _WAIT_SLICE_S
@@ -256,16 +262,30 @@ class _WaitingRoom:
                     continue
                 if ended is not None:
                     self._tell(ended)
+                if time.monotonic() - asked_at > _AWAY_S:
+                    await self._register_again()
         except Exception as error:
             for future in self._futures.values():
                 if not future.done():
                     future.set_exception(error)
         finally:
+            if self._reading is asyncio.current_task():
+                # Who comes while this connection is being closed needs a new reader.
+                self._reading = None
             await reader.close()
 
     async def _register_again(self) -> None:
-        for execution_id in list(self._futures):
-            if not await projections.register_wait(self._connection, execution_id, self._client):
+        for execution_id, future in list(self._futures.items()):
+            try:
+                waits = await projections.register_wait(
+                    self._connection, execution_id, self._client
+                )
+            except UnknownExecution as error:
+                # It is gone; the others are still waited for.
+                if not future.done():
+                    future.set_exception(error)
+                continue
+            if not waits:
                 self._tell(execution_id)
 
     def _tell(self, execution_id: str) -> None:
