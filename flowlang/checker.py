@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from flowlang import nodes
-from flowlang.diagnostics import Diagnostic, nearest, report
+from flowlang.diagnostics import MOST_SHOWN, Diagnostic, nearest, report
 from flowlang.nodes import Expression, Statement, Target
 from flowlang.source import Source
 
@@ -36,6 +36,10 @@ GLOBALS: Final = CONSTRUCTORS | _words(
     """
 )
 """Names that every program sees without declaring them."""
+
+MOST_SUGGESTIONS: Final = 20
+"""How many undeclared names are compared with all visible ones: a file with more of them is missing
+something else, and 9,000 names against 9,000 would take a minute."""
 
 _MODULES = "call Python code with Task.run; the library needs no module"
 _BYTES = "keep binary data in a task, and pass it as base64 text"
@@ -245,8 +249,9 @@ class _Checker:
         self.scope = _Scope("function", None)
         self.function = _Function(True, "")
         self.written: set[str] = set()
-        self.unknown_reads: list[tuple[nodes.Identifier, set[str]]] = []
-        self.unknown_writes: list[tuple[nodes.Identifier, set[str]]] = []
+        self.unknown_reads: list[tuple[nodes.Identifier, _Scope]] = []
+        self.unknown_writes: list[tuple[nodes.Identifier, _Scope]] = []
+        self.suggestions = MOST_SUGGESTIONS
         self.visits: dict[type, Callable[[Any], None]] = {
             nodes.Block: lambda node: self.block(node.body),
             nodes.Empty: _nothing,
@@ -664,7 +669,7 @@ class _Checker:
                 self.report("assign-builtin", target.start, target.end, name=name)
             elif not self.refuse_global(target):
                 self.written.add(name)
-                self.unknown_writes.append((target, self.scope.visible()))
+                self.unknown_writes.append((target, self.scope))
         elif isinstance(target, nodes.Member):
             self.visit(target)
         elif isinstance(target, nodes.ArrayPattern):
@@ -688,7 +693,7 @@ class _Checker:
         if self.scope.sees(name) or name in GLOBALS or not name:
             return
         if not self.refuse_global(node):
-            self.unknown_reads.append((node, self.scope.visible()))
+            self.unknown_reads.append((node, self.scope))
 
     def refuse_global(self, node: nodes.Identifier) -> bool:
         """Report a name that Node declares and Flow does not have; whether it is one."""
@@ -781,19 +786,25 @@ class _Checker:
 
     def report_undeclared(self) -> None:
         """Warn of names that nothing declares and nothing in the file assigns."""
-        for node, visible in self.unknown_reads:
-            if node.name not in self.written:
-                self.unknown_name(node, visible)
-        seen: set[str] = set()
-        for node, visible in self.unknown_writes:
-            if node.name in seen:
-                continue
-            seen.add(node.name)
-            meant = nearest(node.name, visible)
+        reads = [found for found in self.unknown_reads if found[0].name not in self.written]
+        for read, scope in reads[:MOST_SHOWN]:
+            self.unknown_name(read, scope)
+        first: dict[str, tuple[nodes.Identifier, _Scope]] = {}
+        for write, scope in self.unknown_writes:
+            first.setdefault(write.name, (write, scope))
+        for node, scope in list(first.values())[:MOST_SHOWN]:
+            meant = self.meant(node.name, scope, ())
             hint = f"did you mean '{meant}'? Otherwise declare it with 'let'" if meant else None
             self.report("undeclared-write", node.start, node.end, name=node.name, hint=hint)
 
-    def unknown_name(self, node: nodes.Identifier, visible: set[str]) -> None:
+    def meant(self, name: str, scope: _Scope, others: Iterable[str]) -> str | None:
+        """The visible name that `name` is probably a slip of."""
+        if self.suggestions == 0:
+            return None
+        self.suggestions -= 1
+        return nearest(name, scope.visible().union(others))
+
+    def unknown_name(self, node: nodes.Identifier, scope: _Scope) -> None:
         name, start, end = node.name, node.start, node.end
         if name in _PYTHON_CONSTANTS:
             self.report("python-constant", start, end, name=name, instead=_PYTHON_CONSTANTS[name])
@@ -801,7 +812,7 @@ class _Checker:
         if name in _PYTHON_NAMES:
             self.report("python-name", start, end, name=name, advice=_PYTHON_NAMES[name])
             return
-        meant = nearest(name, visible | GLOBALS | self.written)
+        meant = self.meant(name, scope, GLOBALS | self.written)
         hint = f"did you mean '{meant}'?" if meant else None
         self.report("undeclared-read", start, end, name=name, hint=hint)
 

@@ -135,14 +135,18 @@ def report(
 def spot_at(source: Source, start: int, end: int) -> Spot:
     """The place `start` to `end` (its first line, when it has several)."""
     line, column = source.position(start)
-    text = source.line(line)
-    before = min(column - 1, len(text))
-    width = max(1, min(end - start, len(text) - before))
-    # Keep the place in view: show a little of what stands before it.
-    cut = 0 if len(text) <= EXCERPT_WIDTH else max(0, before - EXCERPT_WIDTH // 3)
-    piece = text[cut : cut + EXCERPT_WIDTH]
+    text = source.text
+    begin = start - column + 1
+    # Only what is shown is copied: the line may be the whole file. The place stays in view, with a
+    # little of what stands before it.
+    until = source.line_end(begin) if column <= EXCERPT_WIDTH else source.line_end(start)
+    length = until - begin
+    before = min(column - 1, length)
+    width = max(1, min(end - start, length - before))
+    cut = 0 if length <= EXCERPT_WIDTH else max(0, before - EXCERPT_WIDTH // 3)
+    piece = text[begin + cut : min(begin + cut + EXCERPT_WIDTH, until)]
     prefix = "…" if cut else ""
-    suffix = "…" if cut + EXCERPT_WIDTH < len(text) else ""
+    suffix = "…" if cut + EXCERPT_WIDTH < length else ""
     head = prefix + _printable(piece[: before - cut])
     body = _printable(piece[before - cut : before - cut + width])
     tail = _printable(piece[before - cut + width :])
@@ -172,10 +176,13 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     Of several equally near ones, the first in alphabetical order.
     """
     best: tuple[int, str] | None = None
+    letters = set(name.lower())
     allowed = 0 if len(name) < 2 else 1 if len(name) < 6 else 2 if len(name) < 12 else 3
     lowered = name.lower()
     for candidate in candidates:
         if candidate == name or abs(len(candidate) - len(name)) > allowed:
+            continue
+        if len(letters.symmetric_difference(candidate.lower())) > 2 * allowed:
             continue
         slips = 0 if candidate.lower() == lowered else _slips(lowered, candidate.lower(), allowed)
         if slips <= allowed and slips < len(candidate) and (slips, candidate) < (best or (9, "")):

@@ -21,7 +21,7 @@ from parsimonious.grammar import TokenGrammar
 
 from flowlang import nodes
 from flowlang.checker import check_tree
-from flowlang.diagnostics import Diagnostic, in_order, report
+from flowlang.diagnostics import MOST_SHOWN, Diagnostic, in_order, report
 from flowlang.frontmatter import FrontMatter, read_front_matter
 from flowlang.source import Source
 from flowlang.syntax_errors import explain
@@ -130,6 +130,8 @@ def _attempt(
         recorder = _Recorder(source, tokens, found)
         try:
             match = program.match_core(tokens, 0, defaultdict(dict), recorder)
+        except _Enough:
+            return None
         except TooDeep as deep:
             token = tokens[deep.at]
             found.append(report(source, "too-deep", token.start, token.end, limit=DEEPEST))
@@ -158,13 +160,19 @@ class _Failed(Exception):
     """A statement did not match, and nobody takes notes."""
 
 
+class _Enough(Exception):
+    """So much is wrong that the rest need not be looked at."""
+
+
 class _Progress:
     """Stands in for parsimonious' error object and takes no notes: everything fails before it."""
 
     def __init__(self) -> None:
         self.pos = 1 << 60
         self.expr: Any = None
+        # How deep the nesting is, and the token that the innermost statement begins at.
         self.depth = 0
+        self.statement = -1
 
     def enter(self, at: int) -> None:
         self.depth += 1
@@ -192,6 +200,7 @@ class _Recorder(_Progress):
         self.expected: set[str] = set()
         self._failing: str | None = None
         self.depth = 0
+        self.statement = -1
         self.source = source
         self.tokens = tokens
         self.found = found
@@ -243,6 +252,8 @@ class _Recorder(_Progress):
             tokens[index].is_missing for index in range(start, min(after + 1, len(tokens)))
         ):
             self.found.append(explain(self.source, tokens, start, at, expected))
+            if len(self.found) >= MOST_SHOWN:
+                raise _Enough
         return after
 
 
@@ -345,6 +356,8 @@ _TAILS = {
 }
 _PREFIXES = frozenset(["-", "+", "!", "~", "typeof", "void", "delete", "await", "++", "--"])
 _ASSIGNMENT_TEXT = "= += -= *= /= %= **= <<= >>= >>>= &= |= ^= &&= ||= ??="
+# Operators that only stand behind an operand; "+" and "-" may also begin a statement.
+_BETWEEN = frozenset(PRECEDENCE) - {"+", "-"}
 _EACH = frozenset(["for-of", "for-in"])
 _PROPERTY_STARTS = KEYWORDS | {"name", "string", "number", "[", "[=", "async", "name=>", "*"}
 _WORD_TYPES = KEYWORDS | {"name", "name=>", "async"}
@@ -377,6 +390,8 @@ def _rule_statement(
             rule = "module"
         else:
             rule = "expression_statement"
+    # A block counts with what is in it, as brackets do.
+    error.statement = pos
     if rule == "block":
         node = grammar[rule].match_core(tokens, pos, cache, error)
     else:
@@ -402,11 +417,9 @@ def _rule_condition(
     tokens: _Tokens, pos: int, cache: _Cache, error: _Progress, grammar: Any
 ) -> _Outcome:
     """`( expression )`; without parentheses it is read too, and reported."""
-    if tokens[pos].type in ("(", ARROW_PARAMETERS):
-        node = grammar["plain_condition"].match_core(tokens, pos, cache, error)
-        # `if (a) && (b)` begins like a condition in parentheses.
-        if node is None or tokens[node.end].type not in PRECEDENCE:
-            return node
+    # `if (a) && (b)` begins like a condition in parentheses.
+    if tokens[pos].type == "(" and tokens[_behind(tokens, pos)].type not in _BETWEEN:
+        return grammar["plain_condition"].match_core(tokens, pos, cache, error)
     node = grammar["bare_condition"].match_core(tokens, pos, cache, error)
     if node is not None:
         word = tokens[pos - 1].text
@@ -475,6 +488,9 @@ def _rule_assign(
         rule = "yield"
     else:
         rule = "assignment"
+    if error.statement == pos or tokens[pos - 1].type in ("return", "throw", "case"):
+        # The statement counts already.
+        return grammar[rule].match_core(tokens, pos, cache, error)
     depth = error.depth
     error.enter(pos)
     node = grammar[rule].match_core(tokens, pos, cache, error)
@@ -632,6 +648,14 @@ def _rule_module_rest(tokens: _Tokens, pos: int) -> int:
     return pos + 1 if tokens[pos].type == ";" else pos
 
 
+def _rule_else_if_words(tokens: _Tokens, pos: int) -> int | None:
+    return pos + 2 if tokens[pos].type == "else" and tokens[pos + 1].type == "if" else None
+
+
+def _rule_plain_else(tokens: _Tokens, pos: int) -> int | None:
+    return pos + 1 if tokens[pos].type == "else" and tokens[pos + 1].type != "if" else None
+
+
 def _rule_end(tokens: _Tokens, pos: int) -> int | None:
     token = tokens[pos]
     if token.type == ";":
@@ -677,6 +701,8 @@ _GRAMMAR: Any = TokenGrammar(
     method_async=_rule_method_async,
     class_body=_rule_class_body,
     module_rest=_rule_module_rest,
+    else_if_words=_rule_else_if_words,
+    plain_else=_rule_plain_else,
     end=_rule_end,
     here=_rule_here,
     postfix_operator=_rule_postfix_operator,

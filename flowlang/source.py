@@ -65,8 +65,12 @@ class Source:
         if not 1 <= number <= len(starts):
             return ""
         begin = starts[number - 1]
-        end = LINE_END.search(self.text, begin)
-        return self.text[begin : end.start() if end else len(self.text)]
+        return self.text[begin : self.line_end(begin)]
+
+    def line_end(self, offset: int) -> int:
+        """Where the line that `offset` is on ends: the offset of its line end, or of the text's."""
+        end = LINE_END.search(self.text, offset)
+        return end.start() if end else len(self.text)
 
     def line_start(self, number: int) -> int:
         """The offset where line `number` (from 1) begins."""

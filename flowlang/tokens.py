@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from flowlang.diagnostics import Diagnostic, report
+from flowlang.diagnostics import MOST_SHOWN, Diagnostic, report
 from flowlang.source import LINE_END, Source
 from flowlang.unicode14 import may_continue, may_start
 
@@ -181,6 +181,9 @@ class _Lexer:
 
     def report(self, code: str, start: int, end: int, **fields: object) -> None:
         self.found.append(report(self.source, code, start, end, **fields))  # type: ignore[arg-type]  # fields and notes both pass through
+
+        if len(self.found) >= MOST_SHOWN:
+            raise _Stop
 
     def run(self) -> None:
         text = self.text

@@ -76,7 +76,8 @@ class TreeBuilder:
         self.found = found
         # Expressions that stood in parentheses, by identity; kept, so that no identity is reused.
         self.bare: dict[int, Expression] = {}
-        # How many links of member and call chains the way down to here went through.
+        # How many nodes without brackets the way down to here went through: links of member and
+        # call chains, and operators of different precedence.
         self.links = 0
         self.statements: dict[str, Callable[[Any], Statement | None]] = {
             "block": self.block,
@@ -132,18 +133,6 @@ class TreeBuilder:
     def span_to(self, match: Any, last: Any) -> tuple[int, int]:
         """From the start of `match` to the end of its part `last`, leaving a semicolon out."""
         return self.tokens[match.start].start, self.tokens[last.end - 1].end
-
-    def items(self, many: Any, last: Any) -> list[Any]:
-        """The matches of `(x ",")* x?`; None for a place that `(x? ",")* x?` left empty."""
-        found = []
-        for sequence in many.children:
-            item = sequence.children[0]
-            if not item.expr.name:
-                item = item.children[0] if item.children else None
-            found.append(item)
-        if last.children:
-            found.append(last.children[0])
-        return found
 
     def name(self, index: int) -> nodes.Identifier:
         """The name at token `index`, as a reference or a declaration."""
@@ -258,7 +247,7 @@ class TreeBuilder:
         return self.expression(match)
 
     def if_(self, match: Any) -> nodes.If:
-        _, test, body, else_ifs, last = match.children
+        _, test, body, else_ifs, last, _ = match.children
         start = self.tokens[match.start].start
         branches = [
             nodes.Branch(
@@ -269,7 +258,7 @@ class TreeBuilder:
             )
         ]
         for else_if in else_ifs.children:
-            _, word, test, body = else_if.children
+            word, test, body = else_if.children
             branches.append(
                 nodes.Branch(
                     self.tokens[word.start].start,
@@ -473,6 +462,7 @@ class TreeBuilder:
         if not rest:
             return current
         tokens = self.tokens
+        outer = self.links
         start, end = self.span(first)
         # What waits for its next operand, outermost first: precedence, start, operators, operands.
         open: list[tuple[int, int, list[str], list[Expression]]] = []
@@ -484,8 +474,6 @@ class TreeBuilder:
                 current, start = self.close(open, current, end)
             if operator == "**":
                 self.check_power(current, operation.start)
-                if len(open) > DEEPEST:
-                    raise TooDeep(operation.start)
                 open.append((precedence, start, [operator], [current]))
             elif open and open[-1][0] == precedence:
                 open[-1][2].append(operator)
@@ -493,8 +481,12 @@ class TreeBuilder:
             else:
                 open.append((precedence, start, [operator], [current]))
             right = operation.children[1]
+            self.links = outer + len(open)
+            if self.links > DEEPEST:
+                raise TooDeep(operation.start)
             current = self.unary(right)
             start, end = self.span(right)
+        self.links = outer
         while open:
             current, start = self.close(open, current, end)
         return current
@@ -602,7 +594,7 @@ class TreeBuilder:
         return operand
 
     def arguments(self, match: Any) -> tuple[Expression | nodes.Spread, ...]:
-        return tuple([self.spread(item) for item in self.items(*match.children[1:3])])
+        return tuple([self.spread(item) for item in _items(match.children[1])])
 
     def spread(self, match: Any) -> Expression | nodes.Spread:
         """`"..."? assign`."""
@@ -642,9 +634,7 @@ class TreeBuilder:
         return nodes.NullLiteral(*self.span(match))
 
     def parenthesised(self, match: Any) -> Expression:
-        outer = self.links
         inner = self.expression(match.children[1])
-        self.links = outer
         if isinstance(inner, nodes.Identifier):
             inner = nodes.Identifier(inner.start, inner.end, inner.name, True)
         self.bare[id(inner)] = inner
@@ -652,13 +642,14 @@ class TreeBuilder:
 
     def array(self, match: Any) -> nodes.ArrayLiteral:
         elements = [
-            None if item is None else self.spread(item) for item in self.items(*match.children[1:3])
+            None if item is None else self.spread(item)
+            for item in _items_and_holes(match.children[1], match.children[2])
         ]
         return nodes.ArrayLiteral(*self.span(match), tuple(elements))
 
     def object(self, match: Any) -> nodes.ObjectLiteral:
         properties: list[nodes.Property | nodes.Spread] = []
-        for item in self.items(*match.children[1:3]):
+        for item in _items(match.children[1]):
             built = self.property(item)
             if built is not None:
                 properties.append(built)
@@ -764,9 +755,7 @@ class TreeBuilder:
         if star.children:
             self.at("no-generator", self.tokens[star.start])
         elements = self.parameters(parameters)
-        outer, self.links = self.links, 0
         body = self.body_of(block.children[1])
-        self.links = outer
         return nodes.Function(
             *self.span(match),
             kind,
@@ -806,9 +795,9 @@ class TreeBuilder:
         )
 
     def parameters(self, match: Any) -> tuple[nodes.Element, ...]:
-        items = self.items(*match.children[1:3])
+        items = _items(match.children[1])
         elements = tuple([self.element(item, is_binding=True) for item in items])
-        self.check_rest(elements, has_comma=bool(items) and not match.children[2].children)
+        self.check_rest(elements, has_comma=_ends_in_comma(match.children[1]))
         return elements
 
     # ----------------------------------------------------------------------------------- patterns
@@ -854,16 +843,17 @@ class TreeBuilder:
         return nodes.Identifier(expression.start, expression.end, "")
 
     def pattern(self, match: Any, *, is_binding: bool) -> Target:
-        items = self.items(*match.children[1:3])
         if match.expr.name == "array_pattern":
+            items = _items_and_holes(match.children[1], match.children[2])
             elements = tuple(
                 [
                     None if item is None else self.element(item, is_binding=is_binding)
                     for item in items
                 ]
             )
-            self.check_rest(elements, has_comma=bool(items) and not match.children[2].children)
+            self.check_rest(elements, has_comma=_ends_in_comma(match.children[2]))
             return nodes.ArrayPattern(*self.span(match), elements)
+        items = _items(match.children[1])
         properties: list[nodes.PatternProperty] = []
         rest: Target | None = None
         for index, item in enumerate(items):
@@ -873,7 +863,7 @@ class TreeBuilder:
                 rest = self.target(item.children[1], is_binding=is_binding)
                 if isinstance(rest, (nodes.ArrayPattern, nodes.ObjectPattern)):
                     self.report("rest-pattern", *span)
-                if index < len(items) - 1 or not match.children[2].children:
+                if index < len(items) - 1 or _ends_in_comma(match.children[1]):
                     self.report("rest-not-last", *span)
             elif rule == "pattern_pair":
                 key, computed = self.property_name(item.children[0])
@@ -892,6 +882,31 @@ class TreeBuilder:
         default = self.initializer(match.children[1])
         key = nodes.StringLiteral(token.start, token.end, token.text)
         return nodes.PatternProperty(*span, key, False, target, default)
+
+
+def _items(optional: Any) -> list[Any]:
+    """The items of an optional list `item ("," item)* ","?`."""
+    if not optional.children:
+        return []
+    first, more, _ = optional.children[0].children
+    return [first, *(sequence.children[1] for sequence in more.children)]
+
+
+def _items_and_holes(holes: Any, optional: Any) -> list[Any]:
+    """The items of `","* (item (","+ item)* ","*)?`; None for each place left empty."""
+    items: list[Any] = [None] * len(holes.children)
+    if not optional.children:
+        return items
+    first, more, trailing = optional.children[0].children
+    items.append(first)
+    for sequence in more.children:
+        items += [None] * (len(sequence.children[0].children) - 1)
+        items.append(sequence.children[1])
+    return items + [None] * (len(trailing.children) - 1)
+
+
+def _ends_in_comma(optional: Any) -> bool:
+    return bool(optional.children and optional.children[0].children[2].children)
 
 
 def _are_simple(elements: tuple[nodes.Element, ...]) -> bool:
