@@ -166,6 +166,16 @@ def check_append(text: str, more: str) -> None:
         check_length(len(text) + length)
 
 
+def let_go(owner: Value, key: Value) -> None:
+    """Drop the string at `owner[key]`, which is about to be replaced by a longer one: the local
+    that holds it too is then its only holder, and Python can let it grow in place."""
+    if owner.__class__ is JSObject:
+        if key in owner:
+            owner[key] = None
+    elif owner.__class__ is JSArray and key.__class__ is float and 0 <= key < len(owner):
+        owner[int(key)] = None
+
+
 _SHORT: Final = 64 * 1024
 """Below this many characters no limit on strings is worth a look."""
 
@@ -306,6 +316,7 @@ _OWN: Final = (
     join_text,
     key_of,
     length_of,
+    let_go,
     name_function,
     read_global,
     refuse_prototype,

@@ -152,6 +152,8 @@ def _assign_combined(low: Lowering, node: nodes.Assign) -> Operand:
     assert isinstance(target, nodes.Member)
     owner, key, current = _read_target(low, target, node.value)
     left, right = low.operands([node.value], before=[current])
+    if operator == "+":
+        return _append_to_member(low, target, owner, key, left, right)
     value = low.keep(combine(low, operator, left, right))
     _store(low, target, owner, key, value)
     return value
@@ -195,6 +197,39 @@ def _append(low: Lowering, variable: Variable, right: nodes.Expression) -> Opera
         low.emit(f"{place} = {local}")
         return Operand(local, variable.type, Form.TEMPORARY)
     return Operand(local, variable.type, Form.LOCAL)
+
+
+def _append_to_member(
+    low: Lowering,
+    target: nodes.Member,
+    owner: Operand,
+    key: Operand | None,
+    left: Operand,
+    right: Operand,
+) -> Operand:
+    """`owner.key = left + right`, where a string grows in place as in `_append`."""
+    right = low.keep(right)
+    result = low.name("t")
+    low.emit(f"{result} = {left.code}")
+    test = f"{result}.__class__ is str"
+    if right.type != "string":
+        test += f" and {right.code}.__class__ is str"
+    with low.indented(f"if {test}:"):
+        low.emit(f"check_append({result}, {right.code})")
+        if left.form in (Form.SLOT, Form.TEMPORARY):
+            low.emit(f"{left.code} = None")
+        if key is None:
+            assert isinstance(target.property, nodes.StringLiteral)
+            place = f"{owner.code}, {ascii(target.property.value)}"
+        else:
+            place = f"{owner.code}, {key.code}"
+        low.emit(f"let_go({place})")
+        low.emit(f"{result} = {result} + {right.code}")
+    sum_ = combine(low, "+", Operand(result, form=Form.LOCAL), right)
+    low.emit(f"else: {result} = {sum_.code}")
+    value = Operand(result, form=Form.TEMPORARY)
+    _store(low, target, owner, key, value)
+    return value
 
 
 def _read_target(

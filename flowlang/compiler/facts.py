@@ -24,7 +24,6 @@ _WEIGHTS: dict[type[nodes.Node], int] = {
     nodes.Conditional: 1,
     nodes.Logical: 1,
     nodes.Assign: 1,
-    nodes.Chain: 1,
     nodes.If: 2,
     nodes.For: 5,
     nodes.ForOf: 5,
@@ -92,7 +91,19 @@ class FactBook:
                 weight = max(weight, facts.weight)
                 size += 0 if repeats else facts.size
                 memory += facts.memory
+        if isinstance(node, nodes.Chain):
+            weight += _optional_links(node)
         return Facts(awaits, weight + _WEIGHTS.get(type(node), 0), size, memory)
+
+
+def _optional_links(node: nodes.Chain) -> int:
+    """How many `?.` a chain has; what follows each is lowered within its test."""
+    count = 0
+    at: nodes.Expression = node.expression
+    while isinstance(at, nodes.Member | nodes.Call):
+        count += at.is_optional
+        at = at.object if isinstance(at, nodes.Member) else at.callee
+    return count
 
 
 def _own_memory(node: nodes.Node) -> int:

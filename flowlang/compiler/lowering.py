@@ -335,12 +335,14 @@ class Lowering:
         stable already if an expression is flat.
         """
         done = list(before)
+        suspends = [at for at, node in enumerate(expressions) if self.facts.is_flat(node)]
+        last_flat = suspends[-1] if suspends else -1
         for position, expression in enumerate(expressions):
             lines, mark, indent = self.lines, len(self.lines), self.indent
             operand = self.expression(expression)
             if self.lines is lines and len(lines) > mark:
                 self.spill(done, mark, indent)
-            if self.facts.is_flat(*expressions[position + 1 :]):
+            if position < last_flat:
                 operand = self.keep(operand, slot=True)
             done.append(operand)
         return done

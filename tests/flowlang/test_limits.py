@@ -1,0 +1,143 @@
+"""What a program may spend, and that nothing of the program sees it end."""
+
+from __future__ import annotations
+
+import pytest
+
+import flowlang
+from flowlang import Limits
+
+BIG = 'const text = "x".repeat(1e6), other = "x".repeat(1e6 - 1) + "y";'
+
+
+@pytest.mark.parametrize(
+    ("program", "limit"),
+    [
+        ("while (true);", "1,000,000 steps"),
+        ("for (;;) await null", "units of new memory"),
+        ("do {} while (true)", "1,000,000 steps"),
+        ("const f = () => f(); f()", "400 calls"),
+        ("const f = async () => { await f() }; await f()", "400 calls"),
+        ("const o = { toString() { return `${o}` } }; `${o}`", "400 calls"),
+        ("const f = x => [x].map(f); f(1)", "400 calls"),
+        ("const f = x => [x, 1].sort(f); f(1)", "400 calls"),
+        ("const all = []; while (true) all.push({ a: 1 })", "units of new memory"),
+        ("const all = []; while (true) all.push(() => all)", "units of new memory"),
+        ("let f; while (true) { let x = f; f = () => x }", "units of new memory"),
+        ("while (true) new Promise(() => {})", "units of new memory"),
+        ('let s = "x"; while (true) s += s', "8,388,608 characters"),
+        ('return "x".repeat(1e9)', "8,388,608 characters"),
+        ("return new Array(4e9)", "1,048,576 elements"),
+        ("return Array.from({ length: 1e7 })", "1,048,576 elements"),
+        (BIG + "while (true) text < other", "1,000,000 steps"),
+        (BIG + "while (true) text === other", "1,000,000 steps"),
+        ("[3, 1, 2].sort(() => { while (true); })", "1,000,000 steps"),
+        ("let a = []; for (let i = 0; i < 9e4; i++) a = [a]; JSON.stringify(a)", "400"),
+        ("let a = []; for (let i = 0; i < 9e4; i++) a = [a]; return a", "400"),
+    ],
+)
+def test_going_over_a_limit_fails_the_execution_naming_it(program: str, limit: str) -> None:
+    outcome = flowlang.evaluate(program)
+
+    assert outcome.status == "failed"
+    assert outcome.error is not None
+    assert outcome.error.name == "LimitError"
+    assert limit in outcome.error.message
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "try { while (true); } catch { return 1 } finally { return 2 }",
+        "function f() { try { while (true); } catch { return 1 } finally { return 2 } } return f()",
+        "await new Promise(() => { while (true); }).catch(() => 1).finally(() => 2); return 3",
+        "for (;;) { try { await null; while (true); } finally { break } } return 1",
+        "const f = () => { try { return f() } finally { return 1 } }; return f()",
+    ],
+)
+def test_no_catch_sees_a_limit_and_no_finally_swallows_it(program: str) -> None:
+    outcome = flowlang.evaluate(program)
+
+    assert outcome.error is not None
+    assert outcome.error.name == "LimitError"
+
+
+def test_the_line_at_the_edge_is_named() -> None:
+    outcome = flowlang.evaluate("const a = 1\n\nconst f = () => {\n  while (a);\n}\nf()\n")
+
+    assert outcome.error is not None
+    assert outcome.error.line == 4
+
+
+def test_what_was_asked_for_in_a_turn_over_the_limit_is_not_asked_for() -> None:
+    program = flowlang.compile('Task.run("charge"); console.log("charged"); while (true);')
+
+    turn = flowlang.Machine(program).start()
+
+    assert turn.commands == ()
+    assert isinstance(turn.outcome, flowlang.Failed)
+
+
+def test_each_turn_has_the_whole_budget() -> None:
+    program = flowlang.compile(
+        """
+        for (let round = 0; round < 3; round++) {
+          for (let i = 0; i < 6e5; i++);
+          await Task.run("pause")
+        }
+        return "done"
+        """
+    )
+    machine = flowlang.Machine(program)
+
+    turns = [machine.start()]
+    for n in (1, 2, 3):
+        turns.append(machine.feed(flowlang.TaskCompleted(n, None), 0))
+
+    assert [turn.outcome for turn in turns] == [None, None, None, flowlang.Completed("done")]
+
+
+def test_a_step_is_a_round_of_a_loop_or_a_call_and_every_16_nodes_one_more() -> None:
+    calls = "const f = () => 1; for (let i = 0; i < {}; i++) f(); return 1"
+    long_body = "for (let i = 0; i < {}; i++) {{ " + "i + 1;" * 15 + " }} return 1"
+
+    assert flowlang.evaluate(calls.format(499_000)).status == "completed"
+    assert flowlang.evaluate(calls.format(501_000)).status == "failed"
+    assert flowlang.evaluate(long_body.format(150_000)).status == "completed"
+    assert flowlang.evaluate(long_body.format(260_000)).status == "failed"
+
+
+def test_400_calls_deep_are_allowed_whatever_goes_between_them() -> None:
+    for function in (
+        "n => n ? f(n - 1) : 5",
+        "n => n ? [n - 1].map(f)[0] : 5",
+        "n => n ? f.call(null, n - 1) : 5",
+        "n => n ? Math.max(...[n - 1].map(f)) : 5",
+    ):
+        outcome = flowlang.evaluate(f"const f = {function}; return f(390)")
+
+        assert outcome.value == 5, function
+
+
+def test_a_string_that_grows_by_little_is_charged_for_what_is_added() -> None:
+    """As JavaScript's own strings do not copy what was there before."""
+    for place, target in (
+        ('let s = ""', "s"),
+        ('let s = ""; const f = () => s', "s"),
+        ('const o = { s: "" }', "o.s"),
+        ('const o = [""]', "o[0]"),
+    ):
+        outcome = flowlang.evaluate(
+            f'{place}; for (let i = 0; i < 1e5; i++) {target} += "ab"; return {target}.length'
+        )
+
+        assert outcome.value == 200_000, place
+
+
+def test_limits_are_configurable_and_widened_for_replay() -> None:
+    limits = Limits(steps=1000, memory=10_000, depth=10)
+    loop = "for (let i = 0; i < 5000; i++); return 1"
+
+    assert flowlang.evaluate(loop, limits=limits).status == "failed"
+    assert flowlang.evaluate(loop, limits=limits.widened(10)).status == "completed"
+    assert limits.widened(10).depth == limits.depth
