@@ -134,8 +134,9 @@ async def _processes(url: str, count: int) -> AsyncIterator[list[asyncio.subproc
     command += ["--workflows", str(FLOWS), "--resources", f"{tasks.__name__}:resources"]
     command += ["--concurrency", str(AT_ONCE)]
     started = [
+        # In a session of its own: Ctrl-C comes to us alone, and we stop the workers, once.
         await asyncio.create_subprocess_exec(
-            *command, env=environment, stdin=asyncio.subprocess.DEVNULL
+            *command, env=environment, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
         )
         for _ in range(count)
     ]
