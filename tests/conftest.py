@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import shutil
 import socket
 import subprocess
@@ -102,6 +103,21 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def namespace() -> str:
     """A namespace nobody else uses."""
     return f"test{next(_numbers)}"
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_errors(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
+    """What Rhythm logs as an error fails a test that does not say it expects one."""
+    yield
+    errors = [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.levelno >= logging.ERROR and record.name.startswith("rhythm")
+    ]
+    if not request.node.get_closest_marker("errors_expected"):
+        assert errors == []
 
 
 @pytest.fixture

@@ -100,6 +100,7 @@ def test_async_and_sync_tasks_give_their_results(
     run(story())
 
 
+@pytest.mark.errors_expected  # SystemExit in a task
 def test_what_a_task_raises_is_its_answer(database_url: str, namespace: str, run: Run) -> None:
     async def story() -> None:
         async with at_work(database_url, namespace, a_registry(fail, exits)) as app:

@@ -502,3 +502,20 @@ def test_the_end_of_a_workflow_ends_its_timers(house: House, run: Run) -> None:
         assert described.due == 1  # the worker's lease
 
     play(house, run, story)
+
+
+def test_who_leaves_work_behind_rings_for_the_next(house: House, run: Run) -> None:
+    async def story() -> None:
+        seat = await house.seat()
+        reader = house.connection.reader()
+        for id_ in ("a", "b"):
+            await house.start(id_, "task")
+        while await seat.wait_for_work(reader, ["default"], 0.01):
+            pass
+
+        assert len((await seat.step(["default"], 1, [])).claims) == 1
+        assert await seat.wait_for_work(reader, ["default"], 5)
+        assert len((await seat.step(["default"], 1, [])).claims) == 1
+        assert not await seat.wait_for_work(reader, ["default"], 0.01)
+
+    play(house, run, story)
