@@ -111,3 +111,28 @@ def test_a_server_without_its_replicas_is_waited_for(
             await patient.close()
 
     run(story())
+
+
+def test_leaving_in_the_middle_of_a_recovery_forgets_nothing(
+    house: House, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.due.UNITS", 1)
+
+    async def story() -> None:
+        for id_ in ("a", "b"):
+            await house.start(id_, "task")
+        lost = await house.seat("w1")
+        await lost.step(["default"], 2, [])
+        other = await house.seat("w2", lease_ms=10**9)
+        house.clock.now_ms += 10_001
+        keeper = house.timekeeper("w2")
+        assert (await keeper.tend()).lost_workers == ()
+
+        assert not await lost.leave()
+        while not (await keeper.tend()).lost_workers:
+            pass
+
+        claims = (await other.step(["default"], 2, [])).claims
+        assert sorted(claim.id for claim in claims) == ["a", "b"]
+
+    play(house, run, story)
