@@ -220,7 +220,7 @@ def _append_to_member(
             low.emit(f"{left.code} = None")
         if key is None:
             assert isinstance(target.property, nodes.StringLiteral)
-            place = f"{owner.code}, {ascii(target.property.value)}"
+            place = f"{owner.code}, {target.property.value!a}"
         else:
             place = f"{owner.code}, {key.code}"
         low.emit(f"let_go({place})")
