@@ -18,9 +18,9 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-RECURSION_NEEDED: Final = 6_500
-"""Python frames that a run may need: a call of a program takes up to 3 of them, each of a library
-function's levels of data as many, and the compiler up to 12 for each of 200 levels of source."""
+RECURSION_NEEDED: Final = 11_000
+"""Python frames that our own work may need: the parser up to 45 for each of 220 levels of source,
+a run up to 3 for each call of a program and as many for each level of data."""
 
 SCOPE_UNITS: Final = 64
 """Units of memory of a new function or scope."""
@@ -189,10 +189,40 @@ PROGRAM_MARK: Final = "__flow_program__"
 """The global name under which generated code knows its Program; marks its Python frames."""
 
 
-def allow_recursion() -> None:
-    """Let Python recurse as deep as programs may. Never lowers it: other threads may be deep."""
-    if sys.getrecursionlimit() < RECURSION_NEEDED:
+class RoomToRecurse:
+    """`with RoomToRecurse():` within, Python recurses as deep as sources nest and programs call.
+
+    The limit belongs to the whole process: the first to enter raises it, the last to leave puts
+    back what it was, whichever threads they are on.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        _inside.add(self)
+        _raise_recursion_limit()
+
+    def __exit__(self, *_: object) -> None:
+        _inside.discard(self)
+        if not _inside and sys.getrecursionlimit() == RECURSION_NEEDED:
+            sys.setrecursionlimit(_usual_recursion[0])
+            if _inside:
+                # Another thread entered while this one was leaving.
+                _raise_recursion_limit()
+
+
+def _raise_recursion_limit() -> None:
+    limit = sys.getrecursionlimit()
+    if limit < RECURSION_NEEDED:
+        _usual_recursion[0] = limit
         sys.setrecursionlimit(RECURSION_NEEDED)
+
+
+_inside: Final[set[RoomToRecurse]] = set()
+"""Who is inside now. Adding to a set is one step that no other thread can divide."""
+
+_usual_recursion: Final = [sys.getrecursionlimit()]
+"""What the limit was before the first of them entered."""
 
 
 _zero_bytes: dict[int, bytes] = {}

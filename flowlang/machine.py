@@ -23,7 +23,7 @@ from flowlang.limits import (
     Budget,
     LimitError,
     Limits,
-    allow_recursion,
+    RoomToRecurse,
     charge_memory,
     current_line,
     restore_budget,
@@ -271,14 +271,14 @@ class Machine:
         return self._turn(lambda: self._take(event))
 
     def _turn(self, work: Callable[[], None]) -> Turn:
-        allow_recursion()
         self.budget.refill()
         machine_token = _running.set(self)
         budget_token = use_budget(self.budget)
         try:
-            work()
-            self._run_jobs()
-            self._finish()
+            with RoomToRecurse():
+                work()
+                self._run_jobs()
+                self._finish()
         except LimitError as error:
             self._fail(ErrorInfo("LimitError", error.message, line=error.line))
         except RecursionError:

@@ -10,7 +10,6 @@ What matched, `TreeBuilder` turns into nodes; what did not, `explain` puts into 
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from importlib.resources import files
@@ -23,6 +22,7 @@ from flowlang import nodes
 from flowlang.checker import check_tree
 from flowlang.diagnostics import MOST_SHOWN, Diagnostic, in_order, report
 from flowlang.frontmatter import FrontMatter, read_front_matter
+from flowlang.limits import RoomToRecurse
 from flowlang.source import Source
 from flowlang.syntax_errors import explain
 from flowlang.tokens import (
@@ -37,10 +37,6 @@ from flowlang.tree_builder import PRECEDENCE, TooDeep, TreeBuilder
 
 LONGEST_SOURCE: Final = 256 * 1024
 """A limit of the language, in UTF-16 units of the whole file."""
-
-FRAMES_PER_LEVEL: Final = 45
-"""Python frames that one level of nesting takes at most while matching: an array in an array takes
-31, a function in an argument 40."""
 
 
 class ParsedProgram(msgspec.Struct, frozen=True):
@@ -98,24 +94,12 @@ def _with_room_to_recurse(work: Callable[[], _Result], found: list[Diagnostic]) 
         return work()
     except RecursionError:
         del found[before:]
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, _frames_in_use() + (DEEPEST + 20) * FRAMES_PER_LEVEL))
     try:
-        return work()
+        with RoomToRecurse():
+            return work()
     except RecursionError:
         del found[before:]
         return None
-    finally:
-        sys.setrecursionlimit(limit)
-
-
-def _frames_in_use() -> int:
-    count = 0
-    frame = sys._getframe()
-    while frame.f_back is not None:
-        frame = frame.f_back
-        count += 1
-    return count
 
 
 def _attempt(

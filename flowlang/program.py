@@ -18,7 +18,7 @@ from flowlang import nodes
 from flowlang.compiler import AwaitPoint, Constants, lower
 from flowlang.errors import FlowSyntaxError
 from flowlang.frontmatter import FrontMatter
-from flowlang.limits import PROGRAM_MARK
+from flowlang.limits import PROGRAM_MARK, RoomToRecurse
 from flowlang.parser import ParsedProgram, parse
 from flowlang.runtime import NAMESPACE
 from flowlang.scope import FunctionInfo, analyse
@@ -104,9 +104,10 @@ class FunctionCode:
 
     def _lower(self) -> None:
         program = self.program
-        lowered = lower(
-            program.analysis, self.info, program.units, program.constants, program.line_at
-        )
+        with RoomToRecurse():
+            lowered = lower(
+                program.analysis, self.info, program.units, program.constants, program.line_at
+            )
         program.namespace.update(program.constants.values)
         defined: dict[str, Any] = {}
         name = f"<flow function {self.index}>"
@@ -190,7 +191,8 @@ def _compile(source: str, path: str) -> Program:
     parsed = parse(source, path)
     if parsed.tree is None:
         raise FlowSyntaxError(parsed.diagnostics)
-    return Program(source, path, parsed)
+    with RoomToRecurse():
+        return Program(source, path, parsed)
 
 
 def digest_of(source: str) -> str:

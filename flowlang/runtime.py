@@ -72,8 +72,10 @@ def bind_function(function: JSFunction, machine: Machine) -> None:
 
 
 def _first_call(function: JSFunction, machine: Machine, *args: Value) -> Value:
-    code: Any = function.code
-    function.call = code.ready()(function.scope, machine)
+    """Also what a library loop that read `call` before goes on calling: it binds only once."""
+    if function.call.__class__ is partial:
+        code: Any = function.code
+        function.call = code.ready()(function.scope, machine)
     return function.call(*args)
 
 
