@@ -25,6 +25,18 @@ from rhythm.cli.wait import wait
 from rhythm.cli.worker import worker
 from rhythm.errors import RhythmError
 
+EPILOG = """\
+\b
+Where Rhythm is:
+  --redis URL, else RHYTHM_DATABASE_URL, else database_url of the config file.
+  Without any, run and check work in memory; the other commands refuse.
+
+\b
+Exit codes:
+  0 done      2 usage      4 cannot connect, misconfigured  6 refused
+  1 failed    3 not found  5 timed out                      130 interrupted
+"""
+
 
 class _Commands(click.Group):
     """The group of all commands: lists them as they were added, and tells errors."""
@@ -46,12 +58,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=(
-        "Where Rhythm is: --redis URL, else the environment's RHYTHM_DATABASE_URL, else the config "
-        "file's database_url. Without any, run and check work in memory; the others refuse. "
-        "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 cannot connect or misconfigured, "
-        "5 timed out, 6 refused, 130 interrupted."
-    ),
+    epilog=EPILOG,
 )
 @click.version_option(package_name="rhythm-flow", prog_name="rhythm")
 def main() -> None:

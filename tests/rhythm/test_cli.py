@@ -99,6 +99,16 @@ def test_an_address_is_found_wherever_it_is_given(
     assert "secret" not in result.output
 
 
+def test_a_server_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RHYTHM_CLIENT_TIMEOUT", "0.1")
+
+    result = rhythm("list", "--redis", "redis://me:secret@127.0.0.1:1/0")
+
+    assert result.exit_code == Exit.UNAVAILABLE
+    assert "redis://me:***@127.0.0.1:1/0" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "suggestion"),
     [

@@ -1,5 +1,6 @@
 """What each command does, on both servers."""
 
+import io
 import json
 import os
 import signal
@@ -12,8 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from rhythm import InitBuilder, Worker
 from rhythm.cli import main
 from rhythm.cli.exits import Exit
+from rhythm.cli.progress import wait_showing_progress
+from rhythm.tasks import TaskRegistry
 
 Rhythm = Callable[..., Result]
 
@@ -129,6 +133,48 @@ def test_run_shows_mistakes_in_the_flow_with_a_caret(rhythm: Rhythm, folder: Pat
 
 def test_run_of_a_missing_file_is_a_usage_error(rhythm: Rhythm) -> None:
     assert rhythm("run", "nowhere.flow").exit_code == Exit.USAGE
+
+
+def test_ctrl_c_ends_a_run_without_a_traceback(folder: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "rhythm", "run", "flows/approval.flow"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        next(line for line in running.stderr if "tasks done" in line)
+        running.send_signal(signal.SIGINT)
+        rest = running.stderr.read()
+
+    assert running.returncode == Exit.INTERRUPTED
+    assert rest.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in rest
+
+
+class Terminal(io.StringIO):
+    """Text that is written to something that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_progress_is_one_line_that_is_rewritten(
+    run: Callable[..., Any], folder: Path
+) -> None:
+    async def progress() -> str:
+        terminal = Terminal()
+        builder = InitBuilder().database_url("memory://").workflow_paths(["flows"])
+        async with builder as app, Worker(app, registry=TaskRegistry()):
+            execution_id = await app.execution_service.create_execution(target_name="approval")
+            await app.signal_service.send_signal(workflow_id=execution_id, signal_name="approval")
+            await wait_showing_progress(app, execution_id, timeout=30, out=terminal)
+        return terminal.getvalue()
+
+    written = run(progress())
+
+    assert written.startswith("\r\x1b[2K0/0 tasks done")
+    assert written.count("\n") == 1
+    assert written.endswith("\n")
 
 
 # start, get, list, wait, signal
