@@ -91,20 +91,23 @@ class Token:
 
 _SPACE = "\\t\\v\\f \\xa0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000\\ufeff"
 _LINES = "\\n\\r\\u2028\\u2029"
-_DIGITS = "[0-9](?:_?[0-9])*+"
+_DIGITS = "[0-9](?:_?[0-9])*"
 _PUNCTUATION = (
     r"[{}()\[\];,:~@#]|\.(?:\.\.)?|>>>=|>>>|>>=|>>|>=|>|<!--|<<=|<<|<=|<|===|==|=>|=|!==|!=|!"
     r"|\+\+|\+=|\+|-->|--|-=|-|\*\*=|\*\*|\*=|\*|/\*|/=|/|%=|%|&&=|&&|&=|&|\|\|=|\|\||\|=|\|"
     r"|\^=|\^|\?\?=|\?\?|\?\.(?![0-9])|\?"
 )
+# Only single characters are repeated possessively: before Python 3.11.5 a possessive group whose
+# content can match in more than one way goes wrong. Nothing here backtracks over more than its own
+# length: what precedes a token never has to give anything back, since some token always follows.
 _TOKEN = re.compile(
-    rf"((?:[{_SPACE}{_LINES}]++|//[^{_LINES}]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/)*+)"
+    rf"((?:[{_SPACE}{_LINES}]++|//[^{_LINES}]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*/)*)"
     r"(?:([A-Za-z_$][A-Za-z0-9_$]*+)(?![\\\x80-\uffff])"
-    r"|((?>0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*+|0[oO][0-7](?:_?[0-7])*+|0[bB][01](?:_?[01])*+"
-    rf"|(?:(?:0|[1-9](?:_?[0-9])*+)(?:\.(?:{_DIGITS})?+)?+|\.{_DIGITS})(?:[eE][-+]?+{_DIGITS})?+)"
+    r"|((?>0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*|0[oO][0-7](?:_?[0-7])*|0[bB][01](?:_?[01])*"
+    rf"|(?:(?:0|[1-9](?:_?[0-9])*)(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][-+]?+{_DIGITS})?)"
     r"(?![A-Za-z0-9_$\\\x80-\uffff]))"
-    r"""|("[^"\\\n\r]*+(?:\\(?:\r\n|[\s\S])[^"\\\n\r]*+)*+")"""
-    r"""|('[^'\\\n\r]*+(?:\\(?:\r\n|[\s\S])[^'\\\n\r]*+)*+')"""
+    r"""|("[^"\\\n\r]*+(?:\\(?:\r\n|[\s\S])[^"\\\n\r]*+)*")"""
+    r"""|('[^'\\\n\r]*+(?:\\(?:\r\n|[\s\S])[^'\\\n\r]*+)*')"""
     r"|(\.?[0-9][0-9A-Za-z_$.]*+)"
     rf"|({_PUNCTUATION})"
     r"|(`)"
@@ -113,9 +116,9 @@ _TOKEN = re.compile(
 )
 _TRIVIA, _NAME, _NUMBER, _STRING, _STRING2, _BAD_NUMBER, _PUNCT, _TICK, _OTHER, _END = range(1, 11)
 
-_TEMPLATE_PART = re.compile(r"[^`\\$]*+(?:(?:\\[\s\S]|\$(?!\{))[^`\\$]*+)*+(`|\$\{)")
+_TEMPLATE_PART = re.compile(r"[^`\\$]*+(?:(?:\\[\s\S]|\$(?!\{))[^`\\$]*+)*(`|\$\{)")
 _REGEX = re.compile(
-    rf"/(?!\*)(?:[^/\\\[{_LINES}]|\\[^{_LINES}]|\[(?:[^\]\\{_LINES}]|\\[^{_LINES}])*+\])++/[A-Za-z]*+"
+    rf"/(?!\*)(?:[^/\\\[{_LINES}]|\\[^{_LINES}]|\[(?:[^\]\\{_LINES}]|\\[^{_LINES}])*\])+/[A-Za-z]*+"
 )
 _ESCAPE = re.compile(
     r"\\(?:u\{([0-9a-fA-F]++)\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(0(?![0-9]))"
@@ -641,7 +644,7 @@ class _Lexer:
 
     def bad_number(self, start: int, newline: bool) -> None:
         text = self.text
-        m = re.compile(r"\.?[0-9](?:[0-9A-Za-z_$]|\.(?=[0-9]))*+").match(text, start)
+        m = re.compile(r"\.?[0-9](?:[0-9A-Za-z_$]|\.(?=[0-9]))*").match(text, start)
         assert m is not None  # the caller saw a digit
         raw = m[0]
         end = m.end()
