@@ -176,13 +176,31 @@ def current_line() -> int | None:
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        program = frame.f_globals.get(PROGRAM_MARK)
-        if program is not None:
-            line: int | None = program.line_of(frame.f_code, frame.f_lineno)
-            if line is not None:
-                return line
+        line = _line_in(frame, frame.f_lineno)
+        if line is not None:
+            return line
         frame = frame.f_back
     return None
+
+
+def line_of_error(error: BaseException) -> int | None:
+    """The innermost line of a program on the way that a Python exception took."""
+    found: int | None = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        line = _line_in(traceback.tb_frame, traceback.tb_lineno)
+        found = found if line is None else line
+        traceback = traceback.tb_next
+    return found
+
+
+def _line_in(frame: FrameType, python_line: int) -> int | None:
+    """The program's line if the frame runs generated code."""
+    program = frame.f_globals.get(PROGRAM_MARK)
+    if program is None:
+        return None
+    line: int | None = program.line_of(frame.f_code, python_line)
+    return line
 
 
 PROGRAM_MARK: Final = "__flow_program__"

@@ -26,6 +26,7 @@ from flowlang.limits import (
     RoomToRecurse,
     charge_memory,
     current_line,
+    line_of_error,
     restore_budget,
     use_budget,
 )
@@ -281,10 +282,15 @@ class Machine:
                 self._finish()
         except LimitError as error:
             self._fail(ErrorInfo("LimitError", error.message, line=error.line))
-        except RecursionError:
-            self._fail(ErrorInfo("LimitError", "calls or data nested too deep"))
+        except RecursionError as error:
+            line = line_of_error(error)
+            message = f"calls or data nested deeper than {self.limits.depth} calls may be"
+            self._fail(ErrorInfo("LimitError", message, line=line))
+        except InternalError:
+            raise
         except Exception as error:
-            raise InternalError(f"{type(error).__name__}: {error}") from error
+            problem = f"{type(error).__name__}: {error}"
+            raise InternalError(problem, line_of_error(error)) from error
         finally:
             restore_budget(budget_token)
             _running.reset(machine_token)

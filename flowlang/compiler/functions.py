@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flowlang import nodes
 from flowlang.compiler import calls, exits, expressions, loops, operators, statements
 from flowlang.compiler.assignments import initialise, with_default
 from flowlang.compiler.lowering import (
@@ -154,8 +155,11 @@ def _body(low: Lowering, arguments: list[str]) -> None:
     info = low.info
     node = info.node
     low.scope = info.scope
+    in_place = [] if low.flat else _stay_in_place(low, arguments)
     low.enter(info.scope)
     for parameter, argument in zip(info.parameters, arguments, strict=True):
+        if parameter in in_place:
+            continue
         low.offset = parameter.start
         low.charge(parameter)
         value = Operand(argument, form=Form.EXPRESSION)
@@ -175,6 +179,20 @@ def _body(low: Lowering, arguments: list[str]) -> None:
             low.emit(f"{low.place(hoisted.declared_as)} = {low.closure(hoisted)}")
     low.offset = node.start
     low.statements(node.body)
+
+
+def _stay_in_place(low: Lowering, arguments: list[str]) -> list[nodes.Element]:
+    """The parameters that need nothing done: plain names that no closure shares."""
+    found = []
+    for parameter, argument in zip(low.info.parameters, arguments, strict=True):
+        target = parameter.target
+        if not isinstance(target, nodes.Identifier) or parameter.is_rest or parameter.default:
+            continue
+        variable = low.info.scope.variables[target.name]
+        if not variable.captured and not variable.checked:
+            low.use_argument(variable, argument)
+            found.append(parameter)
+    return found
 
 
 def _make_hoisted_again(low: Lowering) -> None:

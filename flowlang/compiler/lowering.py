@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import count
 from typing import Any, TypeVar
 
 from flowlang import nodes
@@ -149,7 +150,6 @@ class Target:
     break_part: Part | None = None
     continue_part: Part | None = None
     exits: list[Exit] = field(default_factory=list)
-    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,7 +434,7 @@ class Lowering:
             self.emit(f"{place} = [{', '.join(first)}]")
             self._scope_places[scope] = place
         for variable in scope.variables.values():
-            if variable.captured:
+            if variable.captured or variable in self._places:
                 continue
             self._places[variable] = place = self.slot() if self.flat else self.name("v")
             if variable.checked or variable.kind == "var":
@@ -443,6 +443,10 @@ class Lowering:
             assert info.declared_as is not None
             self.charge_memory(SCOPE_UNITS)
             self.emit(f"{self.place(info.declared_as)} = {self.closure(info)}")
+
+    def use_argument(self, variable: Variable, name: str) -> None:
+        """Let a parameter live where Python put the argument."""
+        self._places[variable] = name
 
     def copy_scope(self, scope: Scope) -> None:
         """Give the next round of a loop variables of its own."""
@@ -536,11 +540,16 @@ class Constants:
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self._names: dict[str, str] = {}
+        self._numbers = count()
 
     def name_of(self, key: str, value: Any) -> str:
-        """The name of a value that `key` tells apart from all others."""
+        """The name of a value that `key` tells apart from all others.
+
+        Two threads may lower functions of one program at a time: each step here is one that no
+        other thread can divide, and both get the same name.
+        """
         name = self._names.get(key)
         if name is None:
-            name = self._names[key] = f"K{len(self._names)}"
+            name = self._names.setdefault(key, f"K{next(self._numbers)}")
             self.values[name] = value
         return name
