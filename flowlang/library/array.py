@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from flowlang.library.registry import callback, constructor, method, new_array, static
 from flowlang.library.sorting import merge_sort
@@ -157,13 +158,19 @@ def values(this: Value, *_: Value) -> ArrayIterator:
 @method("Array.prototype.every", 1)
 def every(this: Value, predicate: Value = UNDEFINED, *_: Value) -> bool:
     array, call = _loop(this, predicate, "every")
-    return all(to_boolean(call(value, float(index), this)) for index, value in _present(array))
+    for index, value in _live(array):
+        if value is not HOLE and not to_boolean(call(value, float(index), this)):
+            return False
+    return True
 
 
 @method("Array.prototype.some", 1)
 def some(this: Value, predicate: Value = UNDEFINED, *_: Value) -> bool:
     array, call = _loop(this, predicate, "some")
-    return any(to_boolean(call(value, float(index), this)) for index, value in _present(array))
+    for index, value in _live(array):
+        if value is not HOLE and to_boolean(call(value, float(index), this)):
+            return True
+    return False
 
 
 @method("Array.prototype.fill", 1)
@@ -186,9 +193,11 @@ def fill(
 def filter_(this: Value, predicate: Value = UNDEFINED, *_: Value) -> JSArray:
     array, call = _loop(this, predicate, "filter")
     kept: list[Value] = []
-    for index, value in _present(array):
-        if to_boolean(call(value, float(index), this)):
-            kept.append(value)
+    for index, value in _live(array):
+        if value is not HOLE:
+            answer = call(value, float(index), this)
+            if answer is True or to_boolean(answer):
+                kept.append(value)
     return new_array(kept)
 
 
@@ -237,8 +246,9 @@ def flat_map(this: Value, mapper: Value = UNDEFINED, *_: Value) -> JSArray:
 @method("Array.prototype.forEach", 1)
 def for_each(this: Value, function: Value = UNDEFINED, *_: Value) -> Value:
     array, call = _loop(this, function, "forEach")
-    for index, value in _present(array):
-        call(value, float(index), this)
+    for index, value in _live(array):
+        if value is not HOLE:
+            call(value, float(index), this)
     return UNDEFINED
 
 
@@ -294,8 +304,9 @@ def array_to_string(this: Value, *_: Value) -> str:
 def map_(this: Value, mapper: Value = UNDEFINED, *_: Value) -> JSArray:
     array, call = _loop(this, mapper, "map")
     made = [HOLE] * len(array)
-    for index, value in _present(array):
-        made[index] = call(value, float(index), this)
+    for index, value in _live(array):
+        if value is not HOLE:
+            made[index] = call(value, float(index), this)
     return new_array(made)
 
 
@@ -495,17 +506,18 @@ def _loop(this: Value, function: Value, name: str) -> tuple[JSArray, Callable[..
     return array, callback(function, f"Array.prototype.{name}")
 
 
-def _present(array: JSArray) -> Iterator[tuple[int, Value]]:
-    """Index and value of each element that is there when its turn comes.
+def _live(array: JSArray) -> Iterator[tuple[int, Value]]:
+    """Index and value of each element when its turn comes, `HOLE` where there is none.
 
-    The generator lives only as long as the library call, which no suspension outlives.
+    A list's iterator is live: it ends early when the array shrinks, and `islice` ends it where
+    the array ended at the start. It lives as long as the library call, so no suspension sees it.
     """
-    for index in range(len(array)):
-        if index >= len(array):
-            return
-        value = array[index]
-        if value is not HOLE:
-            yield index, value
+    return islice(enumerate(array), len(array))
+
+
+def _present(array: JSArray) -> Iterator[tuple[int, Value]]:
+    """The same without holes."""
+    return ((index, value) for index, value in _live(array) if value is not HOLE)
 
 
 def _present_backwards(array: JSArray) -> Iterator[tuple[int, Value]]:
