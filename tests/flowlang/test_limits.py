@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 import flowlang
 from flowlang import Limits
+from flowlang.limits import RoomToRecurse
 
 BIG = 'const text = "x".repeat(1e6), other = "x".repeat(1e6 - 1) + "y";'
 
@@ -141,3 +144,14 @@ def test_limits_are_configurable_and_widened_for_replay() -> None:
     assert flowlang.evaluate(loop, limits=limits).status == "failed"
     assert flowlang.evaluate(loop, limits=limits.widened(10)).status == "completed"
     assert limits.widened(10).depth == limits.depth
+
+
+def test_pythons_own_recursion_limit_is_afterwards_what_it_was() -> None:
+    before = sys.getrecursionlimit()
+
+    with RoomToRecurse():
+        with RoomToRecurse():
+            flowlang.evaluate("const f = n => n ? f(n - 1) : 5; return f(390)")
+        assert sys.getrecursionlimit() > before
+
+    assert sys.getrecursionlimit() == before
