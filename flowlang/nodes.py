@@ -356,8 +356,9 @@ class Await(Node, frozen=True, eq=False, array_like=True, tag="Await", gc=False)
 class Binary(Node, frozen=True, eq=False, array_like=True, tag="Binary", gc=False):
     """Operators of one precedence, applied from the left: `a - b + c` is `(a - b) + c`.
 
-    Of these groups: `|`, `^`, `&`, `== != === !==`, `< > <= >= in instanceof`, `<< >> >>>`, `+ -`, `* / %`,
-    `**`. Only `**` groups to the right; it always has two operands, the second may be another.
+    Of these groups: `|`, `^`, `&`, `== != === !==`, `< > <= >= in instanceof`, `<< >> >>>`,
+    `+ -`, `* / %`, `**`. Only `**` groups to the right; it always has two operands, the second
+    may be another.
 
     Attributes:
         operators: `operators[i]` stands between `operands[i]` and `operands[i + 1]`.

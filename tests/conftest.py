@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 
 class RedisServer:
-    """A `redis-server` of this session, on a free port, keeping its files in a folder of its own."""
+    """A `redis-server` of this session, on a free port, its files in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,9 +40,11 @@ class RedisServer:
         binary = shutil.which("redis-server")
         assert binary, "redis-server is missing: scripts/test installs it"
         self.process = subprocess.Popen(
-            [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-            + ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-            + ["--logfile", str(self.folder / "redis.log")],
+            [
+                *(binary, "--port", str(self.port), "--bind", "127.0.0.1"),
+                *("--dir", str(self.folder), "--logfile", str(self.folder / "redis.log")),
+                *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
+            ],
             stdout=subprocess.DEVNULL,
         )
         with redis.Redis(port=self.port) as client:

@@ -51,14 +51,16 @@ class House:
         await seat.register(b"about " + name.encode())
         return seat
 
-    def timekeeper(self, name: str = "w1", max_lost: int = 5) -> Timekeeper:
+    def timekeeper(
+        self, name: str = "w1", max_lost: int = 5, lost_payload: bytes = b"LOST"
+    ) -> Timekeeper:
         return Timekeeper(
             self.connection,
             self.keys,
             name,
             term_ms=10_000,
             max_lost=max_lost,
-            lost_payload=b"LOST",
+            lost_payload=lost_payload,
         )
 
     async def history(self, id_: str) -> list[str]:
