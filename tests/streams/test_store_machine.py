@@ -32,7 +32,7 @@ from rhythm.engine.fold import fold
 from rhythm.events import TERMINAL
 from streams import events, projections, transitions
 from streams.codec import TaskClaim, WorkflowClaim
-from streams.errors import ExecutionAlreadyOver, WorkerLost
+from streams.errors import ExecutionAlreadyOver, UnknownExecution, WorkerLost
 from streams.projections import Filters
 from streams.work import (
     Claim,
@@ -143,7 +143,7 @@ class Store(RuleBasedStateMachine):
             )
         except ExecutionAlreadyOver:
             assert id_ in self.ended and name not in self.signals.get(id_, ())
-        except transitions.UnknownExecution:
+        except UnknownExecution:
             pass
         else:
             self.signals.setdefault(id_, set()).add(name)
@@ -189,7 +189,8 @@ class Store(RuleBasedStateMachine):
     def settlement(self, data: st.DataObject, hand: Hand, claim: Claim) -> Settlement:
         due_ms = data.draw(st.sampled_from([None, self.house.clock.now_ms + 300]))
         if isinstance(claim, TaskClaim):
-            outcome, payload = data.draw(
+            ended: Any
+            ended, payload = data.draw(
                 st.sampled_from(
                     [
                         ("completed", OUTPUT),
@@ -200,14 +201,14 @@ class Store(RuleBasedStateMachine):
                     ]
                 )
             )
-            return TaskSettlement(claim.id, claim.token, outcome, payload, due_ms)
+            return TaskSettlement(claim.id, claim.token, ended, payload, due_ms)
         chunk = hand.chunks.get(claim.id, 0) + 1
         if chunk == 1 and data.draw(st.integers(0, 4)) == 0:
             return WorkflowSettlement(
                 claim.id, claim.token, claim.upto, outcome="released", due_ms=due_ms
             )
         last = chunk == 3 or data.draw(st.booleans())
-        outcome = data.draw(st.sampled_from(["", "", "completed", "failed"])) if last else ""
+        outcome: Any = data.draw(st.sampled_from(["", "", "completed", "failed"])) if last else ""
         commands = data.draw(st.booleans())
         children: list[NewChild] = []
         timers: list[NewTimer] = []
@@ -361,6 +362,11 @@ class Store(RuleBasedStateMachine):
     async def lease_of(self, worker: str) -> Any:
         due = self.house.keys.due
         return await self.house.connection.command("ZSCORE", due, f"lease|{worker}|0|0")
+
+    async def has_lease(self, worker: str) -> bool:
+        member = f"lease|{worker}|0|0"
+        found = await self.house.connection.command("ZSCORE", self.house.keys.due, member)
+        return found is not None
 
     async def type_of(self, id_: str) -> str:
         (found,) = await projections.get_executions(self.house.connection, [id_])
