@@ -31,7 +31,7 @@ from rhythm.services.workflows import DEFAULT_QUEUE
 from rhythm.tasks import TaskRegistry
 from rhythm.worker.activations import Activations
 from rhythm.worker.lease import RENEWALS_PER_LEASE, LeaseThread
-from rhythm.worker.task_runner import TaskRunner
+from rhythm.worker.task_runner import TaskRunner, describe
 from rhythm.worker.timekeeping import keep_time
 from streams.codec import TaskClaim, WorkflowClaim
 from streams.due import Timekeeper
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rhythm.worker")
 
 _AFTER_FAILURE_S = 0.25
+
+# To settle what finished in the grace time, and to sign off; then the process must go.
+_GIVE_UP_AFTER_GRACE_S = 3.0
 
 
 class Worker:
@@ -86,7 +89,9 @@ class Worker:
         self._running: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Work until `stop` is called or this is cancelled; drains before it returns.
+        """Work until `stop` is called, then drain and return.
+
+        Cancelled, it gives up at once: what it holds is run by others when its lease has run out.
 
         Raises:
             MissingResource: a task needs a type that the resources do not give.
@@ -97,6 +102,7 @@ class Worker:
         try:
             async with tasks.open_resources(self._resources) as provided:
                 tasks.require_resources(self._registry, provided)
+                has_worked = False
                 while not self._stopping.is_set():
                     life = _Life(self, provided, threads)
                     try:
@@ -104,8 +110,13 @@ class Worker:
                     except WorkerLost as error:
                         logger.warning("%s; what it held is run again by others", error)
                     except StreamsError as error:
+                        if not (has_worked or life.is_registered):
+                            with translated():
+                                raise
                         # Whatever it is, a worker that looks alive must be able to claim.
                         logger.error("%s; beginning anew", error, exc_info=error)
+                    has_worked = True
+                    if not self._stopping.is_set():
                         await asyncio.sleep(_AFTER_FAILURE_S)
         finally:
             # A sync task that is still running cannot be ended: do not wait for it.
@@ -176,12 +187,14 @@ class _Life:
         self._finished: list[Settlement] = []
         self._news = asyncio.Event()
         self._lost = False
+        self._gave_up = False
+        self.is_registered = False
         self._clock_ms = 0
         self._clock_read_at = 0.0
 
     async def run(self) -> None:
-        with translated():
-            await self._seat.register(staff.encode_about(self._about()))
+        await self._seat.register(staff.encode_about(self._about()))
+        self.is_registered = True
         loop = asyncio.get_running_loop()
 
         def on_lost() -> None:
@@ -194,18 +207,24 @@ class _Life:
             keep_time(self._connection, self._keeper, term_s=term_s), name="rhythm-timekeeper"
         )
         timekeeping.add_done_callback(self._report)
-        watching = asyncio.create_task(self._watch_stop())
+        working = asyncio.create_task(self._work(), name="rhythm-working")
+        watching = asyncio.create_task(self._watch_stop(working))
         logger.info("worker %s serves %s", self._seat.worker, ", ".join(self._queues))
         if self._worker._on_ready is not None:
             self._worker._on_ready()
             self._worker._on_ready = None
         try:
-            await self._work()
+            await working
+        except asyncio.CancelledError:
+            if not self._gave_up:
+                raise
         finally:
             await self._abandon()
-            await end(watching, timekeeping)
+            await end(working, watching, timekeeping)
             await asyncio.to_thread(lease.stop)
-        if not await self._seat.leave():
+        if self._gave_up:
+            logger.error("Redis does not answer: %s leaves without a word", self._seat.worker)
+        elif not await self._seat.leave():
             logger.warning("worker %s left work behind; its lease gives it back", self._seat.worker)
 
     async def _work(self) -> None:
@@ -225,7 +244,7 @@ class _Life:
                     continue
                 if draining:
                     if not self._under_way:
-                        return
+                        break
                     if deadline is not None and time.monotonic() >= deadline:
                         await self._release_all()
                         continue
@@ -235,13 +254,16 @@ class _Life:
         finally:
             await end(bell)
             await reader.close()
+        # A bell that rang for this worker at the last moment rings again for another.
+        await self._seat.step(self._queues, 0, [])
 
     async def _step(self, room: int) -> Step:
         if self._lost:
             raise WorkerLost(self._seat.worker)
         settled, self._finished = self._finished, []
         self._news.clear()
-        step = await self._seat.step(self._queues if room else (), room, settled)
+        # Without room it claims nothing, and rings for others if work is waiting.
+        step = await self._seat.step(self._queues, room, settled)
         self._clock_ms, self._clock_read_at = step.now_ms, time.monotonic()
         for settlement, verdict in zip(settled, step.verdicts, strict=True):
             if verdict == "STALE":
@@ -269,14 +291,18 @@ class _Life:
     async def _run_task(self, claim: TaskClaim) -> None:
         try:
             settlement = await self._runner.run(claim, self._now_ms)
-        except asyncio.CancelledError:
-            settlement = _released(claim)
+        except asyncio.CancelledError as error:
             if self._lost:
                 raise
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                settlement = _released(claim)
+            else:
+                # Nobody cancelled it: the task raised this itself, as it may raise anything.
+                settlement = _ended_by(claim, error)
         except BaseException as error:
             # What is no Exception, such as SystemExit, must not end the worker.
-            failed = Failed(ErrorInfo(type(error).__name__, str(error), "task_failed"))
-            settlement = TaskSettlement(claim.id, claim.token, "failed", events.encode(failed))
+            settlement = _ended_by(claim, error)
             logger.error("task %s ended with %r", claim.id, error)
         self._under_way.pop(claim.id, None)
         self._finish(settlement)
@@ -312,9 +338,13 @@ class _Life:
             return None
         return bell
 
-    async def _watch_stop(self) -> None:
+    async def _watch_stop(self, working: asyncio.Task[None]) -> None:
         await self._worker._stopping.wait()
         self._news.set()
+        await asyncio.sleep(self._settings.shutdown_grace + _GIVE_UP_AFTER_GRACE_S)
+        # Draining waits for Redis, which may be away for longer than anybody waits for a process.
+        self._gave_up = True
+        working.cancel()
 
     async def _release_all(self) -> None:
         """Give back what did not finish in time: others run it again."""
@@ -373,6 +403,10 @@ class _Life:
 def _released(claim: TaskClaim) -> TaskSettlement:
     reason = Released("its worker was stopped")
     return TaskSettlement(claim.id, claim.token, "released", events.encode(reason))
+
+
+def _ended_by(claim: TaskClaim, error: BaseException) -> TaskSettlement:
+    return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(describe(error))))
 
 
 def _lost(times: int) -> ErrorInfo:

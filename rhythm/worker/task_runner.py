@@ -26,6 +26,7 @@ logger = logging.getLogger("rhythm.worker")
 # Enough to see where it went wrong; a recursion error has a thousand equal frames.
 TRACEBACK_FRAMES: Final = 50
 TRACEBACK_BYTES: Final = 16 * 1024
+MESSAGE_BYTES: Final = 16 * 1024
 
 # An unknown task is tried again after as long as it has been unknown, within these bounds: soon
 # at first, since the worker that knows it may just be starting.
@@ -144,7 +145,11 @@ class TaskRunner:
     async def _unknown(self, claim: TaskClaim, created: Created, now_ms: int) -> TaskSettlement:
         unknown_ms = now_ms - claim.unknown_since_ms if claim.unknown_since_ms else 0
         patience_ms = self._settings.unknown_task_patience * 1000
-        if unknown_ms < patience_ms:
+        known: set[str] = set()
+        if unknown_ms >= patience_ms:
+            known = await self._known_elsewhere(created.queue)
+        if unknown_ms < patience_ms or created.target in known:
+            # It may be known to a worker that is just starting, or to one that did not get it yet.
             shortest, longest = _UNKNOWN_AGAIN_MS
             due_ms = now_ms + max(shortest, min(unknown_ms, longest))
             reason = f"no task {created.target!r} is known to this worker"
@@ -152,7 +157,7 @@ class TaskRunner:
             return TaskSettlement(
                 claim.id, claim.token, "unknown", events.encode(Released(reason)), due_ms
             )
-        known = set(self._registry.names()) | await self._known_elsewhere(created.queue)
+        known.update(self._registry.names())
         error = TaskNotRegistered(created.target, sorted(known), created.queue)
         described = ErrorInfo(type(error).__name__, str(error), FAILED_TYPES["task"])
         return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(described)))
@@ -162,7 +167,7 @@ class _AttemptTimeout(Exception):
     """An attempt went over its time limit; scripts see it as `TimeoutError`."""
 
 
-def describe(error: Exception) -> ErrorInfo:
+def describe(error: BaseException) -> ErrorInfo:
     """An exception as histories and scripts see it."""
     if isinstance(error, _AttemptTimeout):
         return ErrorInfo("TimeoutError", str(error), "timeout")
@@ -174,14 +179,15 @@ def describe(error: Exception) -> ErrorInfo:
     )
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        text = str(error)
     except Exception as broken:
         return f"its text could not be made: {type(broken).__name__}"
+    return text.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", "ignore")
 
 
-def _shown(error: Exception) -> str:
+def _shown(error: BaseException) -> str:
     lines = traceback.format_exception(
         type(error), error, error.__traceback__, limit=-TRACEBACK_FRAMES
     )

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from rhythm import InitBuilder, Rhythm
+from rhythm import InitBuilder, Rhythm, Worker
+from rhythm.tasks import TaskRegistry
 from tests.conftest import RedisServer
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -140,5 +141,22 @@ def test_a_server_that_is_killed_and_restarted_loses_nothing(
 
         assert [end.result() for end in ends] == [2 * i for i in range(40)]
         assert finished.status == "completed"
+
+    run(story())
+
+
+@pytest.mark.errors_expected  # it says that it leaves without a word
+def test_a_worker_stops_although_the_server_is_gone(
+    own_redis_server: RedisServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RHYTHM_SHUTDOWN_GRACE", "0.1")
+    monkeypatch.setattr("rhythm.worker.loop._GIVE_UP_AFTER_GRACE_S", 0.1)
+
+    async def story() -> None:
+        async with (
+            InitBuilder().database_url(own_redis_server.url) as app,
+            Worker(app, registry=TaskRegistry()),
+        ):
+            own_redis_server.kill()
 
     run(story())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -316,5 +316,70 @@ def test_a_lease_is_kept_while_a_task_runs_longer_than_it(
 
         for history in histories:
             assert [event.type for event in history] == ["created", "started", "completed"]
+
+    run(story())
+
+
+def test_a_task_that_raises_cancelled_error_itself_has_failed(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def gives_up() -> None:
+        raise asyncio.CancelledError("I do not want to")
+
+    async def story() -> None:
+        async with at_work(database_url, namespace, a_registry(gives_up)) as app:
+            failed = await ended(app, "gives_up")
+
+        assert (failed.output["name"], failed.attempt) == ("CancelledError", 1)
+
+    run(story())
+
+
+def test_an_error_whose_text_no_json_carries_is_a_failure_all_the_same(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def odd() -> None:
+        raise ValueError("half a \ud83d character, " + "and long" * 10_000)
+
+    async def story() -> None:
+        async with at_work(database_url, namespace, a_registry(odd)) as app:
+            failed = await ended(app, "odd")
+
+        assert failed.output["name"] == "ValueError"
+        assert failed.output["message"].startswith("half a ? character")
+        assert len(failed.output["message"]) <= 16 * 1024
+
+    run(story())
+
+
+def test_a_task_that_another_worker_of_the_queue_knows_waits_for_it(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setenv("RHYTHM_UNKNOWN_TASK_PATIENCE", "0.1")
+        busy, go_on = asyncio.Event(), asyncio.Event()
+
+        async def hold() -> None:
+            busy.set()
+            await go_on.wait()
+
+        async with at_work(database_url, namespace, a_registry(hold, greet), concurrency=1) as app:
+            start = app.execution_service.create_execution
+            held = await start(exec_type="task", target_name="hold")
+            await busy.wait()
+            id_ = await start(exec_type="task", target_name="greet", inputs={"name": "Ada"})
+            async with Worker(app, registry=a_registry(add)):
+                # The worker that knows it is busy: the other one gets it, again and again.
+                async with aclosing(app.history_service.follow(id_)) as history:
+                    released = 0
+                    async for event in history:
+                        released += event.type == "released"
+                        if released == 2:
+                            break
+                go_on.set()
+                greeted = await app.execution_service.wait_for_execution(id_, timeout=30)
+            await app.execution_service.wait_for_execution(held, timeout=30)
+
+        assert greeted.result() == "hello Ada"
 
     run(story())
