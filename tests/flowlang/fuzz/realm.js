@@ -1,0 +1,94 @@
+// Gives a fresh context what Flow has besides ECMAScript: `console`, `crypto`, `structuredClone`, a
+// clock and random numbers of its own, and the durable library as stubs. Runs inside the context, so
+// that every promise, error and object comes from there; `world` is node_host.js's.
+(world, cloneOutside) => {
+  const copy = (value) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)))
+  const UNITS = { ms: 1, s: 1000, m: 60000 }
+  const ms = (duration) =>
+    typeof duration === "number"
+      ? Math.ceil(duration * 1000)
+      : parseFloat(duration) * UNITS[duration.replace(/[\d.]/g, "")]
+
+  const failure = ({ name, message, type, details }) => {
+    const error = new Error(message)
+    Object.defineProperty(error, "name", { value: name, writable: true, configurable: true })
+    if (type !== undefined) error.type = type
+    if (details !== undefined && details !== null) error.details = copy(details)
+    return error
+  }
+
+  const promised = (start) =>
+    new Promise((resolve, reject) => {
+      start({
+        done: (value) => resolve(value === undefined ? undefined : copy(value)),
+        fail: (facts) => reject(failure(facts)),
+      })
+    })
+
+  const asked = (kind, type) => (name, inputs = {}, options = {}) =>
+    promised(({ done, fail }) => {
+      const plain = copy(inputs)
+      world.ask(kind, [name, plain, copy(options)], () => {
+        if (name === "fail") fail({ ...plain, type })
+        else done(plain.value === undefined ? null : plain.value)
+      })
+    })
+
+  const timer = (due) => promised(({ done }) => world.ask("timer", [due], () => done(undefined)))
+  const state = new Map()
+  const wait = (name, { timeout } = {}) =>
+    promised((settle) => world.wait(name, timeout === undefined ? null : ms(timeout), settle))
+
+  globalThis.Task = { run: asked("task", "task_failed") }
+  globalThis.Workflow = { run: asked("workflow", "workflow_failed") }
+  globalThis.Timer = { delay: (duration) => timer(world.now + ms(duration)) }
+  globalThis.Signal = { when: wait, next: wait }
+  globalThis.State = {
+    set(key, value) {
+      const plain = copy(value)
+      state.set(key, plain)
+      world.note("state", key, plain)
+    },
+    get: (key) => (state.has(key) ? copy(state.get(key)) : undefined),
+  }
+
+  const put = (level) => (...args) => world.log(level, args)
+  globalThis.console = {
+    debug: put("debug"), error: put("error"), info: put("info"), log: put("info"), warn: put("warning"),
+  }
+  globalThis.crypto = { randomUUID: () => world.uuid() }
+  delete Error.stackTraceLimit // V8's own
+  Math.random = () => world.random()
+
+  const RealDate = Date
+  globalThis.Date = new Proxy(RealDate, {
+    construct: (target, args) => (args.length ? new target(...args) : new target(world.now)),
+    apply: () => new RealDate(world.now).toString(),
+  })
+  Date.prototype.constructor = Date
+  Date.now = () => world.now
+
+  // The copy is made of another context's objects: give them this one's prototypes.
+  const adopt = (value, seen) => {
+    if (value === null || typeof value !== "object" || seen.has(value)) return value
+    seen.add(value)
+    const tag = Object.prototype.toString.call(value).slice(8, -1)
+    const kind = tag === "Error" ? globalThis[Object.getPrototypeOf(value).name] : globalThis[tag]
+    Object.setPrototypeOf(value, kind.prototype)
+    if (tag === "Map") for (const [key, item] of value) adopt(key, seen), adopt(item, seen)
+    if (tag === "Set") for (const item of value) adopt(item, seen)
+    for (const key of Object.getOwnPropertyNames(value)) adopt(value[key], seen)
+    return value
+  }
+  globalThis.structuredClone = (...args) => {
+    if (!args.length) throw new TypeError("m0")
+    let clone
+    try {
+      clone = cloneOutside(...args)
+    } catch (error) {
+      if (error.name === "DataCloneError") throw failure({ name: error.name, message: "m0" })
+      throw error
+    }
+    return adopt(clone, new Set())
+  }
+}
