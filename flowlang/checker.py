@@ -45,6 +45,9 @@ _MODULES = "call Python code with Task.run; the library needs no module"
 _BYTES = "keep binary data in a task, and pass it as base64 text"
 _WEB = "do it in a task: await Task.run('fetch', { url })"
 
+REFUSED_NAMES: Final = frozenset(["", "eval", "arguments"])
+"""Names that the tree's builder has reported; the empty one stands for what is no name."""
+
 MISSING: Final[Mapping[str, str]] = {
     **dict.fromkeys(("setTimeout", "setInterval"), "wait with 'await Timer.delay(\"30s\")'"),
     **dict.fromkeys(
@@ -663,7 +666,7 @@ class _Checker:
         """Visit a target that is assigned to."""
         if isinstance(target, nodes.Identifier):
             name = target.name
-            if self.scope.sees(name) or not name:
+            if self.scope.sees(name) or name in REFUSED_NAMES:
                 return
             if name in GLOBALS:
                 self.report("assign-builtin", target.start, target.end, name=name)
@@ -690,7 +693,7 @@ class _Checker:
 
     def read(self, node: nodes.Identifier) -> None:
         name = node.name
-        if self.scope.sees(name) or name in GLOBALS or not name:
+        if self.scope.sees(name) or name in GLOBALS or name in REFUSED_NAMES:
             return
         if not self.refuse_global(node):
             self.unknown_reads.append((node, self.scope))

@@ -124,11 +124,13 @@ def report(
     return Diagnostic(
         code=code,
         severity=rule.severity,
-        message=rule.message.format(**fields),
-        hint=hint,
+        message=_printable(rule.message.format(**fields)),
+        hint=None if hint is None else _printable(hint),
         path=source.path,
         spot=spot_at(source, start, end),
-        notes=tuple(Note(sentence, spot_at(source, at, until)) for sentence, at, until in notes),
+        notes=tuple(
+            Note(_printable(sentence), spot_at(source, at, until)) for sentence, at, until in notes
+        ),
     )
 
 
@@ -239,7 +241,7 @@ RULES: Mapping[str, Rule] = {
         "close it with {quote}; for text of several lines use a template: `…`",
     ),
     "unterminated-template": Rule("this template never ends", "close it with '`'"),
-    "bad-escape": Rule("'{escape}' is not a complete escape sequence", "{advice}"),
+    "bad-escape": Rule("'{escape}' is not an escape sequence", "{advice}"),
     "octal-escape": Rule(
         "'{escape}' is an octal escape, which is not part of Flow",
         "write the character's code in hexadecimal, such as '\\x07'",

@@ -7,6 +7,7 @@ aliases and tags are refused, and so is everything whose meaning YAML's versions
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -110,8 +111,13 @@ class _Value:
         self.end = end
 
 
-class _Pairs(list[tuple[_Value, _Value]]):
-    """The entries of a mapping, in order."""
+class _Pairs:
+    """The entries of a mapping, in order. No list, so that it is never taken for a sequence."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[_Value, _Value]] = []
 
 
 class _Refused(Exception):
@@ -194,7 +200,7 @@ class _Reader:
                 if not isinstance(collection.data, _Pairs):
                     collection.data.append(value)
                 elif waiting:
-                    collection.data.append((waiting.pop(), value))
+                    collection.data.entries.append((waiting.pop(), value))
                 else:
                     waiting.append(value)
         except yaml.YAMLError as error:
@@ -213,6 +219,9 @@ class _Reader:
         problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
         index = mark.index if mark is not None else getattr(error, "position", 0)
         at = self.offset(index if isinstance(index, int) else 0)
+        problem = problem.replace("'<stream end>'", "its end").replace(
+            "'<document start>'", "'---'"
+        )
         if "found character '\\t'" in problem or "that cannot start any token" in problem:
             problem = "this character cannot stand here unquoted"
         self.report("front-matter-yaml", at, at + 1, problem=problem)
@@ -231,7 +240,7 @@ class _Reader:
     def entries(self, pairs: _Pairs, known: tuple[str, ...], code: str) -> list[tuple[str, _Value]]:
         """The entries with known keys; unknown and repeated ones are reported."""
         entries: dict[str, _Value] = {}
-        for key, value in pairs:
+        for key, value in pairs.entries:
             name = key.data
             if not isinstance(name, str) or name not in known:
                 shown = name if isinstance(name, str) else _shown(name)
@@ -310,8 +319,10 @@ class _Reader:
         before = len(self.found)
         self.check_schema(key, value)
         plain = self.plain(value)
-        if plain.get("type", "object") != "object":
-            self.wrong(f"{key}.type", value, "'object' (inputs are an object)")
+        for name, entry in value.data.entries:
+            is_other = isinstance(entry.data, str) and entry.data in _SCHEMA_TYPES - {"object"}
+            if name.data == "type" and is_other:
+                self.wrong(f"{key}.type", entry, "'object': inputs are an object")
         return plain if len(self.found) == before else None
 
     def check_schema(self, path: str, schema: _Value) -> None:
@@ -320,7 +331,7 @@ class _Reader:
             if not isinstance(schema.data, bool):
                 self.wrong(path, schema, "a schema")
             return
-        for key, value in schema.data:
+        for key, value in schema.data.entries:
             name = key.data
             if name == "$ref":
                 if not isinstance(value.data, str) or not value.data.startswith("#"):
@@ -328,14 +339,14 @@ class _Reader:
             elif name == "type":
                 given = value.data if isinstance(value.data, list) else [value]
                 for item in given:
-                    if item.data not in _SCHEMA_TYPES:
+                    if not isinstance(item.data, str) or item.data not in _SCHEMA_TYPES:
                         known = ", ".join(sorted(_SCHEMA_TYPES))
                         self.wrong(f"{path}.type", item, f"one of {known}")
             elif name in ("properties", "$defs", "definitions", "patternProperties"):
                 if not isinstance(value.data, _Pairs):
                     self.wrong(f"{path}.{name}", value, "lines of the form 'name: {type: string}'")
                     continue
-                for inner_key, inner in value.data:
+                for inner_key, inner in value.data.entries:
                     self.check_schema(f"{path}.{name}.{inner_key.data}", inner)
             elif name == "required":
                 items = value.data if isinstance(value.data, list) else [value]
@@ -356,7 +367,7 @@ class _Reader:
         """The value as JSON would have it; a repeated or odd key is reported."""
         if isinstance(value.data, _Pairs):
             plain: dict[str, Any] = {}
-            for key, inner in value.data:
+            for key, inner in value.data.entries:
                 name = key.data
                 if not isinstance(name, str):
                     name = _shown(name) if isinstance(name, list) else str(name).lower()
@@ -380,7 +391,7 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
         return text == "true"
     if _INTEGER.fullmatch(text) and len(text) <= 17:
         return int(text)
-    if _NUMBER.fullmatch(text):
+    if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return text
 

@@ -22,7 +22,6 @@ _WORDS = {
     "each_word": "'of' or 'in'",
     "end": "';' or a new line",
     "statement": "a statement",
-    "case": "'case' or 'default'",
     "for_head": "the loop's head",
 }
 # Only worth a word when nothing else could have stood there: there is always an operator that can.
@@ -33,9 +32,10 @@ _PYTHON_STATEMENTS = {
     "nonlocal": "names outside of a function can be assigned as they are",
     "assert": "write 'if (!…) throw new Error(…)'",
     "print": "write 'console.log(…)'",
-    "match": "write 'switch (…) {{ case …: … }}'",
+    "match": "write 'switch (…) { case …: … }'",
 }
 _PYTHON_OPERATORS = {"and": "&&", "or": "||", "not": "!", "is": "==="}
+_TYPE_STATEMENTS = frozenset(["interface", "type", "declare", "abstract", "namespace"])
 _STRING_PREFIXES = frozenset(
     ["f", "F", "r", "R", "b", "B", "u", "U", "rf", "fr", "Rf", "fR", "rb", "br"]
 )
@@ -78,8 +78,8 @@ def explain(
         if here.type == "else":
             return say("unexpected", found=found, hint="an 'else' must follow the 'if' directly")
         if here.type in ("catch", "finally"):
-            return say("unexpected", found=found, hint="it must follow 'try {{ … }}' directly")
-        return say("unexpected", found=found, hint="it only stands within 'switch (…) {{ … }}'")
+            return say("unexpected", found=found, hint="it must follow 'try { … }' directly")
+        return say("unexpected", found=found, hint="it only stands within 'switch (…) { … }'")
     if here.type == "enum":
         return say("no-enum")
     if first.type == "throw" and previous is first and here.newline and here.type != "eof":
@@ -96,6 +96,8 @@ def explain(
     if "brace" in expected and "(" not in expected and "operand" not in expected:
         after = "this" if at == start else _describe(previous)
         advice = "write { … } around the statements"
+        if here.type == "=>":
+            advice = "a method is written with a block: name() { return … }"
         return say("missing-braces", after=after, found=found, advice=advice)
     if here.type == "=>" and at > start:
         return say(
@@ -121,6 +123,12 @@ def _explain_python(
         return say("python-elif", first)
     if first.text == "except":
         return say("python-except", first)
+    if first.text in _TYPE_STATEMENTS and at == start + 1 and here.type == "name":
+        return say("no-type-annotation", first)
+    if here.text in ("as", "satisfies") and here.type == "name" and at > start:
+        return say("no-type-annotation")
+    if first.type == "for" and at == start + 1 and here.type == "name":
+        return say("python-for", name=here.text)
     if first.text == "raise" and at == start + 1:
         return say("python-raise", first)
     if first.text == "from" and at == start + 1:
@@ -128,7 +136,7 @@ def _explain_python(
     if previous.text == "lambda" and previous.type in ("name", ARROW_NAME):
         return say("python-lambda", previous)
     if first.text in _PYTHON_STATEMENTS and at == start + 1:
-        advice = _PYTHON_STATEMENTS[first.text].format()
+        advice = _PYTHON_STATEMENTS[first.text]
         return say("python-statement", first, name=first.text, advice=advice)
     for token in (here, previous):
         if token.type == "name" and token.text in _PYTHON_OPERATORS and at > start:
@@ -146,13 +154,15 @@ def _wanted(expected: set[str]) -> str:
     words: list[str] = []
     if "property_name" in expected or "word" in expected:
         words.append("a property name")
-    for rule in ("target", "binding_target", "name", "each_word", "case", "end"):
+    for rule in ("target", "binding_target", "name", "each_word", "end"):
         if rule in expected and _WORDS[rule] not in words:
             words.append(_WORDS[rule])
     literals = sorted(word for word in expected if not word.isidentifier() or word in KEYWORDS)
     strong = [word for word in literals if word not in _WEAK and word not in ("(", "[", ".", "?.")]
     if not words and not strong:
         strong = [word for word in literals if word in ("(", "=", "=>", "*")]
+    if "a property name" in words:
+        strong = [word for word in strong if word != "["]
     if "end" in expected:
         strong = [word for word in strong if word not in (",", ":")]
     shown = {"(=>": "(", "{=": "{", "[=": "[", "tail": "}", "middle": "}", "for-of": "of"}
@@ -169,10 +179,14 @@ def _syntax_hint(tokens: list[Token], start: int, at: int, wanted: str) -> str |
         return None
     if wanted == "a value" and here.type in ("=", ")", "]", "}", ",", ";"):
         return None
+    if "';'" in wanted and here.type in KEYWORDS:
+        return "statements stand on lines of their own, or have a ';' between them"
     ends = tokens[at - 1].type in ("name", "number", "string", ")", "]")
     begins = here.type in ("name", "number", "string", "template", "head")
-    if "';'" in wanted and ends and begins:
+    if ends and begins and "';'" in wanted:
         return "an operator or a comma may be missing between the two"
+    if ends and begins and "','" in wanted:
+        return "a comma may be missing before this"
     return None
 
 

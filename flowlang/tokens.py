@@ -335,7 +335,9 @@ class _Lexer:
     def close_forgotten(self, token: Token) -> None:
         """A word that begins a statement stands on a new line within ( or [."""
         tokens = self.tokens
-        if not self.open or tokens[-1].type in (".", "?.", "(") or tokens[-1].type == "${":
+        if not self.open or tokens[-1].type in (".", "?."):
+            return
+        if tokens[-1].type == "(" and len(tokens) > 1 and tokens[-2].type == "for":
             return
         while self.open and tokens[self.open[-1]].type in ("(", "["):
             self.forgotten(token)
