@@ -365,13 +365,15 @@ class Machine:
             return Failed(error_info(thrown.value))
 
     def _deadlock(self) -> ErrorInfo:
-        waiting = [f"line {at.line} (await {at.awaits})" for at in self.where()]
-        line = self.where()[0].line if waiting else None
+        suspended = self.where()
+        places = ", ".join(f"line {at.line} (await {at.awaits})" for at in suspended)
+        waiting = (
+            f"waiting at {places}" if places else "the promise that was returned never settles"
+        )
         return ErrorInfo(
             "DeadlockError",
-            "nothing can go on and nothing was asked of the outside; waiting at "
-            + ", ".join(waiting),
-            line=line,
+            f"nothing can go on and nothing was asked of the outside; {waiting}",
+            line=suspended[0].line if suspended else None,
         )
 
     # ------------------------------------------------------------------ functions
@@ -441,6 +443,8 @@ class Machine:
         result = frame.value
         frame.value = UNDEFINED
         if at != AWAIT:
+            if frame is self.main_frame:
+                self.main_frame = None  # it waits at no `await`, its promise may for another one
             self.resolve(promise, result)
             return
         awaited = result if result.__class__ is JSPromise else self.promise_resolve(result)

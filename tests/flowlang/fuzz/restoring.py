@@ -54,8 +54,8 @@ class Restoring:
         """What Flow does with a program when every event finds the machine as bytes."""
         try:
             return flow_side.run(source, script, advance=self._advance)
-        except StateDiffers as error:
-            return Answer("crash", error=str(error))
+        except Exception as error:  # whatever it is, it must not happen
+            return Answer("crash", error=repr(error))
 
     def _advance(
         self, machine: flowlang.Machine, event: flowlang.Event, now_ms: int
@@ -70,8 +70,8 @@ class Restoring:
             raise StateDiffers(f"after {event!r}\n  never stopped: {turn!r}\n  restored: {told[0]}")
         if turn.outcome is None and told[1] != snapshot.encode(machine):
             raise StateDiffers(f"the state after {event!r} has other bytes")
-        if where != repr(restored.where()):
-            raise StateDiffers(f"it stands elsewhere: {where}, {restored.where()}")
+        if where != _places(restored):
+            raise StateDiffers(f"it stands elsewhere: {where}, {_places(restored)}")
         return turn
 
     def _ask(self, task: tuple[Any, ...]) -> tuple[tuple[str, bytes], str]:
@@ -99,10 +99,17 @@ def serve(tasks: IO[bytes], answers: IO[bytes]) -> None:
                 return
             program = flowlang.compile(source, "fuzz.flow")
             machine = snapshot.decode(program, state, flow_side.CONTEXT)
-            where = repr(machine.where())
+            where = _places(machine)
             turn = machine.feed(event, now_ms)
             after = b"" if turn.outcome is not None else snapshot.encode(machine)
             _write(answers, ((repr(turn), after), where))
+
+
+def _places(machine: flowlang.Machine) -> str:
+    """Where a machine stands and which names are visible there."""
+    return repr(
+        [(at.name, at.line, at.column, at.awaits, list(at.variables)) for at in machine.where()]
+    )
 
 
 def _write(pipe: IO[bytes], value: object) -> None:

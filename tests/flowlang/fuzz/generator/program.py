@@ -52,7 +52,9 @@ class Programs(Asynchronous):
         return Generated("\n".join([*self.prelude(), *lines]) + "\n", script, self.pairs)
 
     def _item(self) -> list[str]:
-        match self.below(10):
+        match self.below(11):
+            case 10:
+                return self._called_function()
             case 0 | 1 | 2 | 3 | 4:
                 return self._guarded(self.statement(STATEMENT_SIZE))
             case 5 | 6:
@@ -62,6 +64,14 @@ class Programs(Asynchronous):
             case 8:
                 return [*self.operator_probe(), *self.operator_probe(), *self.unary_probe()]
         return self.construction()
+
+    def _called_function(self) -> list[str]:
+        """A function declaration and a call of it; of an async one, an awaited call."""
+        lines = self.function_declaration(STATEMENT_SIZE)
+        function = self.blocks[-1].variables[-1]
+        word = "await " if function.is_async else ""
+        call = self.call_of(function, 2)
+        return [*lines, *self._guarded([f"console.log({word}{call})"])]
 
     def _guarded(self, lines: list[str]) -> list[str]:
         """Most statements in a `try`, so that a program goes on after an error."""
