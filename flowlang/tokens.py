@@ -6,7 +6,7 @@ function's parameters, which `[` or `{` is a pattern being assigned to, which `a
 A bracket that is never closed is reported here, and a token of no width is put where its partner
 was missed, so that the parser always sees balanced brackets.
 
-The regular expressions use possessive quantifiers only: they never go back over text.
+The regular expressions leave themselves no second way to match, so they never go back over text.
 """
 
 from __future__ import annotations
