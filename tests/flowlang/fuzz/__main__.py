@@ -103,6 +103,8 @@ class _Run:
         small = self._shrunk(choices.taken, program, _kind(node, flow))
         node, flow = self._answers(small.source, small.script)
         print(f"-- program {number} {small.script} differs in {self._found(node, flow)}")
+        if flow.status == "crash":
+            print(flow.error)
         print("\n".join(line for line in small.source.splitlines() if line.strip()), flush=True)
 
     def _answers(self, source: str, script: tuple[int, ...]) -> tuple[Answer, Answer]:

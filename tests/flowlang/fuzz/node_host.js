@@ -145,6 +145,7 @@ async function run(task) {
     if (answer.status !== "suspended") break
     if (!world.happen(task.script[event] ?? 0)) break
   }
+  await quiescence()
   if (session) answer.ran = rangesRun()
   return answer
 }
