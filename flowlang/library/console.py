@@ -31,7 +31,6 @@ from flowlang.values import (
     JSPromise,
     Namespace,
     Value,
-    function_name,
     get_own,
     number_to_string,
     own_keys,
@@ -80,7 +79,7 @@ def _show_object(value: Value, active: tuple[Value, ...]) -> str:
         return _show_array(value, active)
     if isinstance(value, JSCallable):
         name = get_own(value, "name")
-        shown = name if name.__class__ is str else function_name(value)
+        shown = name if name.__class__ is str else ""  # deleted, or made something else
         head = f"[Function: {shown}]" if shown else "[Function]"
         return _with_properties(head, value, active)
     if isinstance(value, JSError):
