@@ -291,7 +291,7 @@ def _write_frame(writer: _Writer, value: Frame) -> list[Any]:
         "frame",
         _code_name(value.code),
         value.code.awaits.index(point),
-        writer.references(value.slots[: point.live]),
+        writer.references([value.slots[slot] for slot in point.live]),
         writer.reference(value.scope),
         writer.reference(value.promise),
     ]
@@ -410,8 +410,10 @@ class _Reader:
         made.props = self.value(node[5])
 
     def fill_frame(self, node: list[Any], made: Frame) -> None:
-        made.part = made.code.awaits[node[2]].part
-        made.slots[: len(node[3])] = self.values(node[3])
+        point = made.code.awaits[node[2]]
+        made.part = point.part
+        for slot, reference in zip(point.live, node[3], strict=True):
+            made.slots[slot] = self.value(reference)
         made.scope = self.value(node[4])
         made.promise = self.value(node[5])
 

@@ -2,7 +2,7 @@
 
 `functions.lower` is the door. `lowering` keeps the state and the rules that all share, `facts`
 looks ahead, and the rest lowers one subject each: `expressions`, `operators`, `calls`,
-`assignments`, `statements`, `loops`, `exits`.
+`assignments`, `statements`, `loops`, `exits`. `liveness` looks at what came out.
 """
 
 from flowlang.compiler.functions import Lowered, lower

@@ -202,7 +202,7 @@ def _catch_only(low: Lowering, node: nodes.Try) -> None:
 
 def _handle(low: Lowering, handler: nodes.Catch, error: str) -> None:
     """The body of a catch, with the thrown value at `error`."""
-    with low.within(low.analysis.scopes[handler]):
+    with low.within(low.analysis.scopes[handler], handler):
         if handler.parameter is not None:
             initialise(low, handler.parameter, Operand(error))
         _block(low, handler.body)

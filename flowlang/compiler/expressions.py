@@ -209,7 +209,7 @@ def _function(low: Lowering, node: nodes.Function) -> Operand:
     if own is None or not own.is_shared:
         return Operand(low.closure(info), "function", depth=1)
     # The function's own name is a variable around it.
-    low.enter(own)
+    low.enter(own, flat=False)
     (variable,) = own.shared
     made = low.keep(Operand(low.closure(info), "function"))
     low.emit(f"{low.place(variable)} = {made.code}")
@@ -274,7 +274,7 @@ def _await(low: Lowering, node: nodes.Await) -> Operand:
     low.emit(f"f.value = {value.code}")
     low.emit(f"f.part = {part.index}")
     low.emit("return AWAIT")
-    low.awaits.append(AwaitPoint(node, part.index, low.next_slot, low.places()))
+    low.awaits.append(AwaitPoint(node, part.index, low.places()))
     low.begin(part)
     return Operand("v", form=Form.TEMPORARY)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowlang import nodes
 from flowlang.compiler import calls, exits, expressions, loops, operators, statements
 from flowlang.compiler.assignments import initialise, with_default
+from flowlang.compiler.liveness import bits_of, live_slots
 from flowlang.compiler.lowering import (
     AwaitPoint,
     Constants,
@@ -136,8 +137,21 @@ def _lower_flat(low: Lowering) -> Lowered:
         True,
         tuple(part.handler for part in low.parts),
         low.slot_count,
-        tuple(sorted(low.awaits, key=lambda point: point.node.start)),
+        _awaits(low),
     )
+
+
+def _awaits(low: Lowering) -> tuple[AwaitPoint, ...]:
+    """Where the function can suspend, with what then matters."""
+    if not low.awaits:
+        return ()
+    visible = {
+        point.part: bits_of([place.slot for place in point.places if place.slot is not None])
+        for point in low.awaits
+    }
+    live = live_slots(low.parts, visible)
+    points = sorted(low.awaits, key=lambda point: point.node.start)
+    return tuple(replace(point, live=live[point.part]) for point in points)
 
 
 def _through_awaits(low: Lowering, arguments: list[str]) -> list[str]:
@@ -156,7 +170,7 @@ def _body(low: Lowering, arguments: list[str]) -> None:
     node = info.node
     low.scope = info.scope
     in_place = [] if low.flat else _stay_in_place(low, arguments)
-    low.enter(info.scope)
+    low.enter(info.scope, flat=low.flat)
     for parameter, argument in zip(info.parameters, arguments, strict=True):
         if parameter in in_place:
             continue
@@ -169,7 +183,7 @@ def _body(low: Lowering, arguments: list[str]) -> None:
     _make_hoisted_again(low)
     if info.body_scope is not info.scope:
         low.scope = info.body_scope
-        low.enter(info.body_scope)
+        low.enter(info.body_scope, flat=low.flat)
         for name, variable in info.body_scope.variables.items():
             same = info.scope.variables.get(name)
             if same is not None and variable.kind == "var":

@@ -43,7 +43,7 @@ def _for(low: Lowering, node: nodes.For) -> None:
     size = low.facts.size_of_round(node.test, node.update, node.body)
     labels, low.pending_labels = low.pending_labels, []
     scope = low.analysis.scopes[node]
-    with low.within(scope):
+    with low.within(scope, node):
         if isinstance(node.initial, nodes.VariableDeclaration):
             low.statement(node.initial)
         elif node.initial is not None:
@@ -176,7 +176,7 @@ def _for_each(
     if early is None:
         value = low.whole(source)
     else:
-        with _without_variables(low, early):
+        with _without_variables(low, early, source):
             value = low.whole(source)
     low.pending_labels = labels
     size = low.facts.size_of_round(node.body)
@@ -196,17 +196,17 @@ def _for_each(
 
 
 @contextmanager
-def _without_variables(low: Lowering, scope: Scope) -> Iterator[None]:
+def _without_variables(low: Lowering, scope: Scope, source: nodes.Expression) -> Iterator[None]:
     """The scope of the looped-over value: entered only if the value mentions its names."""
     if any(variable.checked for variable in scope.variables.values()):
-        with low.within(scope):
+        with low.within(scope, source):
             yield
     else:
         yield
 
 
 def _round(low: Lowering, node: nodes.ForOf | nodes.ForIn, item: Operand) -> None:
-    with low.within(low.analysis.scopes[node]):
+    with low.within(low.analysis.scopes[node], node.target, node.body):
         low.charge(node.target)
         declare(low, node.kind, node.target, item)
         low.statement(node.body)
@@ -233,7 +233,6 @@ def _flat_for_each(
     low.targets.pop()
     low.offset = offset
     low.begin(end)
-    low.emit(f"{iterator} = undefined")
 
 
 # ---------------------------------------------------------------------------------------- switch
@@ -246,7 +245,7 @@ def _switch(low: Lowering, node: nodes.Switch) -> None:
         return
     labels, low.pending_labels = low.pending_labels, []
     value = low.keep(low.whole(node.discriminant))
-    with low.within(low.analysis.scopes[node]):
+    with low.within(low.analysis.scopes[node], *node.cases):
         chosen = low.name("t")
         default = _default(node)
         with low.indented("while True:"):
@@ -281,7 +280,7 @@ def _default(node: nodes.Switch) -> int | None:
 def _flat_switch(low: Lowering, node: nodes.Switch) -> None:
     labels, low.pending_labels = low.pending_labels, []
     value = low.keep(low.whole(node.discriminant), slot=True)
-    with low.within(low.analysis.scopes[node]):
+    with low.within(low.analysis.scopes[node], *node.cases):
         low.pending_labels = labels
         target = flat_loop(low, is_switch=True)
         end = target.break_part

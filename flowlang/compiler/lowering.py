@@ -93,14 +93,14 @@ class AwaitPoint:
     Attributes:
         node: where it stands.
         part: the part that goes on with the value.
-        live: how many slots of the frame matter while it waits; those beyond are garbage.
         places: the variables that can be seen there, innermost first.
+        live: the slots of the frame that matter while it waits; in others is garbage.
     """
 
     node: nodes.Await
     part: int
-    live: int
     places: tuple[Place, ...]
+    live: tuple[int, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -415,19 +415,26 @@ class Lowering:
     # ------------------------------------------------------------------ scopes and variables
 
     @contextmanager
-    def within(self, scope: Scope) -> Iterator[None]:
-        """Enter a scope: its variables exist, its functions are made. Left at the end."""
+    def within(self, scope: Scope, *extent: nodes.Node | None) -> Iterator[None]:
+        """Enter a scope: its variables exist, its functions are made. Left at the end.
+
+        Args:
+            extent: the nodes that are lowered within.
+        """
         around, slots = self.scope, self.next_slot
         self.scope = scope
-        self.enter(scope)
+        self.enter(scope, flat=self.facts.is_flat(*extent))
         yield
         self.scope = around
         self.next_slot = slots
 
-    def enter(self, scope: Scope) -> None:
-        """Bring the variables of a scope to life."""
+    def enter(self, scope: Scope, *, flat: bool) -> None:
+        """Bring the variables of a scope to life: in slots if it is flat, else in Python's locals.
+
+        Where a function can be looked at while it waits, all of them have a value to be seen.
+        """
         if scope.is_shared:
-            place = self.slot() if self.flat else self.name("s")
+            place = self.slot() if flat else self.name("s")
             first = [self.parent_scope(scope.parent)]
             first += [_first_value(variable) for variable in scope.shared]
             self.charge_memory(SCOPE_UNITS)
@@ -436,8 +443,8 @@ class Lowering:
         for variable in scope.variables.values():
             if variable.captured or variable in self._places:
                 continue
-            self._places[variable] = place = self.slot() if self.flat else self.name("v")
-            if variable.checked or variable.kind == "var":
+            self._places[variable] = place = self.slot() if flat else self.name("v")
+            if flat or variable.checked or variable.kind == "var":
                 self.emit(f"{place} = {_first_value(variable)}")
         for info in scope.hoisted:
             assert info.declared_as is not None
@@ -463,7 +470,7 @@ class Lowering:
 
     def is_local(self, variable: Variable) -> bool:
         """Whether the variable is a Python local."""
-        return not variable.captured and not self.flat
+        return not variable.captured and self._places[variable].isidentifier()
 
     def scope_place(self, scope: Scope) -> str:
         """Python text for the object of a shared scope."""
@@ -527,7 +534,7 @@ def _is_identifier(code: str) -> bool:
 
 
 def _first_value(variable: Variable) -> str:
-    return "TDZ" if variable.checked else "undefined"
+    return "TDZ" if variable.checked or variable.kind in ("let", "const") else "undefined"
 
 
 class Constants:

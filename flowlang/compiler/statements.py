@@ -22,7 +22,7 @@ def _block(low: Lowering, node: nodes.Block) -> None:
 
 def block(low: Lowering, node: nodes.Block) -> None:
     """A block with the scope of its own."""
-    with low.within(low.analysis.scopes[node]):
+    with low.within(low.analysis.scopes[node], node):
         low.statements(node.body)
 
 

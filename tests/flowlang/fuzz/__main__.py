@@ -2,7 +2,6 @@
 
     scripts/fuzz-node --programs 300 --seed 1            compare; print what differs, shrunk
     scripts/fuzz-node --programs 300 --seed 1 --coverage and how often what ran
-    scripts/fuzz-node --programs 300 --seed 1 --snapshots  and go on from bytes at each suspension
     scripts/fuzz-node --record 150 --seed 1              write Node's answers for the tests
 
 The program number i of seed S is always the same. The exit status is 1 if anything differed.
@@ -21,7 +20,6 @@ from tests.flowlang.fuzz.choices import Choices
 from tests.flowlang.fuzz.coverage import Coverage
 from tests.flowlang.fuzz.generator.program import Generated, generate
 from tests.flowlang.fuzz.node_side import NodeSide
-from tests.flowlang.fuzz.restoring import Restoring
 from tests.flowlang.fuzz.shrinking import shrink_choices, shrink_source
 
 
@@ -31,8 +29,8 @@ def main(arguments: list[str]) -> int:
         count = recorded.record(options.seed, options.record)
         print(f"recorded what Node does with {count} programs")
         return 0
-    with NodeSide(options.coverage) as node, Restoring() as restoring:
-        return _Run(options, node, restoring).run()
+    with NodeSide(options.coverage) as node:
+        return _Run(options, node).run()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,7 +40,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first", type=int, default=0, help="the number of the first program")
     parser.add_argument("--coverage", action="store_true", help="print how often what ran")
     parser.add_argument("--least", type=int, default=50, help="what --coverage calls rare")
-    parser.add_argument("--snapshots", action="store_true", help="go on from bytes everywhere")
     parser.add_argument("--record", type=int, help="write the answers to so many programs")
     parser.add_argument("--show", type=int, help="print this program and both answers")
     parser.add_argument("--shown", type=int, default=10, help="how many differences are shrunk")
@@ -52,10 +49,9 @@ def _parser() -> argparse.ArgumentParser:
 class _Run:
     """Many programs on both sides."""
 
-    def __init__(self, options: argparse.Namespace, node: NodeSide, restoring: Restoring) -> None:
+    def __init__(self, options: argparse.Namespace, node: NodeSide) -> None:
         self._options = options
         self._node = node
-        self._restoring = restoring
         self._coverage = Coverage()
         self._differences = 0
         self._statuses: Counter[str] = Counter()
@@ -108,11 +104,7 @@ class _Run:
         print("\n".join(line for line in small.source.splitlines() if line.strip()), flush=True)
 
     def _answers(self, source: str, script: tuple[int, ...]) -> tuple[Answer, Answer]:
-        node = self._node.run(source, script)
-        flow = flow_side.run(source, script)
-        if self._options.snapshots and difference(node, flow) is None:
-            flow = self._restoring.run(source, script)
-        return node, flow
+        return self._node.run(source, script), flow_side.run(source, script)
 
     def _found(self, node: Answer, flow: Answer) -> str | None:
         if flow.status == "limit":

@@ -9,9 +9,6 @@ from typing import Any, Final
 import msgspec
 
 MAX_EVENTS: Final = 60
-START_MS: Final = 1_700_000_000_000
-EVENT_MS: Final = 1_000
-SIGNALS: Final = ("go", "stop")
 
 _NUMBER: Final = re.compile(r"-?(?:\d+\.?\d*(?:e[+-]\d+)?)")
 
