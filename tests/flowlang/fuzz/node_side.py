@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from tests.flowlang.fuzz.answers import Answer
+from tests.flowlang.node.executable import node_executable
 
 _HOST: Final = Path(__file__).with_name("node_host.js")
 _PATIENCE_S: Final = 20
@@ -23,9 +24,7 @@ class NodeSide:
     """Node 20 in a process of its own, started again when a program hangs it."""
 
     def __init__(self, coverage: bool = False) -> None:
-        version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
-        if not version.stdout.startswith("v20."):
-            raise SystemExit(f"Node 20 is the oracle, and this is {version.stdout.strip()}.")
+        self._node = node_executable()
         self._options = ["--coverage"] if coverage else []
         self._process = self._start()
 
@@ -57,7 +56,7 @@ class NodeSide:
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            ["node", "--no-warnings", "--expose-internals", str(_HOST), *self._options],
+            [self._node, "--no-warnings", "--expose-internals", str(_HOST), *self._options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "TZ": "UTC"},

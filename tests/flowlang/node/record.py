@@ -1,8 +1,8 @@
 """Write beside every program of ../programs what Node 20 says it does.
 
-    python tests/flowlang/node/record.py            the programs without a recorded answer
-    python tests/flowlang/node/record.py --all      every program
-    python tests/flowlang/node/record.py --check    write nothing; fail if an answer differs
+    python -m tests.flowlang.node.record            the programs without a recorded answer
+    python -m tests.flowlang.node.record --all      every program
+    python -m tests.flowlang.node.record --check    write nothing; fail if an answer differs
 
 The answer is `{"status", "value", "error", "console"}`: `completed` with the value as JSON,
 `failed` with the error's name, or `suspended` when the body never settles; and the console's
@@ -17,21 +17,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.flowlang.node.executable import node_executable
+
 ORACLE = Path(__file__).with_name("oracle.js")
 PROGRAMS = Path(__file__).parent.parent / "programs"
 
 
 def main(arguments: list[str]) -> int:
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
-    if not version.stdout.startswith("v20."):
-        print(f"The answers are Node 20's, and this is {version.stdout.strip()}.")
-        return 1
+    node = node_executable()
     differing = 0
     for program in sorted(PROGRAMS.glob("*.flow")):
         answer_file = program.with_suffix(".json")
         if not arguments and answer_file.exists():
             continue
-        answer = ask_node(program)
+        answer = ask_node(node, program)
         if answer["status"] == "refused":
             print(f"{program.name}: Node refuses it: {answer['error']}")
             return 1
@@ -44,10 +43,10 @@ def main(arguments: list[str]) -> int:
     return 1 if arguments == ["--check"] and differing else 0
 
 
-def ask_node(program: Path) -> dict[str, object]:
+def ask_node(node: str, program: Path) -> dict[str, object]:
     """What Node does with one program."""
     done = subprocess.run(
-        ["node", "--expose-internals", str(ORACLE), str(program)],
+        [node, "--expose-internals", str(ORACLE), str(program)],
         capture_output=True,
         text=True,
         env={**os.environ, "TZ": "UTC"},
