@@ -104,6 +104,7 @@ class Connection:
         namespace: what every key begins with.
         patience_s: how long a call is repeated before `BackendUnavailable`; None is without end.
         clock: unix ms for scripts instead of the server's own clock, for tests; may step back.
+        reply_timeout_s: how long one call waits for its answer before it counts as lost.
         server: the embedded server to use; by default the one that the address names.
     """
 
@@ -114,12 +115,14 @@ class Connection:
         *,
         patience_s: float | None = 10.0,
         clock: Callable[[], int] | None = None,
+        reply_timeout_s: float = REPLY_TIMEOUT_S,
         server: embedded.Server | None = None,
     ) -> None:
         self.address = hide_password(url)
         self.keys = KeySpace(namespace)
         self.patience_s = patience_s
         self._clock = clock
+        self._reply_timeout_s = reply_timeout_s
         self._url = url
         self._readers: set[redis.asyncio.Redis] = set()
         self._is_closed = False
@@ -129,7 +132,7 @@ class Connection:
             if parts.scheme == EMBEDDED_SCHEME
             else None
         )
-        self._client = self._open_client(REPLY_TIMEOUT_S)
+        self._client = self._open_client(POOL_SIZE)
 
     async def __aenter__(self) -> Self:
         return self
@@ -154,6 +157,7 @@ class Connection:
             self.keys.namespace,
             patience_s=None,
             clock=self._clock,
+            reply_timeout_s=self._reply_timeout_s,
             server=self._server,
         )
 
@@ -186,7 +190,7 @@ class Connection:
 
     def reader(self) -> BlockingReader:
         """A connection of its own for blocking reads."""
-        client = self._open_client(None)
+        client = self._open_client(1)
         self._readers.add(client)
         return BlockingReader(self, client)
 
@@ -244,16 +248,18 @@ class Connection:
         shown = str(info["valkey_version"]) if is_valkey else version
         return ServerReport("redis", shown, persistence, policy, tuple(warnings))
 
-    def _open_client(self, reply_timeout_s: float | None) -> redis.asyncio.Redis:
+    def _open_client(self, connections: int) -> redis.asyncio.Redis:
         if self._server is not None:
             return embedded.async_client(self._server)
         try:
             pool = redis.asyncio.BlockingConnectionPool.from_url(
                 self._url,
-                max_connections=POOL_SIZE if reply_timeout_s is not None else 1,
-                timeout=REPLY_TIMEOUT_S,
+                max_connections=connections,
+                timeout=None,
                 retry=AsyncRetry(NoBackoff(), 0),
-                socket_timeout=reply_timeout_s,
+                # Timed here instead: redis-py times a write by `asyncio.wait_for`, which makes a
+                # task of it and, below Python 3.12, swallows a cancellation that meets its end.
+                socket_timeout=None,
                 socket_connect_timeout=CONNECT_TIMEOUT_S,
                 socket_keepalive=True,
                 protocol=2,
@@ -277,9 +283,13 @@ class Connection:
     async def _patiently(self, once: Callable[[], Any], what: str) -> Any:
         started = time.monotonic()
         pause = FIRST_PAUSE_S
+        if self.is_embedded:
+            # Its answers are there at once; but others must come to run, as during any call.
+            await asyncio.sleep(0)
         while True:
             try:
-                return await once()
+                async with asyncio.timeout(self._reply_timeout_s):
+                    return await once()
             except RedisError as error:
                 failure = self.translate(error, what)
                 # Who waits without end also waits until there is room again.
@@ -288,6 +298,9 @@ class Connection:
                 ):
                     raise failure from error
                 cause: Exception = error
+            except TimeoutError as error:
+                silence = f"no answer within {self._reply_timeout_s:g} s"
+                failure, cause = BackendUnavailable(self.address, silence), error
             except OSError as error:
                 failure, cause = BackendUnavailable(self.address, str(error)), error
             if self._is_closed:
@@ -362,7 +375,7 @@ class BlockingReader:
         embedded_id = await self._client.client_id() if connection.is_embedded else None
         try:
             async with asyncio.timeout(timeout_s + REPLY_TIMEOUT_S):
-                found = await reply
+                return await reply
         except asyncio.CancelledError:
             if embedded_id is not None:
                 # A real server sees the connection close. This one would go on waiting, and take
@@ -374,12 +387,6 @@ class BlockingReader:
             raise BackendUnavailable(connection.address, "a wait was not ended") from error
         except (RedisError, OSError) as error:
             raise connection.translate(error, command) from error
-        current = asyncio.current_task()
-        if current is not None and current.cancelling():
-            # Python 3.11's asyncio.wait_for, which lies below, swallows a cancellation that comes
-            # together with a result. What was popped is a bell's token or will be asked for again.
-            raise asyncio.CancelledError
-        return found
 
     async def close(self) -> None:
         """Give the connection back."""

@@ -31,7 +31,8 @@ def open_server(name: str) -> Server:
 
 def async_client(server: Server) -> redis.asyncio.Redis:
     """An asyncio client of an embedded server."""
-    client: redis.asyncio.Redis = fakeredis.FakeAsyncRedis(server=server)
+    # Without a limit: `Connection` has its own.
+    client: redis.asyncio.Redis = fakeredis.FakeAsyncRedis(server=server, socket_timeout=None)
     return client
 
 

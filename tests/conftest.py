@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -63,6 +64,16 @@ class RedisServer:
             self.process.terminate()
             self.process.wait(20)
             self.process = None
+
+    def pause(self) -> None:
+        """Say nothing more, as a server whose machine stands still."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Go on after a pause."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Stop as a power cut would."""

@@ -38,13 +38,13 @@ async def wait_showing_progress(
         WaitTimeout: it did not end within `timeout` seconds.
     """
     out = out or sys.stderr
-    painter = asyncio.create_task(_paint(app, execution_id, out))
+    over = asyncio.Event()
+    painter = asyncio.create_task(_paint(app, execution_id, out, over))
     try:
         return await app.execution_service.wait_for_execution(execution_id, timeout=timeout)
     finally:
-        painter.cancel()
-        with suppress(asyncio.CancelledError):
-            await painter
+        over.set()
+        await painter
 
 
 async def standing(app: Rhythm, execution_id: str) -> Standing:
@@ -58,8 +58,8 @@ async def standing(app: Rhythm, execution_id: str) -> Standing:
     return Standing(asked=asked, ended=sum([await count(status) for status in _ENDED]))
 
 
-async def _paint(app: Rhythm, execution_id: str, out: TextIO) -> None:
-    """Write lines until cancelled; the last one says where things stood at the end."""
+async def _paint(app: Rhythm, execution_id: str, out: TextIO, over: asyncio.Event) -> None:
+    """Write lines until it is over; the last one says where things stood at the end."""
     began = time.monotonic()
     rewrites = out.isatty()
     shown: Standing | None = None
@@ -76,11 +76,13 @@ async def _paint(app: Rhythm, execution_id: str, out: TextIO) -> None:
         out.flush()
 
     try:
-        while True:
+        while not over.is_set():
             await look()
-            await asyncio.sleep(_LOOK_EVERY_S[rewrites])
-    finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S[rewrites]):
+                    await over.wait()
         await look()
+    finally:
         if rewrites:
             out.write("\n")
             out.flush()

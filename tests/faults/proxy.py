@@ -12,7 +12,9 @@ class LosingProxy:
 
     Args:
         port: the server's, on 127.0.0.1.
-        every: which replies are lost; 0 for none. May be changed at any time.
+        every: which replies to scripts are lost; 0 for none. May be changed at any time. What a
+            client says to begin with always gets through: losing it in step with its repeats would
+            keep it out for ever.
     """
 
     def __init__(self, port: int, every: int = 0) -> None:
@@ -48,9 +50,10 @@ class LosingProxy:
         assert task is not None
         self._links.add(task)
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        requests = asyncio.create_task(self._pass_on(reader, back))
+        link = _Link()
+        requests = asyncio.create_task(self._pass_on(reader, back, link))
         try:
-            await self._answer(there, writer)
+            await self._answer(there, writer, link)
         finally:
             requests.cancel()
             await asyncio.gather(requests, return_exceptions=True)
@@ -59,17 +62,28 @@ class LosingProxy:
                 await asyncio.gather(side.wait_closed(), return_exceptions=True)
             self._links.discard(task)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: _Link
+    ) -> None:
         while data := await reader.read(65536):
+            link.calls_script = b"EVALSHA" in data
             writer.write(data)
             await writer.drain()
         writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: _Link
+    ) -> None:
         while data := await reader.read(65536):
-            self._replies += 1
-            if self.every and self._replies % self.every == 0:
+            self._replies += link.calls_script
+            if link.calls_script and self.every and self._replies % self.every == 0:
                 self.lost += 1
                 return
             writer.write(data)
             await writer.drain()
+
+
+class _Link:
+    """One client's connection; whether its last request called a script."""
+
+    calls_script = False
