@@ -15,7 +15,7 @@ import msgspec
 from flowlang.diagnostics import Diagnostic
 from flowlang.errors import FlowError, FlowSyntaxError, InternalError
 from flowlang.limits import Limits
-from flowlang.machine import Machine, Suspended
+from flowlang.machine import Machine
 from flowlang.parser import parse
 from flowlang.program import LANGUAGE_VERSION, LOWERING_VERSION, Program, compile_program
 from flowlang.protocol import (
@@ -38,6 +38,7 @@ from flowlang.protocol import (
     TimerFired,
     Turn,
 )
+from flowlang.whereabouts import Awaited, Suspended, VisibleScope, show
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -100,6 +101,7 @@ def evaluate(
 __all__ = [
     "LANGUAGE_VERSION",
     "LOWERING_VERSION",
+    "Awaited",
     "CancelRequested",
     "CancelTimer",
     "Command",
@@ -127,7 +129,9 @@ __all__ = [
     "TaskFailed",
     "TimerFired",
     "Turn",
+    "VisibleScope",
     "check",
     "compile",
     "evaluate",
+    "show",
 ]

@@ -12,11 +12,9 @@ one more to call its `then`, and an async function that returns a promise three.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from flowlang.errors import InternalError
 from flowlang.limits import (
@@ -62,7 +60,6 @@ from flowlang.values import (
     JSError,
     JSPromise,
     Namespace,
-    NativeFunction,
     ResolveFunction,
     Throw,
     Value,
@@ -74,8 +71,8 @@ from flowlang.values import (
 )
 
 if TYPE_CHECKING:
-    from flowlang.compiler import Place
     from flowlang.program import FunctionCode, Program
+    from flowlang.whereabouts import Suspended
 
 PROMISE_UNITS: Final = 64
 """Units of memory of a promise, or of a frame: both are objects."""
@@ -138,51 +135,54 @@ class _Ending:
     __slots__ = ()
 
 
-@state_class("request", "kind", "promise", "line")
+@state_class("request", "kind", "name", "due_ms", "promise", "line")
 class Request:
     """Something asked of the world that will be answered.
 
     Attributes:
-        kind: "task", "workflow", "signal" (sent) or "timer".
+        name: of the task or workflow; the execution that a signal was sent to.
+        due_ms: when a timer fires, unix ms.
         line: where in the program it was asked, for the error that may come back.
     """
 
-    __slots__ = ("kind", "line", "promise")
+    __slots__ = ("due_ms", "kind", "line", "name", "promise")
 
-    def __init__(self, kind: str, promise: JSPromise, line: int) -> None:
+    def __init__(
+        self,
+        kind: Literal["task", "workflow", "sending", "timer"],
+        promise: JSPromise,
+        line: int,
+        *,
+        name: str = "",
+        due_ms: int | None = None,
+    ) -> None:
         self.kind = kind
+        self.name = name
+        self.due_ms = due_ms
         self.promise = promise
         self.line = line
 
 
-@state_class("waiter", "name", "promise", "timer", "line")
+@state_class("waiter", "name", "promise", "timer", "due_ms", "line")
 class Waiter:
-    """A `Signal.when` that has no signal yet; `timer` is the number of its time limit's timer."""
+    """A `Signal.when` that has no signal yet.
 
-    __slots__ = ("line", "name", "promise", "timer")
+    Attributes:
+        timer: the number of its time limit's timer.
+        due_ms: when that fires, unix ms.
+        line: where in the program it was asked.
+    """
 
-    def __init__(self, name: str, promise: JSPromise, timer: int | None, line: int) -> None:
+    __slots__ = ("due_ms", "line", "name", "promise", "timer")
+
+    def __init__(
+        self, name: str, promise: JSPromise, timer: int | None, due_ms: int | None, line: int
+    ) -> None:
         self.name = name
         self.promise = promise
         self.timer = timer
+        self.due_ms = due_ms
         self.line = line
-
-
-class Suspended(msgspec.Struct, frozen=True):
-    """One function that waits.
-
-    Attributes:
-        name: the function's, "main" for the program itself.
-        line, column: of the `await`, from 1.
-        awaits: the source text of what is awaited.
-        variables: what can be seen there, as values of the program.
-    """
-
-    name: str
-    line: int
-    column: int
-    awaits: str
-    variables: dict[str, Any]
 
 
 class _ThenableJob:
@@ -590,13 +590,13 @@ class Machine:
         """Ask for a task; inputs and options are plain values that were checked."""
         n, line = self._number(), current_line() or 0
         self._commands.append(RunTask(n, name, inputs, options, line))
-        return self._request(n, "task", line)
+        return self._request(n, Request("task", self.new_promise(), line, name=name))
 
     def run_workflow(self, name: str, inputs: dict[str, Any], options: dict[str, Any]) -> JSPromise:
         """Ask for a child workflow and wait for its output."""
         n, line = self._number(), current_line() or 0
         self._commands.append(RunWorkflow(n, name, inputs, options, True, line))
-        return self._request(n, "workflow", line)
+        return self._request(n, Request("workflow", self.new_promise(), line, name=name))
 
     def start_workflow(self, name: str, inputs: dict[str, Any], options: dict[str, Any]) -> str:
         """Ask for a child workflow that nobody waits for; its execution id."""
@@ -609,13 +609,13 @@ class Machine:
         """Send a signal to another execution."""
         n, line = self._number(), current_line() or 0
         self._commands.append(SendSignal(n, execution_id, name, payload, line))
-        return self._request(n, "signal", line)
+        return self._request(n, Request("sending", self.new_promise(), line, name=execution_id))
 
     def start_timer(self, due_ms: int) -> JSPromise:
         """A promise that resolves at `due_ms`, unix ms."""
         n, line = self._number(), current_line() or 0
         self._commands.append(StartTimer(n, due_ms, line))
-        return self._request(n, "timer", line)
+        return self._request(n, Request("timer", self.new_promise(), line, due_ms=due_ms))
 
     def wait_signal(self, name: str, timeout_ms: int | None) -> JSPromise:
         """A promise of the next signal of that name that nobody took; first come, first served."""
@@ -629,11 +629,11 @@ class Machine:
             if not sent:
                 del self.signals[name]
             return promise
-        timer: int | None = None
+        timer = due_ms = None
         if timeout_ms is not None:
-            timer = self._number()
-            self._commands.append(StartTimer(timer, self.now_ms + timeout_ms, line))
-        self.waiters.append(Waiter(name, promise, timer, line))
+            timer, due_ms = self._number(), self.now_ms + timeout_ms
+            self._commands.append(StartTimer(timer, due_ms, line))
+        self.waiters.append(Waiter(name, promise, timer, due_ms, line))
         return promise
 
     def set_state(self, key: str, plain: Any) -> None:
@@ -652,10 +652,9 @@ class Machine:
         self.numbered += 1
         return self.numbered
 
-    def _request(self, n: int, kind: str, line: int) -> JSPromise:
-        promise = self.new_promise()
-        self.requests[n] = Request(kind, promise, line)
-        return promise
+    def _request(self, n: int, request: Request) -> JSPromise:
+        self.requests[n] = request
+        return request.promise
 
     def _deliver(self, name: str, payload: Any, event: Event) -> None:
         for position, waiter in enumerate(self.waiters):
@@ -702,57 +701,12 @@ class Machine:
     # ------------------------------------------------------------------ where it stands
 
     def where(self) -> list[Suspended]:
-        """The functions that wait, in the order in which answers from outside can reach them; the
-        program itself comes last if none can."""
-        return [self._suspended(frame) for frame in self._waiting_frames()]
+        """The functions that wait: first those that an answer from outside leads to, in the order
+        in which the answers were asked for, then the program itself, then all others. None once
+        the execution has ended."""
+        from flowlang import whereabouts  # it stands on this module
 
-    def _suspended(self, frame: Frame) -> Suspended:
-        point = frame.code.await_at(frame.part)
-        program = self.program
-        line, column = program.text.position(point.node.start)
-        operand = point.node.operand
-        text = " ".join(from_units(program.units[operand.start : operand.end]).split())
-        variables = {place.name: _read_place(frame, place) for place in point.places}
-        return Suspended(frame.code.name or "main", line, column, text, variables)
-
-    def _waiting_frames(self) -> Iterator[Frame]:
-        seen: set[int] = set()
-        stack: list[Any] = [self.main_frame] if self.main.state == PENDING else []
-        stack += [waiter.promise for waiter in reversed(self.waiters)]
-        stack += [request.promise for _, request in sorted(self.requests.items(), reverse=True)]
-        while stack:
-            at = stack.pop()
-            if at is None or id(at) in seen:
-                continue
-            seen.add(id(at))
-            if isinstance(at, Frame):
-                yield at
-                stack.append(at.promise)
-            elif isinstance(at, JSPromise):
-                stack += reversed(at.reactions or ())
-            elif isinstance(at, Reaction):
-                stack += (at.derived, at.on_rejected, at.on_fulfilled)
-            elif isinstance(at, NativeFunction) or hasattr(at, "state_fields"):
-                fields = [getattr(at, name) for name in type(at).state_fields]
-                stack += [field for field in reversed(fields) if _may_lead_on(field)]
-
-
-def _may_lead_on(field: Any) -> bool:
-    return isinstance(field, JSPromise | NativeFunction) or (
-        field.__class__ not in PRIMITIVES
-        and hasattr(field, "state_fields")
-        and not isinstance(field, JSError)
-    )
-
-
-def _read_place(frame: Frame, place: Place) -> Value:
-    if place.slot is not None:
-        held = frame.slots[place.slot]
-        return held[place.index] if place.index else held
-    scope = frame.scope
-    for _ in range(place.hops):
-        scope = scope[0]
-    return scope[place.index]
+        return [] if self.outcome is not None else whereabouts.suspended(self)
 
 
 # ---------------------------------------------------------------------------------------- errors

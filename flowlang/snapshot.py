@@ -42,7 +42,7 @@ from flowlang.values import (
     RestrictedObject,
 )
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Raised when what the bytes mean changes."""
 
 _MARKERS: Final[dict[int, Any]] = {-1: UNDEFINED, -2: HOLE, -3: TDZ}
@@ -99,15 +99,7 @@ def encode(machine: Machine) -> bytes:
     """
     writer = _Writer(machine)
     numbers = list(machine.requests)
-    roots = [
-        machine.main,
-        machine.main_frame,
-        machine.inputs,
-        machine.variables,
-        machine.waiters,
-        *machine.requests.values(),
-    ]
-    references = [writer.reference(root) for root in roots]
+    references = writer.references(_roots(machine))
     data = msgspec.msgpack.encode(
         _Snapshot(
             FORMAT_VERSION,
@@ -165,6 +157,26 @@ def decode(
     machine.state = snapshot.state
     machine.signals = snapshot.signals
     return machine
+
+
+def reachable(machine: Machine) -> list[Any]:
+    """Every object that the state of a machine between two turns is made of, each once."""
+    writer = _Writer(machine)
+    writer.references(_roots(machine))
+    writer.nodes()
+    return writer.found
+
+
+def _roots(machine: Machine) -> list[Any]:
+    """What all the rest of a state hangs on."""
+    return [
+        machine.main,
+        machine.main_frame,
+        machine.inputs,
+        machine.variables,
+        machine.waiters,
+        *machine.requests.values(),
+    ]
 
 
 # ---------------------------------------------------------------------------------------- writing

@@ -6,6 +6,6 @@ looks ahead, and the rest lowers one subject each: `expressions`, `operators`, `
 """
 
 from flowlang.compiler.functions import Lowered, lower
-from flowlang.compiler.lowering import AwaitPoint, Constants, Place
+from flowlang.compiler.lowering import AwaitPoint, Constants, Place, ScopePlaces
 
-__all__ = ["AwaitPoint", "Constants", "Lowered", "Place", "lower"]
+__all__ = ["AwaitPoint", "Constants", "Lowered", "Place", "ScopePlaces", "lower"]

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from flowlang import nodes
 from flowlang.compiler.facts import FactBook
@@ -71,7 +71,7 @@ UNDEFINED = Operand("undefined", form=Form.CONSTANT)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a variable of a suspended function is found.
+    """Where a variable is found that can be seen from a function that has begun.
 
     Attributes:
         slot: the slot of the frame that holds it, or the scope that it is in; None when that scope
@@ -87,20 +87,38 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class ScopePlaces:
+    """The variables of one scope. Those of a function around that no closure shares are not kept.
+
+    Attributes:
+        kind: "closure" for all that is around the function.
+    """
+
+    kind: Literal["block", "function", "closure"]
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitPoint:
     """One `await` of a flat function.
 
     Attributes:
         node: where it stands.
         part: the part that goes on with the value.
-        places: the variables that can be seen there, innermost first.
+        scopes: the variables that can be seen there, innermost first; an inner one hides an outer
+            one of its name.
         live: the slots of the frame that matter while it waits; in others is garbage.
     """
 
     node: nodes.Await
     part: int
-    places: tuple[Place, ...]
+    scopes: tuple[ScopePlaces, ...]
     live: tuple[int, ...] = ()
+
+    @property
+    def places(self) -> Iterator[Place]:
+        """All of them, scope by scope."""
+        return (place for scope in self.scopes for place in scope.places)
 
 
 @dataclass(eq=False, slots=True)
@@ -507,25 +525,31 @@ class Lowering:
         """Python text that makes a function object."""
         return f"closure(C{info.index}, {self.parent_scope(info.outer)}, M)"
 
-    def places(self) -> tuple[Place, ...]:
-        """Where the variables that can be seen here are found."""
-        found: dict[str, Place] = {}
-        scope: Scope | None = self.scope
+    def visible(self, scope: Scope | None) -> tuple[ScopePlaces, ...]:
+        """Where the variables are found that can be seen in a scope which has been entered."""
+        found: list[ScopePlaces] = []
         while scope is not None:
-            own = scope.function is self.info
-            for variable in scope.variables.values():
-                if variable.name in found:
-                    continue
-                if variable.captured:
-                    known = self._scope_places.get(scope)
-                    slot = None if known is None else int(known[2:-1])
-                    hops = 0 if own else self.hops_to(scope)
-                    found[variable.name] = Place(variable.name, slot, hops, variable.index)
-                elif own and variable in self._places:
-                    slot = int(self._places[variable][2:-1])
-                    found[variable.name] = Place(variable.name, slot, 0, 0)
+            places = tuple(self._places_in(scope))
+            if places:
+                found.append(ScopePlaces(self._kind_of(scope), places))
             scope = scope.parent
-        return tuple(found.values())
+        return tuple(found)
+
+    def _places_in(self, scope: Scope) -> Iterator[Place]:
+        own = scope.function is self.info
+        for variable in scope.variables.values():
+            if variable.captured:
+                known = self._scope_places.get(scope)
+                slot = None if known is None else int(known[2:-1])
+                hops = 0 if own else self.hops_to(scope)
+                yield Place(variable.name, slot, hops, variable.index)
+            elif own and variable in self._places:
+                yield Place(variable.name, int(self._places[variable][2:-1]), 0, 0)
+
+    def _kind_of(self, scope: Scope) -> Literal["block", "function", "closure"]:
+        if scope.function is not self.info:
+            return "closure"
+        return "function" if scope in (self.info.scope, self.info.body_scope) else "block"
 
 
 def _is_identifier(code: str) -> bool:

@@ -230,7 +230,7 @@ def test_a_snapshot_of_something_else_is_refused() -> None:
     with pytest.raises(SnapshotUnusable, match="cannot be read"):
         decode(program, data[:-3], {})
     with pytest.raises(SnapshotUnusable, match="lowering 99"):
-        decode(program, data.replace(b"\x9c\x01\x02", b"\x9c\x01\x63", 1), {})
+        decode(program, data.replace(b"\x9c\x02\x02", b"\x9c\x02\x63", 1), {})
 
 
 def test_a_state_over_its_limit_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 import flowlang
-from flowlang import Event, Machine, Turn, snapshot
+from flowlang import Event, Machine, Suspended, Turn, show, snapshot
 from tests.flowlang.resuming.world import START_MS, World
 
 INPUTS: Final[dict[str, Any]] = {"users": [{"name": "Ada 🦉"}, {"name": "é"}], "n": 3}
@@ -76,5 +76,12 @@ def run(source: str, script: tuple[int, ...] = (), max_events: int = MAX_EVENTS)
 def seen(machine: Machine, turn: Turn) -> bytes:
     """All there is to see after a turn: commands, console, outcome and state."""
     state = None if turn.outcome is not None else snapshot.encode(machine)
-    places = [(at.name, at.line, at.column, at.awaits, [*at.variables]) for at in machine.where()]
-    return msgspec.msgpack.encode((turn, state, places))
+    return msgspec.msgpack.encode((turn, state, [_told(at) for at in machine.where()]))
+
+
+def _told(at: Suspended) -> tuple[Any, ...]:
+    scopes = [
+        (scope.kind, [(name, show(value)) for name, value in scope.variables.items()])
+        for scope in at.scopes
+    ]
+    return at.name, at.line, at.column, at.awaits, at.waits_for, at.awaited_by, scopes
