@@ -192,7 +192,7 @@ class ExecutionExists(RhythmError):
         self.execution_id, self.differs = execution_id, tuple(differs)
 
     def __str__(self) -> str:
-        how = f" with a different {' and '.join(self.differs)}" if self.differs else ""
+        how = f" and differs in {' and '.join(self.differs)}" if self.differs else ""
         return (
             f"execution {self.execution_id!r} exists already{how}; "
             "choose another id, or repeat the first request to get the first execution"

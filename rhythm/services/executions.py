@@ -15,7 +15,13 @@ import msgspec
 from rhythm import events
 from rhythm.ending import end
 from rhythm.engine.turn import bounded
-from rhythm.errors import ConnectionLost, ExecutionNotFound, UnreadableEvent, WaitTimeout
+from rhythm.errors import (
+    ConnectionLost,
+    ExecutionExists,
+    ExecutionNotFound,
+    UnreadableEvent,
+    WaitTimeout,
+)
 from rhythm.events import Cancelled, Completed, Created, Failed
 from rhythm.models import (
     CreateRequest,
@@ -112,19 +118,23 @@ class ExecutionService:
             seed=secrets.randbits(63),
             run_at_ms=run_at_ms,
         )
-        with translated():
-            await transitions.create_execution(
-                self._connection,
-                execution_id=execution_id,
-                request=new_request_id(),
-                content=_content(request),
-                type=request.type.value,
-                target=request.target_name,
-                queue=created.queue,
-                definition=definition or "",
-                due_ms=run_at_ms,
-                payload=events.encode(created),
-            )
+        try:
+            with translated():
+                await transitions.create_execution(
+                    self._connection,
+                    execution_id=execution_id,
+                    request=new_request_id(),
+                    content=_content(request),
+                    type=request.type.value,
+                    target=request.target_name,
+                    queue=created.queue,
+                    definition=definition or "",
+                    due_ms=run_at_ms,
+                    payload=events.encode(created),
+                )
+        except ExecutionExists as error:
+            first = await self.get_execution(execution_id)
+            raise ExecutionExists(execution_id, _differences(first, request)) from error
         return execution_id
 
     async def get_execution(self, execution_id: str) -> Execution | None:
@@ -349,6 +359,18 @@ def _stored(filters: ExecutionFilters) -> projections.Filters:
         oldest_ms=filters.created_after_ms,
         newest_ms=None if before_ms is None else before_ms - 1,
     )
+
+
+def _differences(first: Execution | None, request: CreateRequest) -> list[str]:
+    """The parameters that are not as in the first start."""
+    if first is None:
+        return []
+    pairs = {
+        "exec_type": (first.type, request.type),
+        "target_name": (first.target_name, request.target_name),
+        "inputs": (first.inputs, request.inputs),
+    }
+    return [name for name, (before, now) in pairs.items() if before != now]
 
 
 def _content(request: CreateRequest) -> str:

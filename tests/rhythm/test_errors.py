@@ -57,7 +57,7 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
     ),
     (
         errors.ExecutionExists("order-7", ["target_name", "inputs"]),
-        "execution 'order-7' exists already with a different target_name and inputs; "
+        "execution 'order-7' exists already and differs in target_name and inputs; "
         "choose another id, or repeat the first request to get the first execution",
     ),
     (
