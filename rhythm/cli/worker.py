@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 
 import click
 
@@ -82,6 +83,11 @@ async def worker(
         )
         _stop_on_signals(running)
         await running.run()
+    if running.in_threads:
+        click.echo(f"stopped; given back: {', '.join(sorted(running.in_threads))}", err=True)
+        # Python would wait for the threads of these tasks, which nothing can end.
+        sys.stdout.flush()
+        os._exit(Exit.OK)
     if not place.as_json:
         click.echo("stopped, nothing left in hand", err=True)
 

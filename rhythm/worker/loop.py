@@ -86,6 +86,7 @@ class Worker:
             raise ConfigurationError("a worker's concurrency must be 1 or more")
         self._resources, self._on_ready, self._registry = resources, on_ready, registry
         self._stopping = asyncio.Event()
+        self._in_threads: set[str] = set()
         self._running: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -121,6 +122,12 @@ class Worker:
         finally:
             # A sync task that is still running cannot be ended: do not wait for it.
             threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def in_threads(self) -> frozenset[str]:
+        """Ids of the sync tasks whose functions run now. After `run` has ended: those that were
+        given back, since a thread cannot be ended; Python waits for them before it exits."""
+        return frozenset(self._in_threads)
 
     def stop(self) -> None:
         """Begin to drain: claim nothing more, finish what runs within the grace time."""
@@ -181,7 +188,12 @@ class _Life:
             self._connection, name, app.workflow_service, self._registry, self._settings
         )
         self._runner = TaskRunner(
-            self._registry, resources, self._settings, threads, self._known_elsewhere
+            self._registry,
+            resources,
+            self._settings,
+            threads,
+            worker._in_threads,
+            self._known_elsewhere,
         )
         self._under_way: dict[str, tuple[TaskClaim, asyncio.Task[None]]] = {}
         self._finished: list[Settlement] = []

@@ -41,6 +41,7 @@ class TaskRunner:
 
     Args:
         threads: where sync functions run.
+        in_threads: filled with the ids of those that do just now.
         known_elsewhere: names of tasks that other workers of a queue know.
     """
 
@@ -50,10 +51,12 @@ class TaskRunner:
         resources: Mapping[Any, object],
         settings: Settings,
         threads: Executor,
+        in_threads: set[str],
         known_elsewhere: Callable[[str], Awaitable[set[str]]],
     ) -> None:
         self._registry, self._resources, self._settings = registry, resources, settings
-        self._threads, self._known_elsewhere = threads, known_elsewhere
+        self._threads, self._in_threads = threads, in_threads
+        self._known_elsewhere = known_elsewhere
 
     async def run(self, claim: TaskClaim, now_ms: Callable[[], int]) -> TaskSettlement:
         """Run the attempt to its end.
@@ -91,7 +94,7 @@ class TaskRunner:
                 if definition.is_async:
                     result = await definition.function(**arguments)
                 else:
-                    result = await self._in_thread(definition, arguments)
+                    result = await self._in_thread(claim.id, definition, arguments)
         except TimeoutError as error:
             if scope.expired():
                 raise _AttemptTimeout(f"the attempt took longer than {limit_s:g} s") from error
@@ -99,15 +102,20 @@ class TaskRunner:
         encoded = events.raw(definition.encode_result(result))
         return bounded(encoded, "result", self._settings.payload_limit)
 
-    async def _in_thread(self, definition: TaskDefinition, arguments: dict[str, Any]) -> Any:
+    async def _in_thread(
+        self, id_: str, definition: TaskDefinition, arguments: dict[str, Any]
+    ) -> Any:
         here = contextvars.copy_context()
 
         def call() -> Any:
+            self._in_threads.add(id_)
             try:
                 return here.run(definition.function, **arguments)
             except StopIteration as error:
                 # It cannot pass through a future: Python would end the event loop's own iteration.
                 raise RuntimeError("the task raised StopIteration") from error
+            finally:
+                self._in_threads.discard(id_)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 

@@ -119,6 +119,42 @@ def test_sigterm_lets_a_running_task_finish(
     run(story())
 
 
+def test_a_task_that_hangs_past_the_grace_time_keeps_no_process_and_runs_elsewhere(
+    own_redis_server: RedisServer,
+    start_worker: Start,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RHYTHM_SHUTDOWN_GRACE", "0.1")
+
+    async def story() -> None:
+        running, go_on = a_pipe(tmp_path, "running"), a_pipe(tmp_path, "go_on")
+        async with InitBuilder().database_url(own_redis_server.url) as app:
+            hanging = start_worker()
+            id_ = await started(app, "faults.hold", running=running, go_on=go_on)
+            await said_through(running)
+            hanging.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(hanging.wait, 30) == 0
+
+            other = start_worker()
+            assert await said_through(running) == str(other.pid)
+            await asyncio.to_thread(lambda: Path(go_on).write_text("go"))
+            ended = await app.execution_service.wait_for_execution(id_, timeout=40)
+            history = await app.history_service.events(id_)
+
+        assert ended.result() == other.pid
+        assert [event.type for event in history] == [
+            "created",
+            "started",
+            "released",
+            "started",
+            "completed",
+        ]
+
+    run(story())
+
+
 def test_a_server_that_is_killed_and_restarted_loses_nothing(
     own_redis_server: RedisServer, start_worker: Start, tmp_path: Path, run: Run
 ) -> None:
