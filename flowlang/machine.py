@@ -60,6 +60,7 @@ from flowlang.values import (
     JSError,
     JSPromise,
     Namespace,
+    NativeFunction,
     ResolveFunction,
     Throw,
     Value,
@@ -125,6 +126,14 @@ class Reaction:
         self.on_fulfilled = on_fulfilled
         self.on_rejected = on_rejected
         self.derived = derived
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it can never do anything any more, as what a lost race left behind."""
+        return self.derived is None and all(
+            isinstance(handler, NativeFunction) and handler.is_spent
+            for handler in (self.on_fulfilled, self.on_rejected)
+        )
 
 
 @state_class("ending")
@@ -205,6 +214,7 @@ class Machine:
         outcome: how it ended; None while it has not.
         now_ms: the time of the event being handled, unix ms; never goes back.
         state: what `State.set` stored, as plain values.
+        signals: those that came and were not taken, by their name, first come first.
         variables: names that the program created by assigning to them.
     """
 
@@ -244,7 +254,7 @@ class Machine:
         self.numbered = 0
         self.requests: dict[int, Request] = {}
         self.waiters: list[Waiter] = []
-        self.signals: dict[str, list[Any]] = {}
+        self.signals: dict[str, list[Value]] = {}
         self.main: JSPromise = JSPromise()
         self.main_frame: Frame | None = None
         self._jobs: deque[tuple[Any, int, Value]] = deque()
@@ -581,6 +591,7 @@ class Machine:
         if promise.state == PENDING:
             assert promise.reactions is not None
             promise.reactions.append(reaction)
+            _sweep(promise.reactions)
         else:
             self._jobs.append((reaction, promise.state, promise.value))
 
@@ -619,13 +630,11 @@ class Machine:
 
     def wait_signal(self, name: str, timeout_ms: int | None) -> JSPromise:
         """A promise of the next signal of that name that nobody took; first come, first served."""
-        from flowlang.library import import_value
-
         line = current_line() or 0
         promise = self.new_promise()
         sent = self.signals.get(name)
         if sent:
-            self.resolve(promise, import_value(sent.pop(0)))
+            self.resolve(promise, sent.pop(0))
             if not sent:
                 del self.signals[name]
             return promise
@@ -657,15 +666,15 @@ class Machine:
         return request.promise
 
     def _deliver(self, name: str, payload: Any, event: Event) -> None:
+        value = self._imported(payload, event)
         for position, waiter in enumerate(self.waiters):
             if waiter.name == name:
-                value = self._imported(payload, event)
                 del self.waiters[position]
                 if waiter.timer is not None:
                     self._commands.append(CancelTimer(waiter.timer))
                 self.resolve(waiter.promise, value)
                 return
-        self.signals.setdefault(name, []).append(payload)
+        self.signals.setdefault(name, []).append(value)
 
     def _signal_timeout(self, n: int) -> None:
         for position, waiter in enumerate(self.waiters):
@@ -707,6 +716,20 @@ class Machine:
         from flowlang import whereabouts  # it stands on this module
 
         return [] if self.outcome is not None else whereabouts.suspended(self)
+
+
+def _sweep(reactions: list[Any]) -> None:
+    """Drop spent reactions each time the list has doubled: a promise that takes part in one race
+    after the other shall not remember them all."""
+    count = len(reactions)
+    if count >= _SWEPT_FROM and not count & (count - 1):
+        reactions[:] = [
+            one for one in reactions if one.__class__ is not Reaction or not one.is_spent
+        ]
+
+
+_SWEPT_FROM: Final = 8
+"""Reactions; most promises have one or two."""
 
 
 # ---------------------------------------------------------------------------------------- errors

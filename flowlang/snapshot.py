@@ -5,8 +5,10 @@ shared stays shared and cycles survive. Code is named by where it stands in the 
 function by the ordinal of the `await` it waits at, library functions by their registered names. A
 restored machine cannot be told from one that never stopped.
 
-A snapshot only saves time. One of another format, lowering or program is refused, and its reader
-feeds the events again.
+A snapshot only saves time. One of another format, lowering or program, or with a bit that is not as
+it was written, is refused, and its reader feeds the events again. So the bytes begin with a head:
+format and lowering version (16 bits each, big-endian), CRC-32 of all that comes behind it, and the
+program's digest (16 bytes). The state follows in MessagePack.
 
 Within a node a float, boolean, None or ASCII string is itself, other strings are bytes (UTF-8 with
 surrogates), an int is a reference (negative: undefined, a hole, an uninitialised variable) and a
@@ -15,6 +17,8 @@ list of one int is a plain int.
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -42,8 +46,12 @@ from flowlang.values import (
     RestrictedObject,
 )
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 """Raised when what the bytes mean changes."""
+
+_HEAD: Final = struct.Struct(">HHI16s")
+_SUMMED_FROM: Final = 8
+"""Where in a snapshot that begins which the checksum is taken of."""
 
 _MARKERS: Final[dict[int, Any]] = {-1: UNDEFINED, -2: HOLE, -3: TDZ}
 _MARKER_NUMBERS: Final = {id(marker): number for number, marker in _MARKERS.items()}
@@ -74,18 +82,13 @@ class StateTooLarge(FlowError):
         return f"the state takes {self.size:,} bytes, and {self.limit:,} are allowed"
 
 
-class _Snapshot(msgspec.Struct, array_like=True, frozen=True):
-    """What the bytes hold; `roots` and `nodes` are in the form the module describes."""
+class _State(msgspec.Struct, array_like=True, frozen=True):
+    """What stands behind the head; `roots` and `nodes` are in the form the module describes."""
 
-    format: int
-    lowering: int
-    digest: str
     now_ms: int
     random_state: int
     numbered: int
-    execution_id: str
     state: dict[str, Any]
-    signals: dict[str, list[Any]]
     request_numbers: list[int]
     roots: list[Any]
     nodes: list[list[Any]]
@@ -100,22 +103,20 @@ def encode(machine: Machine) -> bytes:
     writer = _Writer(machine)
     numbers = list(machine.requests)
     references = writer.references(_roots(machine))
-    data = msgspec.msgpack.encode(
-        _Snapshot(
-            FORMAT_VERSION,
-            LOWERING_VERSION,
-            machine.program.digest,
+    state = msgspec.msgpack.encode(
+        _State(
             machine.now_ms,
             machine.random_state,
             machine.numbered,
-            machine.execution_id,
             machine.state,
-            machine.signals,
             numbers,
             references,
             writer.nodes(),
         )
     )
+    digest = bytes.fromhex(machine.program.digest)
+    checksum = zlib.crc32(state, zlib.crc32(digest))
+    data = _HEAD.pack(FORMAT_VERSION, LOWERING_VERSION, checksum, digest) + state
     if len(data) > machine.limits.state:
         raise StateTooLarge(len(data), machine.limits.state)
     return data
@@ -130,33 +131,49 @@ def decode(
         context: the facts for `Context`, as the machine was given them.
 
     Raises:
-        SnapshotUnusable: it is of another format, lowering or program.
+        SnapshotUnusable: it is of another format, lowering or program, or damaged.
     """
+    _check_head(program, data)
     try:
-        snapshot = msgspec.msgpack.decode(data, type=_Snapshot)
-    except msgspec.DecodeError as error:
-        raise SnapshotUnusable(f"it cannot be read ({error})") from error
-    if (snapshot.format, snapshot.lowering) != (FORMAT_VERSION, LOWERING_VERSION):
+        state = msgspec.msgpack.decode(memoryview(data)[_HEAD.size :], type=_State)
+        machine = Machine(
+            program, {}, context, state.random_state, state.now_ms, limits or Limits()
+        )
+        _fill(machine, state)
+    except Exception as error:  # as written, but by code that took the same versions for others
+        reason = f"it makes no machine ({type(error).__name__}: {error})"
+        raise SnapshotUnusable(reason) from error
+    return machine
+
+
+def _check_head(program: Program, data: bytes) -> None:
+    """Refuse what was not written for this program by code that keeps state alike."""
+    if len(data) < _HEAD.size:
+        raise SnapshotUnusable(f"it breaks off after {len(data)} bytes")
+    version, lowering, checksum, digest = _HEAD.unpack_from(data)
+    if (version, lowering) != (FORMAT_VERSION, LOWERING_VERSION):
         raise SnapshotUnusable(
-            f"it is of format {snapshot.format} and lowering {snapshot.lowering}, "
+            f"it is of format {version} and lowering {lowering}, "
             f"this release reads {FORMAT_VERSION} and {LOWERING_VERSION}"
         )
-    if snapshot.digest != program.digest:
-        raise SnapshotUnusable(f"it is of program {snapshot.digest}, not {program.digest}")
-    machine = Machine(
-        program, {}, context, snapshot.random_state, snapshot.now_ms, limits or Limits()
-    )
-    reader = _Reader(machine, snapshot.nodes)
-    main, frame, inputs, variables, waiters, *requests = map(reader.value, snapshot.roots)
+    if zlib.crc32(memoryview(data)[_SUMMED_FROM:]) != checksum:
+        raise SnapshotUnusable("it is damaged")
+    if digest.hex() != program.digest:
+        raise SnapshotUnusable(f"it is of program {digest.hex()}, not {program.digest}")
+
+
+def _fill(machine: Machine, state: _State) -> None:
+    """Give a machine that stands at its beginning the state it shall have."""
+    reader = _Reader(machine, state.nodes)
+    main, frame, inputs, variables, signals, waiters, *requests = map(reader.value, state.roots)
     machine.main, machine.main_frame = main, frame
     machine.inputs = inputs
     machine.variables = variables
+    machine.signals = signals
     machine.waiters = waiters
-    machine.requests = dict(zip(snapshot.request_numbers, requests, strict=True))
-    machine.numbered = snapshot.numbered
-    machine.state = snapshot.state
-    machine.signals = snapshot.signals
-    return machine
+    machine.requests = dict(zip(state.request_numbers, requests, strict=True))
+    machine.numbered = state.numbered
+    machine.state = state.state
 
 
 def reachable(machine: Machine) -> list[Any]:
@@ -174,6 +191,7 @@ def _roots(machine: Machine) -> list[Any]:
         machine.main_frame,
         machine.inputs,
         machine.variables,
+        machine.signals,
         machine.waiters,
         *machine.requests.values(),
     ]

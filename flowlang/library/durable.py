@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from flowlang.library.border import export_value, import_value
-from flowlang.library.date import parse_date
+from flowlang.library.date import MAX_TIME, parse_date
 from flowlang.library.registry import namespace, static
 from flowlang.machine import current
 from flowlang.source import from_units
@@ -147,7 +147,7 @@ def _moment_ms(when: Value) -> int:
         time = when
     elif when.__class__ is str:
         time = parse_date(when)
-    if not math.isfinite(time):
+    if not abs(time) <= MAX_TIME:
         throw("TypeError", "Timer.until needs a Date, an ISO text or milliseconds since 1970")
     return math.ceil(time)
 

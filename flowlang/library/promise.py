@@ -183,6 +183,10 @@ class ElementFunction(NativeFunction):
         self.called = called
         self.rejected = rejected
 
+    @property
+    def is_spent(self) -> bool:
+        return self.called[0] or self.combination.settle.is_spent
+
     def call(self, *args: Value) -> Value:
         if self.called[0]:
             return UNDEFINED
@@ -210,6 +214,10 @@ class KeyedFunction(NativeFunction):
         self.props = None
         self.key = key
         self.settle = settle
+
+    @property
+    def is_spent(self) -> bool:
+        return self.settle.is_spent
 
     def call(self, *args: Value) -> Value:
         return self.settle.call(new_object(key=self.key, value=args[0] if args else UNDEFINED))

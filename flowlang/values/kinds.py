@@ -267,6 +267,11 @@ class NativeFunction(JSCallable):
     def length(self) -> int:
         return 1
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether calling it can never do anything any more."""
+        return False
+
     def call(self, *args: Value) -> Value:
         raise NotImplementedError
 

@@ -17,6 +17,10 @@ class ResolveFunction(NativeFunction):
         self.already = already
         self.rejects = rejects
 
+    @property
+    def is_spent(self) -> bool:
+        return self.already[0]
+
     def call(self, *args: Value) -> Value:
         # The machine is built from values; it is looked up at the call, when there must be one.
         from flowlang.machine import current

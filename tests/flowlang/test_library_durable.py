@@ -127,6 +127,7 @@ def test_a_timer_until_a_moment(when: str) -> None:
         ("Signal.when('s', { after: 5 })", "'after' is not an option of Signal.when"),
         ("Signal.send('e', '', 1)", "needs the signal's name"),
         ("State.set('k', new Set())", "is a Set"),
+        ("Timer.until(1e300)", "Timer.until needs a Date"),
         ("Timer.until('tomorrow')", "Timer.until needs a Date"),
     ],
 )

@@ -7,7 +7,8 @@ import pytest
 
 import flowlang
 from flowlang import Awaited, Machine, Suspended, TaskCompleted, show
-from flowlang.snapshot import decode
+from flowlang.machine import Frame
+from flowlang.snapshot import decode, reachable
 from tests.flowlang.fuzz import recorded
 from tests.flowlang.resuming.runs import CONTEXT, run
 
@@ -210,9 +211,9 @@ def test_every_suspended_function_is_told_once_and_who_waits_for_whom_both_ways(
     told = 0
     for program in recorded.read():
         for moment in run(program.source, program.script).moments:
-            where = decode(flowlang.compile(program.source), moment.state, CONTEXT).where()
-            nodes = msgspec.msgpack.decode(moment.state)[-1]
-            assert len(where) == sum(node[0] == "frame" for node in nodes)
+            machine = decode(flowlang.compile(program.source), moment.state, CONTEXT)
+            where = machine.where()
+            assert len(where) == sum(isinstance(one, Frame) for one in reachable(machine))
             for position, at in enumerate(where):
                 for part in (at.waits_for, *at.waits_for.parts):
                     if part.function is not None:
