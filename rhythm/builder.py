@@ -26,6 +26,7 @@ from rhythm.services.workflows import (
     read_workflow_files,
 )
 from rhythm.settings import Settings, check_database_url, hide_password, load_settings
+from rhythm.surroundings import Surroundings
 from streams import definitions, projections
 from streams.connection import Connection
 
@@ -40,17 +41,23 @@ FIRST_CONTACT_S = 2.0
 class Rhythm:
     """An initialised application. Made by `InitBuilder`."""
 
-    def __init__(self, settings: Settings, connection: Connection) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        surroundings: Surroundings | None = None,
+    ) -> None:
         self.settings = settings
+        self.surroundings = surroundings or Surroundings()
         self._connection = connection
         # A worker outlasts its Redis: its calls are repeated without end.
         self.worker_connection = connection.patient()
         self.workflow_service = WorkflowService(connection)
         self.execution_service = ExecutionService(
-            connection, settings, self.workflow_service, tasks.registry
+            connection, settings, self.surroundings, self.workflow_service, tasks.registry
         )
         self.scheduler_service = SchedulerService(self.execution_service, settings)
-        self.signal_service = SignalService(connection, settings)
+        self.signal_service = SignalService(connection, settings, self.surroundings)
         self.history_service = HistoryService(connection)
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -281,7 +280,8 @@ class Connection:
         return client
 
     async def _patiently(self, once: Callable[[], Any], what: str) -> Any:
-        started = time.monotonic()
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         pause = FIRST_PAUSE_S
         if self.is_embedded:
             # Its answers are there at once; but others must come to run, as during any call.
@@ -307,7 +307,7 @@ class Connection:
                 # The client has just opened a connection again for the call that was under way.
                 await self._client.aclose()
                 raise failure from cause
-            waited = time.monotonic() - started
+            waited = loop.time() - started
             if self.patience_s is not None and waited + pause > self.patience_s:
                 raise failure from cause
             # A client's caller hears of it by the error; a worker's operator only by the log.

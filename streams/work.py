@@ -174,19 +174,35 @@ class WorkerSeat:
             [self._connection.now(), self.worker, self.lease_ms, about],
         )
 
-    def renew(self, caller: ThreadCaller) -> None:
-        """Show that the worker lives; called from the lease thread.
+    async def renew(self) -> None:
+        """Show that the worker lives.
+
+        Raises:
+            WorkerLost: the lease had run out and its work was taken back.
+        """
+        lease_ends_ms = await self._connection.call(
+            _RENEW,
+            [self._keys.due, self._keys.held(self.worker)],
+            [self._connection.now(), self.worker, self.lease_ms],
+        )
+        self._judge_renewal(lease_ends_ms)
+
+    def renew_from_thread(self, caller: ThreadCaller) -> None:
+        """Show that the worker lives, from another thread than the event loop's.
 
         Raises:
             WorkerLost: the lease had run out and its work was taken back.
             BackendUnavailable: no answer; try again before the lease ends.
         """
-        ends = caller.call(
+        lease_ends_ms = caller.call(
             _RENEW,
             [self._keys.due, self._keys.held(self.worker)],
             [self._connection.now(), self.worker, self.lease_ms],
         )
-        if not ends:
+        self._judge_renewal(lease_ends_ms)
+
+    def _judge_renewal(self, lease_ends_ms: int) -> None:
+        if not lease_ends_ms:
             raise WorkerLost(self.worker)
 
     async def step(

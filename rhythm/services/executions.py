@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import secrets
-import time
 from collections.abc import Mapping
 from typing import Any, Unpack, overload
 
@@ -36,10 +34,10 @@ from rhythm.models import (
     parse_filters,
 )
 from rhythm.services import staff
-from rhythm.services.ids import new_execution_id, new_request_id
 from rhythm.services.translation import translated
 from rhythm.services.workflows import DEFAULT_QUEUE, WorkflowService
 from rhythm.settings import Settings
+from rhythm.surroundings import Surroundings
 from rhythm.tasks import TaskRegistry
 from streams import projections, transitions
 from streams.codec import StoredExecution
@@ -63,12 +61,14 @@ class ExecutionService:
         self,
         connection: Connection,
         settings: Settings,
+        surroundings: Surroundings,
         workflows: WorkflowService,
         tasks: TaskRegistry,
     ) -> None:
         self._connection, self._settings = connection, settings
+        self._surroundings = surroundings
         self._workflows, self._tasks = workflows, tasks
-        self._waiting = _WaitingRoom(connection)
+        self._waiting = _WaitingRoom(connection, surroundings.new_name())
 
     @overload
     async def create_execution(self, parameters: ExecutionParameters, /) -> str: ...
@@ -98,7 +98,7 @@ class ExecutionService:
 
     async def start(self, request: CreateRequest, run_at_ms: int | None = None) -> str:
         """Start what a checked request describes, at once or at `run_at_ms`; return its id."""
-        execution_id = request.id or new_execution_id()
+        execution_id = request.id or self._surroundings.new_execution_id()
         definition: str | None = None
         queue = request.queue
         if request.type is ExecutionType.WORKFLOW:
@@ -115,7 +115,7 @@ class ExecutionService:
                 msgspec.Raw(request.encoded_inputs), "inputs", self._settings.payload_limit
             ),
             definition=definition,
-            seed=secrets.randbits(63),
+            seed=self._surroundings.random_bits(63),
             run_at_ms=run_at_ms,
         )
         try:
@@ -123,7 +123,7 @@ class ExecutionService:
                 await transitions.create_execution(
                     self._connection,
                     execution_id=execution_id,
-                    request=new_request_id(),
+                    request=self._surroundings.new_name(),
                     content=_content(request),
                     type=request.type.value,
                     target=request.target_name,
@@ -213,9 +213,8 @@ class _WaitingRoom:
     id may have been lost on its way: everything that is waited for is registered once more.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._client = secrets.token_urlsafe(9)
+    def __init__(self, connection: Connection, client: str) -> None:
+        self._connection, self._client = connection, client
         self._futures: dict[str, asyncio.Future[None]] = {}
         self._waiters: dict[str, int] = {}
         self._reading: asyncio.Task[None] | None = None
@@ -258,10 +257,11 @@ class _WaitingRoom:
         return ConnectionLost(self._connection.address, "the application was closed")
 
     async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
         reader: BlockingReader = self._connection.reader()
         try:
             while self._futures:
-                asked_at = time.monotonic()
+                asked_at = loop.time()
                 try:
                     ended = await projections.next_ended(
                         self._connection, reader, self._client, _WAIT_SLICE_S
@@ -272,7 +272,7 @@ class _WaitingRoom:
                     continue
                 if ended is not None:
                     self._tell(ended)
-                if time.monotonic() - asked_at > _AWAY_S:
+                if loop.time() - asked_at > _AWAY_S:
                     await self._register_again()
         except Exception as error:
             for future in self._futures.values():

@@ -9,9 +9,9 @@ import msgspec
 from rhythm import events
 from rhythm.events import SignalReceived
 from rhythm.models import SignalParameters, parse_signal
-from rhythm.services.ids import new_request_id
 from rhythm.services.translation import translated
 from rhythm.settings import Settings
+from rhythm.surroundings import Surroundings
 from streams import transitions
 from streams.connection import Connection
 
@@ -19,8 +19,11 @@ from streams.connection import Connection
 class SignalService:
     """`app.signal_service`."""
 
-    def __init__(self, connection: Connection, settings: Settings) -> None:
+    def __init__(
+        self, connection: Connection, settings: Settings, surroundings: Surroundings
+    ) -> None:
         self._connection, self._settings = connection, settings
+        self._surroundings = surroundings
 
     async def send_signal(self, **keywords: Unpack[SignalParameters]) -> None:
         """Send a signal to a workflow; it is recorded when this returns.
@@ -40,6 +43,6 @@ class SignalService:
             await transitions.send_signal(
                 self._connection,
                 execution_id=request.workflow_id,
-                request=request.request_id or new_request_id(),
+                request=request.request_id or self._surroundings.new_name(),
                 payload=events.encode(received),
             )

@@ -9,10 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -30,7 +26,7 @@ from rhythm.services.translation import translated
 from rhythm.services.workflows import DEFAULT_QUEUE
 from rhythm.tasks import TaskRegistry
 from rhythm.worker.activations import Activations
-from rhythm.worker.lease import RENEWALS_PER_LEASE, LeaseThread
+from rhythm.worker.lease import RENEWALS_PER_LEASE, LeaseKeeper, LeaseTask, LeaseThread
 from rhythm.worker.task_runner import TaskRunner, describe
 from rhythm.worker.timekeeping import keep_time
 from streams.codec import TaskClaim, WorkflowClaim
@@ -99,7 +95,11 @@ class Worker:
             ConfigurationError: the resources are no such thing.
             ConnectionLost: Redis is not there at the start. Later losses are waited out.
         """
-        threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="rhythm-task")
+        threads = (
+            ThreadPoolExecutor(self._concurrency, thread_name_prefix="rhythm-task")
+            if self._app.surroundings.has_threads
+            else None
+        )
         try:
             async with tasks.open_resources(self._resources) as provided:
                 tasks.require_resources(self._registry, provided)
@@ -121,7 +121,8 @@ class Worker:
                         await asyncio.sleep(_AFTER_FAILURE_S)
         finally:
             # A sync task that is still running cannot be ended: do not wait for it.
-            threads.shutdown(wait=False, cancel_futures=True)
+            if threads is not None:
+                threads.shutdown(wait=False, cancel_futures=True)
 
     @property
     def in_threads(self) -> frozenset[str]:
@@ -166,13 +167,15 @@ class _Life:
     """One incarnation, from its registration to its leaving or its lost lease."""
 
     def __init__(
-        self, worker: Worker, resources: Mapping[Any, object], threads: ThreadPoolExecutor
+        self, worker: Worker, resources: Mapping[Any, object], threads: ThreadPoolExecutor | None
     ) -> None:
         app = worker._app
         self._worker, self._settings = worker, app.settings
         self._connection = app.worker_connection
         self._queues, self._registry = worker._queues, worker._registry
-        name = f"{socket.gethostname().partition('.')[0]}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._surroundings = app.surroundings
+        self._loop = asyncio.get_running_loop()
+        name = self._surroundings.new_worker_name()
         keys = self._connection.keys.partitions[0]
         lease_ms = round(self._settings.lease * 1000)
         self._seat = WorkerSeat(self._connection, keys, name, lease_ms=lease_ms)
@@ -207,12 +210,7 @@ class _Life:
     async def run(self) -> None:
         await self._seat.register(staff.encode_about(self._about()))
         self.is_registered = True
-        loop = asyncio.get_running_loop()
-
-        def on_lost() -> None:
-            loop.call_soon_threadsafe(self._be_lost)
-
-        lease = LeaseThread(self._connection, self._seat, on_lost)
+        lease = self._lease_keeper()
         lease.start()
         term_s = self._settings.lease
         timekeeping = asyncio.create_task(
@@ -233,11 +231,20 @@ class _Life:
         finally:
             await self._abandon()
             await end(working, watching, timekeeping)
-            await asyncio.to_thread(lease.stop)
+            await lease.stop()
         if self._gave_up:
             logger.error("Redis does not answer: %s leaves without a word", self._seat.worker)
         elif not await self._seat.leave():
             logger.warning("worker %s left work behind; its lease gives it back", self._seat.worker)
+
+    def _lease_keeper(self) -> LeaseKeeper:
+        if not self._surroundings.has_threads:
+            return LeaseTask(self._seat, self._be_lost)
+
+        def on_lost() -> None:
+            self._loop.call_soon_threadsafe(self._be_lost)
+
+        return LeaseThread(self._connection, self._seat, on_lost)
 
     async def _work(self) -> None:
         reader = self._connection.reader()
@@ -247,7 +254,7 @@ class _Life:
             while True:
                 draining = self._worker._stopping.is_set()
                 if draining and deadline is None:
-                    deadline = time.monotonic() + self._settings.shutdown_grace
+                    deadline = self._loop.time() + self._settings.shutdown_grace
                     if self._under_way:
                         logger.info("draining: %d tasks are running", len(self._under_way))
                 room = 0 if draining else self._concurrency_left()
@@ -257,7 +264,7 @@ class _Life:
                 if draining:
                     if not self._under_way:
                         break
-                    if deadline is not None and time.monotonic() >= deadline:
+                    if deadline is not None and self._loop.time() >= deadline:
                         await self._release_all()
                         continue
                 if bell is None and not draining and self._concurrency_left() > 0:
@@ -276,7 +283,7 @@ class _Life:
         self._news.clear()
         # Without room it claims nothing, and rings for others if work is waiting.
         step = await self._seat.step(self._queues, room, settled)
-        self._clock_ms, self._clock_read_at = step.now_ms, time.monotonic()
+        self._clock_ms, self._clock_read_at = step.now_ms, self._loop.time()
         for settlement, verdict in zip(settled, step.verdicts, strict=True):
             if verdict == "STALE":
                 logger.warning("%s is no longer this worker's to settle: dropped", settlement.id)
@@ -338,7 +345,7 @@ class _Life:
     ) -> asyncio.Task[bool] | None:
         """Until something has finished, the bell rang, or the time to drain is over."""
         news = asyncio.create_task(self._news.wait())
-        left_s = None if deadline is None else max(deadline - time.monotonic(), 0)
+        left_s = None if deadline is None else max(deadline - self._loop.time(), 0)
         await asyncio.wait(
             {news} if bell is None else {news, bell},
             timeout=left_s,
@@ -393,15 +400,16 @@ class _Life:
 
     def _now_ms(self) -> int:
         """The store's time: its last answer, and what has passed since."""
-        return self._clock_ms + round((time.monotonic() - self._clock_read_at) * 1000)
+        return self._clock_ms + round((self._loop.time() - self._clock_read_at) * 1000)
 
     def _about(self) -> WorkerAbout:
+        host, pid = self._surroundings.process()
         return WorkerAbout(
-            host=socket.gethostname(),
-            pid=os.getpid(),
+            host=host,
+            pid=pid,
             queues=self._queues,
             tasks={task.name: task.queue for task in self._registry},
-            started_ms=time.time_ns() // 1_000_000,
+            started_ms=self._surroundings.now_ms(),
         )
 
     async def _known_elsewhere(self, queue: str) -> set[str]:

@@ -40,7 +40,7 @@ class TaskRunner:
     """Runs tasks of a registry with a worker's resources.
 
     Args:
-        threads: where sync functions run.
+        threads: where sync functions run; None is here, while everything else stands still.
         in_threads: filled with the ids of those that do just now.
         known_elsewhere: names of tasks that other workers of a queue know.
     """
@@ -50,7 +50,7 @@ class TaskRunner:
         registry: TaskRegistry,
         resources: Mapping[Any, object],
         settings: Settings,
-        threads: Executor,
+        threads: Executor | None,
         in_threads: set[str],
         known_elsewhere: Callable[[str], Awaitable[set[str]]],
     ) -> None:
@@ -117,6 +117,8 @@ class TaskRunner:
             finally:
                 self._in_threads.discard(id_)
 
+        if self._threads is None:
+            return call()
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     def _failed(

@@ -79,7 +79,7 @@ def test_a_full_server_takes_what_is_finished_and_renews_leases(
                 await house.start("g")
 
             caller = connection.thread_caller()
-            seat.renew(caller)
+            seat.renew_from_thread(caller)
             caller.close()
             flow = WorkflowSettlement("f", claims["f"].token, 1, decided=b"D")
             seat_of_f = await seat.step([], 0, [flow])

@@ -1,0 +1,64 @@
+"""What an application takes from the process around it: the wall clock, chance, threads.
+
+Everything else that it does follows from what it is told, so with other surroundings, in which a
+seed decides, a whole run can be had again. Time that passes is the event loop's (`loop.time`).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from typing import Final
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_RANDOM_BITS: Final = 80
+
+
+class Surroundings:
+    """A process of an operating system. Subclasses decide by a seed, on a clock of their own."""
+
+    has_threads: bool = True
+    """Whether threads may be used; on a clock that jumps nothing would wait for them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def now_ms(self) -> int:
+        """The wall clock, unix ms."""
+        return time.time_ns() // 1_000_000
+
+    def random_bits(self, count: int) -> int:
+        """A number of `count` random bits that nobody can guess."""
+        return secrets.randbits(count)
+
+    def process(self) -> tuple[str, int]:
+        """Host name and process id, for people."""
+        return socket.gethostname(), os.getpid()
+
+    def new_execution_id(self) -> str:
+        """``exec_`` and 26 sortable characters, greater than all that were made here before.
+
+        Shaped as a ULID (https://github.com/ulid/spec): 48 bits of unix ms and 80 random bits in
+        Crockford's base 32.
+        """
+        with self._lock:
+            fresh = self.now_ms() << _RANDOM_BITS | self.random_bits(_RANDOM_BITS)
+            # In one millisecond, or when the clock stepped back: the next number after the last.
+            is_later = fresh >> _RANDOM_BITS > self._last >> _RANDOM_BITS
+            self._last = fresh if is_later else self._last + 1
+            number = self._last
+        return "exec_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+    def new_name(self) -> str:
+        """24 characters that nobody else has: of a request, so that repeating it after a lost
+        answer changes nothing more, or of a process that waits for answers."""
+        return f"{self.random_bits(96):024x}"
+
+    def new_worker_name(self) -> str:
+        """The name of a worker's incarnation, which tells people where it runs."""
+        host, pid = self.process()
+        return f"{host.partition('.')[0]}-{pid}-{self.random_bits(32):08x}"
