@@ -19,6 +19,7 @@ from rhythm.services.histories import HistoryService
 from rhythm.services.scheduler import SchedulerService
 from rhythm.services.signals import SignalService
 from rhythm.services.translation import translated
+from rhythm.services.verification import VerificationService
 from rhythm.services.workflows import (
     WorkflowFile,
     WorkflowService,
@@ -59,6 +60,7 @@ class Rhythm:
         self.scheduler_service = SchedulerService(self.execution_service, settings)
         self.signal_service = SignalService(connection, settings, self.surroundings)
         self.history_service = HistoryService(connection)
+        self.verification_service = VerificationService(connection, self.workflow_service)
 
     @property
     def database_url_shown(self) -> str:

@@ -5,7 +5,8 @@ Derived from the streams by the transitions, and read in one atomic script each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -20,9 +21,13 @@ _GET = load("get_executions")
 _QUERY = load("query_executions")
 _AWAIT = load("await_execution")
 _DESCRIBE = load("describe_partition")
+_EXAMINE = load("examine_execution")
 
 GET_AT_ONCE = 64
 """Executions read by one script call; their payloads travel with them."""
+
+SCANNED_AT_ONCE = 500
+"""Keys that one scan looks at; it costs the server well under a millisecond."""
 
 QUERY_UNITS = 256
 """Index entries that one script call looks at."""
@@ -79,6 +84,31 @@ class Description(msgspec.Struct, frozen=True):
     ready: dict[str, int]
     due: int
     executions: dict[str, int]
+
+
+class Examination(msgspec.Struct, frozen=True):
+    """All that the store keeps of one execution beside its events.
+
+    Attributes:
+        version: count of its events.
+        control, facts: the hashes that transitions and readers use; empty when missing.
+        statuses: in which indexes by status it is.
+        indexes: in which others, by their short names.
+        queued: how often it is in its queue.
+        is_held: whether the worker of its token holds it.
+        due_ms: when it is handed out, if it waits for a time.
+        timers: numbers of its timers that will fire.
+    """
+
+    version: int
+    control: dict[str, str]
+    facts: dict[str, str]
+    statuses: frozenset[str]
+    indexes: frozenset[str]
+    queued: int
+    is_held: bool
+    due_ms: int | None
+    timers: frozenset[int]
 
 
 async def get_executions(
@@ -157,6 +187,45 @@ async def next_ended(
     return None if found is None else found[1].decode()
 
 
+async def all_executions(connection: Connection) -> AsyncIterator[str]:
+    """Ids of all executions, by their events and then by the index of all; some come twice.
+
+    Those that begin or end meanwhile may be missing. See https://redis.io/commands/scan/.
+    """
+    for keys in connection.keys.partitions:
+        prefix = keys.events("")
+        async for name in _scanned(connection, "SCAN", match=f"{_literally(prefix)}*"):
+            yield name.decode().removeprefix(prefix)
+        async for name, _ in _scanned(connection, "ZSCAN", keys.index("all"), match="*"):
+            yield name.decode()
+
+
+async def examine(connection: Connection, execution_id: str) -> Examination:
+    """What is kept of one execution, for checking it against its events."""
+    keys = connection.keys.partition(execution_id)
+    version, control, facts, statuses, indexes, queued, held, due, timers = await connection.call(
+        _EXAMINE,
+        [
+            keys.due,
+            keys.events(execution_id),
+            keys.control(execution_id),
+            keys.projection(execution_id),
+        ],
+        [execution_id],
+    )
+    return Examination(
+        version,
+        codec.texts(control),
+        codec.texts(facts),
+        frozenset(status.decode() for status in statuses),
+        frozenset(name.decode() for name in indexes),
+        queued,
+        bool(held),
+        int(float(due)) if due else None,
+        frozenset(int(n) for n in timers),
+    )
+
+
 async def describe(connection: Connection) -> Description:
     """What waits in which queue, who works, what is due, and how many executions there are."""
     workers: list[WorkerDescription] = []
@@ -206,3 +275,19 @@ async def _query_partition(
             break
         after, after_id = last.decode(), last_id.decode()
     return [(created, id_) for id_, created in found.items()]
+
+
+async def _scanned(connection: Connection, *words: str, match: str) -> AsyncIterator[Any]:
+    cursor = 0
+    while True:
+        reply = await connection.command(*words, cursor, "MATCH", match, "COUNT", SCANNED_AT_ONCE)
+        cursor = int(reply[0])
+        for item in reply[1]:
+            yield item
+        if cursor == 0:
+            return
+
+
+def _literally(text: str) -> str:
+    """A glob pattern that matches just this text."""
+    return "".join(f"\\{sign}" if sign in "*?[]^\\" else sign for sign in text)

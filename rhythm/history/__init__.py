@@ -1,0 +1,1 @@
+"""Tools for a recorded history: check it, replay it, explain it."""

@@ -1,0 +1,204 @@
+"""Does what the store keeps of an execution agree with its events? Pure.
+
+The events are the truth. Everything else (projection, indexes, control, queues, timers) was derived
+from them by the transitions, and must be what is derived from them here once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from flowlang import protocol
+from rhythm import events
+from rhythm.engine.fold import Facts, fold
+from rhythm.engine.history import LiveMachine
+from rhythm.errors import NondeterminismError, UnreadableEvent
+from rhythm.events import TERMINAL, Decided
+from rhythm.models import ExecutionType
+from streams.codec import StoredEvent
+from streams.projections import Examination
+
+OF_THE_WORLD: Final = frozenset(events.PAYLOADS) - TERMINAL - {"created", "decided"}
+"""Types of what a workflow is told; the others it wrote itself."""
+
+_PLACES: Final = {
+    "queued": (1, False, False),
+    "claimed": (0, True, False),
+    "due": (0, False, True),
+    "idle": (0, False, False),
+}
+"""Where an execution is while its wake says so: times queued, held, due."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that does not agree: in which execution, and what, in a sentence."""
+
+    execution_id: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.execution_id}: {self.problem}"
+
+
+def check(
+    execution_id: str,
+    history: Sequence[StoredEvent],
+    examined: Examination,
+    machine: LiveMachine | None = None,
+) -> list[Finding]:
+    """What of an execution does not agree with its events.
+
+    Args:
+        history: all its events, oldest first.
+        examined: what is kept beside them, read at the moment of the last event.
+        machine: of a workflow, made from its first event and not advanced yet: it is fed the
+            history here. Without it the decisions are not checked.
+    """
+    problems = _Problems(execution_id)
+    numbers = [event.version for event in history]
+    if numbers != list(range(1, len(history) + 1)):
+        problems.add(f"its events are numbered {_runs(numbers)}")
+    try:
+        facts = fold(execution_id, history)
+    except UnreadableEvent as error:
+        problems.add(str(error))
+        return problems.found
+    _compare_facts(facts, examined, problems)
+    if facts.status.finished:
+        _check_ended(examined, problems)
+    else:
+        _check_alive(facts, history, examined, problems)
+    if machine is not None:
+        _replay(machine, history, examined, problems)
+    return problems.found
+
+
+def projection(facts: Facts) -> dict[str, str]:
+    """The projection's fields, by their stored names, that these facts come to."""
+    fields = {
+        "ty": facts.type.value,
+        "tg": facts.target,
+        "q": facts.queue,
+        "st": facts.status.value,
+        "cr": str(facts.created_ms),
+        "sa": None if facts.started_ms is None else str(facts.started_ms),
+        "co": None if facts.ended_ms is None else str(facts.ended_ms),
+        "at": str(facts.attempt) if facts.attempt else None,
+        "p": facts.parent,
+        "df": facts.definition,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def indexes(facts: Facts) -> frozenset[str]:
+    """In which indexes, besides the one by status, such an execution is."""
+    return frozenset({"all", "g", "q", "y"} | ({"p"} if facts.parent else set()))
+
+
+class _Problems:
+    def __init__(self, execution_id: str) -> None:
+        self._execution_id = execution_id
+        self.found: list[Finding] = []
+
+    def add(self, problem: str) -> None:
+        self.found.append(Finding(self._execution_id, problem))
+
+    def unequal(self, what: str, kept: object, expected: object) -> None:
+        if kept != expected:
+            self.add(f"{what} is {kept!r}, its events say {expected!r}")
+
+
+def _compare_facts(facts: Facts, examined: Examination, problems: _Problems) -> None:
+    expected = projection(facts)
+    for name in sorted(expected.keys() | examined.facts.keys()):
+        problems.unequal(
+            f"field {name!r} of its projection", examined.facts.get(name), expected.get(name)
+        )
+    problems.unequal("its index by status", set(examined.statuses), {facts.status.value})
+    problems.unequal("its place in indexes", set(examined.indexes), set(indexes(facts)))
+
+
+def _check_ended(examined: Examination, problems: _Problems) -> None:
+    if examined.control:
+        problems.add("it has ended and still has a control record")
+    if examined.queued or examined.is_held or examined.due_ms is not None:
+        problems.add("it has ended and is still handed out")
+
+
+def _check_alive(
+    facts: Facts, history: Sequence[StoredEvent], examined: Examination, problems: _Problems
+) -> None:
+    control = examined.control
+    if not control:
+        problems.add("it has not ended and has no control record: nobody will go on with it")
+        return
+    problems.unequal("its control record's version", control.get("v"), str(facts.version))
+    problems.unequal("its control record's status", control.get("st"), facts.status.value)
+    wake = control.get("wk", "")
+    place = (examined.queued, examined.is_held, examined.due_ms is not None)
+    if wake not in _PLACES or place != _PLACES[wake]:
+        problems.add(
+            f"it is {wake or 'nowhere'!r}, but it is queued {examined.queued} times, "
+            f"{'held' if examined.is_held else 'not held'} by its worker and "
+            f"{'due' if examined.due_ms is not None else 'not due'} at a time"
+        )
+    if wake == "idle":
+        upto = int(control.get("up", "0"))
+        unseen = [e.version for e in history if e.version > upto and e.type in OF_THE_WORLD]
+        if facts.type is ExecutionType.TASK:
+            problems.add("it is a task that waits for nothing and is in no queue")
+        elif unseen:
+            problems.add(f"it sleeps although it was not told of events {_runs(unseen)}")
+    kept = {int(name[1:]) for name in control if name[0] == "T"}
+    problems.unequal("the timers it keeps", kept, _running_timers(history))
+    problems.unequal("the timers that will fire", set(examined.timers), kept)
+
+
+def _running_timers(history: Sequence[StoredEvent]) -> set[int]:
+    running: set[int] = set()
+    for event, payload in _decoded(history):
+        if event.type == "timer_fired":
+            running.discard(int(event.plain["n"]))
+        elif isinstance(payload, Decided):
+            for command in payload.commands:
+                if isinstance(command, protocol.StartTimer):
+                    running.add(command.n)
+                elif isinstance(command, protocol.CancelTimer):
+                    running.discard(command.n)
+    return running
+
+
+def _decoded(
+    history: Sequence[StoredEvent],
+) -> Iterator[tuple[StoredEvent, events.Payload | None]]:
+    for event in history:
+        yield event, events.decode("", event.version, event.type, event.payload)
+
+
+def _replay(
+    machine: LiveMachine,
+    history: Sequence[StoredEvent],
+    examined: Examination,
+    problems: _Problems,
+) -> None:
+    try:
+        machine.advance(history[1:])
+    except (NondeterminismError, UnreadableEvent) as error:
+        problems.add(str(error))
+        return
+    if examined.control.get("wk") == "idle" and machine.undecided:
+        problems.add(f"it sleeps and has decided {len(machine.undecided)} things nobody recorded")
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    """``1-3, 5`` for 1, 2, 3, 5."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs) or "not at all"

@@ -1,0 +1,88 @@
+"""Check a live system: does everything that is kept agree with the events?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from rhythm import events
+from rhythm.engine.history import LiveMachine
+from rhythm.errors import ExecutionNotFound, RhythmError, UnreadableEvent
+from rhythm.events import Created
+from rhythm.history.verify import Finding, check
+from rhythm.models import check_execution_id
+from rhythm.services.translation import translated
+from rhythm.services.workflows import WorkflowService
+from streams import events as stream
+from streams import projections
+from streams.codec import StoredEvent
+from streams.connection import Connection
+from streams.errors import CorruptRecord
+
+# An execution that works may change between two reads; it does not always.
+_LOOKS = 10
+
+
+class VerificationService:
+    """`app.verification_service`."""
+
+    def __init__(self, connection: Connection, workflows: WorkflowService) -> None:
+        self._connection, self._workflows = connection, workflows
+
+    async def verify(self, execution_id: str) -> list[Finding]:
+        """What of one execution does not agree with its events; nothing, if all is well.
+
+        A workflow's decisions are made once more from its history and compared. Nothing is
+        changed.
+
+        Raises:
+            ExecutionNotFound: there is no execution of this id.
+            ConnectionLost: no answer in time.
+        """
+        check_execution_id(execution_id, "execution_id")
+        with translated():
+            return await self._verify(execution_id)
+
+    async def verify_all(self) -> AsyncIterator[tuple[str, list[Finding]]]:
+        """Every execution of the namespace, by its id, with what does not agree in it.
+
+        Executions are found by their events, so that one that an index has lost is found too; and
+        by the indexes, so that one whose events are gone is told.
+
+        Raises:
+            ConnectionLost: no answer in time.
+        """
+        seen: set[str] = set()
+        with translated():
+            async for execution_id in projections.all_executions(self._connection):
+                if execution_id not in seen:
+                    seen.add(execution_id)
+                    yield execution_id, await self._verify(execution_id)
+
+    async def _verify(self, execution_id: str) -> list[Finding]:
+        for _ in range(_LOOKS):
+            try:
+                history = [event async for event in stream.read(self._connection, execution_id)]
+            except CorruptRecord as error:
+                return [Finding(execution_id, str(error))]
+            examined = await projections.examine(self._connection, execution_id)
+            if not history and not examined.facts and not examined.indexes:
+                raise ExecutionNotFound(execution_id)
+            if examined.version == len(history):
+                break
+        try:
+            machine = await self._machine(execution_id, history)
+        except RhythmError as error:
+            return [*check(execution_id, history, examined), Finding(execution_id, str(error))]
+        return check(execution_id, history, examined, machine)
+
+    async def _machine(self, execution_id: str, history: list[StoredEvent]) -> LiveMachine | None:
+        if not history:
+            return None
+        first = history[0]
+        created = events.decode(execution_id, first.version, first.type, first.payload)
+        if not isinstance(created, Created):
+            raise UnreadableEvent(execution_id, first.version, "it is not the first event")
+        if created.definition is None:
+            return None
+        program = await self._workflows.program(created.target, created.definition)
+        return LiveMachine(execution_id, program, first)

@@ -1,0 +1,58 @@
+-- examine_execution: all that the store keeps of one execution beside its events, read at one moment.
+--
+-- KEYS[1]  due         sorted set; gives the partition's prefix
+-- KEYS[2]  events      stream of the execution
+-- KEYS[3]  control     hash of the execution
+-- KEYS[4]  projection  hash of the execution
+-- ARGV[1]  id          the execution's id
+-- RETURNS  {version, {field, value, …} of control, {field, value, …} of projection,
+--           {status, …} whose index has it, {name, …} of the other indexes that have it, times it is queued,
+--           1 if the worker of its token holds it, due or false, {timer, …} that are in the due set};
+--           writes nothing
+
+--@include transition
+
+local id = ARGV[1]
+local control, facts = call("HGETALL", KEYS[3]), call("HGETALL", KEYS[4])
+local by_name, of_facts = {}, {}
+for i = 1, #control, 2 do
+  by_name[control[i]] = control[i + 1]
+end
+for i = 1, #facts, 2 do
+  of_facts[facts[i]] = facts[i + 1]
+end
+
+local statuses = {}
+for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled" }) do
+  if call("ZSCORE", prefix .. "i:s:" .. status, id) then
+    statuses[#statuses + 1] = status
+  end
+end
+local indexes = {}
+for _, pair in ipairs({ { "all" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" } }) do
+  local value = pair[2] and of_facts[pair[2]]
+  local index = pair[2] and (value and prefix .. "i:" .. pair[1] .. ":" .. value) or prefix .. "i:all"
+  if (not pair[2] or value) and call("ZSCORE", index, id) then
+    indexes[#indexes + 1] = pair[1]
+  end
+end
+
+local queued = 0
+if by_name.q then
+  queued = #call("LPOS", prefix .. "q:" .. by_name.q, by_name.ty .. " " .. id, "COUNT", 0)
+end
+local is_held = 0
+local worker = string.match(by_name.tk or "", "^(.*)%.%d+$")
+if worker then
+  local held = call("HGET", prefix .. "a:" .. worker, id)
+  is_held = held and string.match(held, "^%S+") == by_name.tk and 1 or 0
+end
+local due = by_name["in"] and call("ZSCORE", KEYS[1], due_member("ready", id, 0, by_name["in"])) or false
+local timers = {}
+for name, _ in pairs(by_name) do
+  local n = string.match(name, "^T(%d+)$")
+  if n and call("ZSCORE", KEYS[1], due_member("timer", id, n, by_name["in"])) then
+    timers[#timers + 1] = n
+  end
+end
+return { call("XLEN", KEYS[2]), control, facts, statuses, indexes, queued, is_held, due, timers }
