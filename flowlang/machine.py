@@ -49,7 +49,7 @@ from flowlang.protocol import (
     Turn,
 )
 from flowlang.runtime import AWAIT
-from flowlang.source import from_units, to_units
+from flowlang.source import from_units, quoted, to_units
 from flowlang.values import (
     FULFILLED,
     PENDING,
@@ -680,7 +680,7 @@ class Machine:
         for position, waiter in enumerate(self.waiters):
             if waiter.timer == n:
                 del self.waiters[position]
-                message = f"no signal {waiter.name!r} came in time"
+                message = f"no signal {quoted(waiter.name)} came in time"
                 error = ErrorInfo("TimeoutError", message, type="timeout")
                 self.reject(waiter.promise, _error_value(error, waiter.line))
                 return

@@ -14,6 +14,8 @@ LINE_END = re.compile("\r\n|[\n\r\u2028\u2029]")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _LONE = re.compile("[\ud800-\udfff]")
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
+_TO_ESCAPE = re.compile(r"['\\\x00-\x1f\x7f\u2028\u2029]")
 
 
 def to_units(text: str) -> str:
@@ -36,6 +38,12 @@ def join_pairs(units: str) -> str:
     if units.isascii():
         return units
     return _PAIR.sub(_join, units)
+
+
+def quoted(text: str) -> str:
+    """`text` in single quotes on one line, as `console` shows it and messages name it. Not by
+    `repr`: what that escapes changes with Python's Unicode."""
+    return f"'{_TO_ESCAPE.sub(_escape, text)}'"
 
 
 class Source:
@@ -80,6 +88,13 @@ class Source:
         if self._line_starts is None:
             self._line_starts = [0, *(found.end() for found in LINE_END.finditer(self.text))]
         return self._line_starts
+
+
+def _escape(found: re.Match[str]) -> str:
+    sign = found[0]
+    if sign in "'\\":
+        return "\\" + sign
+    return _ESCAPES.get(sign) or f"\\u{ord(sign):04x}"
 
 
 def _split(found: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ from flowlang.compiler import Place, ScopePlaces
 from flowlang.library import console
 from flowlang.library.promise import ElementFunction, KeyedFunction
 from flowlang.machine import Frame, Machine, Reaction, Request, Waiter
-from flowlang.source import from_units
+from flowlang.source import from_units, quoted
 from flowlang.values import TDZ, JSPromise, ResolveFunction, Value
 
 MAX_PARTS: Final = (1000, 10, 10)
@@ -83,15 +83,15 @@ class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
         """In words: "task 3 'charge'", "all of signal 'paid' and timer 2"."""
         match self.kind:
             case "task" | "workflow":
-                return f"{self.kind} {self.n} {self.name!r}"
+                return f"{self.kind} {self.n} {quoted(self.name)}"
             case "timer":
                 return f"timer {self.n}"
             case "signal":
-                return f"signal {self.name!r}"
+                return f"signal {quoted(self.name)}"
             case "sending":
-                return f"sending of signal {self.n} to {self.name!r}"
+                return f"sending of signal {self.n} to {quoted(self.name)}"
             case "function":
-                return f"function {self.name!r} at line {self.line}"
+                return f"function {quoted(self.name)} at line {self.line}"
             case "promise":
                 return "a promise that nothing in sight settles"
         parts = [str(part) for part in self.parts[:MAX_NAMED]]

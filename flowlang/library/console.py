@@ -16,6 +16,7 @@ from flowlang.library.date import iso_text
 from flowlang.library.registry import namespace, static
 from flowlang.limits import charge_steps
 from flowlang.machine import current
+from flowlang.source import quoted
 from flowlang.values import (
     FULFILLED,
     HOLE,
@@ -43,8 +44,6 @@ MAX_ELEMENTS: Final = 100
 MAX_LINE: Final = 16_384
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
-_ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
-_TO_ESCAPE: Final = re.compile(r"['\\\x00-\x1f\x7f\u2028\u2029]")
 
 
 def console_line(values: tuple[Value, ...]) -> str:
@@ -58,7 +57,7 @@ def show(value: Value, active: tuple[Value, ...] = ()) -> str:
     """One value in its single-line form; `active` are the objects that it stands in."""
     kind = value.__class__
     if kind is str:
-        return f"'{_TO_ESCAPE.sub(_escape, value)}'"
+        return quoted(value)
     if kind is float:
         negative_zero = value == 0.0 and math.copysign(1.0, value) < 0
         return "-0" if negative_zero else number_to_string(value)
@@ -163,13 +162,6 @@ def _properties(value: Value, active: tuple[Value, ...]) -> list[str]:
 
 def _braced(head: str, parts: list[str]) -> str:
     return f"{head}{{ {', '.join(parts)} }}" if parts else f"{head}{{}}"
-
-
-def _escape(found: re.Match[str]) -> str:
-    sign = found[0]
-    if sign in "'\\":
-        return "\\" + sign
-    return _ESCAPES.get(sign) or f"\\u{ord(sign):04x}"
 
 
 def _register(name: str, level: str) -> None:

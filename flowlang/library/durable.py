@@ -15,7 +15,7 @@ from flowlang.library.border import export_value, import_value
 from flowlang.library.date import MAX_TIME, parse_date
 from flowlang.library.registry import namespace, static
 from flowlang.machine import current
-from flowlang.source import from_units
+from flowlang.source import from_units, quoted
 from flowlang.values import (
     UNDEFINED,
     JSArray,
@@ -24,6 +24,7 @@ from flowlang.values import (
     JSPromise,
     Value,
     get_member,
+    number_to_string,
     own_keys,
     throw,
     typeof,
@@ -50,7 +51,7 @@ def task_run(
     name: Value = UNDEFINED, inputs: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value
 ) -> JSPromise:
     task = _name_of(name, "Task.run")
-    plain = _inputs(inputs, f"the inputs of task {name!r}")
+    plain = _inputs(inputs, f"the inputs of task {quoted(name)}")
     return current().run_task(task, plain, _options(options, "Task.run", _TASK_OPTIONS))
 
 
@@ -59,7 +60,7 @@ def workflow_run(
     name: Value = UNDEFINED, inputs: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value
 ) -> JSPromise:
     workflow = _name_of(name, "Workflow.run")
-    plain = _inputs(inputs, f"the inputs of workflow {name!r}")
+    plain = _inputs(inputs, f"the inputs of workflow {quoted(name)}")
     return current().run_workflow(workflow, plain, _options(options, "Workflow.run", _RUN_OPTIONS))
 
 
@@ -68,7 +69,7 @@ def workflow_start(
     name: Value = UNDEFINED, inputs: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value
 ) -> str:
     workflow = _name_of(name, "Workflow.start")
-    plain = _inputs(inputs, f"the inputs of workflow {name!r}")
+    plain = _inputs(inputs, f"the inputs of workflow {quoted(name)}")
     checked = _options(options, "Workflow.start", _RUN_OPTIONS)
     return current().start_workflow(workflow, plain, checked)
 
@@ -101,14 +102,14 @@ def signal_send(
 ) -> JSPromise:
     execution_id = _name_of(execution, "Signal.send", "an execution id")
     signal = _name_of(name, "Signal.send", "the signal's name")
-    plain = export_value(payload, f"the payload of signal {name!r}")
+    plain = export_value(payload, f"the payload of signal {quoted(name)}")
     return current().send_signal(execution_id, signal, plain)
 
 
 @static("State.set", 2)
 def state_set(key: Value = UNDEFINED, value: Value = UNDEFINED, *_: Value) -> Value:
     name = _name_of(key, "State.set", "a key")
-    current().set_state(name, export_value(value, f"the state {key!r}"))
+    current().set_state(name, export_value(value, f"the state {quoted(key)}"))
     return UNDEFINED
 
 
@@ -127,7 +128,10 @@ def duration_ms(value: Value, what: str) -> int:
     elif value.__class__ is str and (found := _DURATION.fullmatch(value)):
         milliseconds = float(found[1]) * UNITS_MS[found[2]]
     if not 0 <= milliseconds <= MAX_DURATION_MS:
-        shown = f"{value!r}" if value.__class__ in (str, float) else f"a {typeof(value)}"
+        if value.__class__ is float:
+            shown = number_to_string(value)
+        else:
+            shown = quoted(value) if value.__class__ is str else f"a {typeof(value)}"
         throw(
             "TypeError",
             f"{what} got {shown}: give seconds, or text such as '500ms', '30s', '5m', '24h', '7d'",

@@ -41,6 +41,14 @@ namespace("JSON")
 _SURROGATE: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 _ESCAPE: Final = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})|.)", re.DOTALL)
 _NESTING: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_INNER: Final = r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*'
+_TOKEN: Final = re.compile(
+    rf'[ \t\n\r]*("{_INNER}"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?'
+    r"|true|false|null|[][{},:])"
+)
+_BROKEN: Final = re.compile(rf'[ \t\n\r]*(?:"{_INNER})?')
+_KEY, _KEY_OR_END, _VALUE = '"', '"}', '"0[{'
+"""What tokens may come, by their first sign; 0 stands for numbers and words."""
 
 
 @static("JSON.parse", 2)
@@ -48,12 +56,12 @@ def parse(source: Value = UNDEFINED, reviver: Value = UNDEFINED, *_: Value) -> V
     text = to_string(source)
     charge_steps(len(text) >> 6)
     _check_nesting(text)
-    if "\\u" in text:
-        text = _ESCAPE.sub(_raw_high_surrogate, text)
     try:
-        value = _adopt(_DECODER.decode(text))
-    except json.JSONDecodeError as error:
-        throw("SyntaxError", f"JSON.parse: {_explain(text, error)}")
+        value = _adopt(
+            _DECODER.decode(_ESCAPE.sub(_raw_high_surrogate, text) if "\\u" in text else text)
+        )
+    except json.JSONDecodeError:
+        throw("SyntaxError", f"JSON.parse: {_explain(text)}")
     if is_callable(reviver):
         holder = JSObject({"": value})
         return _revive(holder, "", reviver.call, 0)
@@ -257,7 +265,38 @@ def _check_nesting(text: str) -> None:
     check_depth(deepest)
 
 
-def _explain(text: str, error: json.JSONDecodeError) -> str:
+def _explain(text: str) -> str:
+    """Why a text is no JSON. Python's words for it, and its places, change from one to the next."""
+    at = _stops_at(text)
     if not text.strip(" \t\n\r"):
         return "the text is empty"
-    return f"{error.msg} at position {error.pos}"
+    if at == len(text):
+        return "the text ends too early"
+    return f"unexpected {quote(text[at])} at position {at}"
+
+
+def _stops_at(text: str) -> int:
+    """Where a text that is no JSON stops being the beginning of one."""
+    inside, allowed, at = "", _VALUE, 0
+    while (token := _TOKEN.match(text, at)) is not None:
+        first = token[1][0]
+        kind = first if first in '"[]{},:' else "0"
+        if kind not in allowed:
+            return token.start(1)
+        at = token.end()
+        if kind in "[{":
+            inside += kind
+            allowed = f"]{_VALUE}" if kind == "[" else _KEY_OR_END
+        elif kind == ",":
+            allowed = _VALUE if inside[-1] == "[" else _KEY
+        elif kind == ":":
+            allowed = _VALUE
+        elif allowed in (_KEY, _KEY_OR_END) and kind == _KEY:
+            allowed = ":"
+        else:
+            if kind in "]}":
+                inside = inside[:-1]
+            allowed = {"": "", "[": ",]", "{": ",}"}[inside[-1:]]
+    broken = _BROKEN.match(text, at)
+    assert broken is not None, "it matches anywhere"
+    return broken.end()

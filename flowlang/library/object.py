@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowlang.library.registry import constructor, method, new_array, new_object, static
 from flowlang.limits import charge_steps
+from flowlang.source import quoted
 from flowlang.values import (
     EXTENSIBLE,
     FROZEN,
@@ -243,5 +244,5 @@ def _must_set(target: Value, key: str, value: Value) -> None:
     """Set a property as strict code would: what cannot be set is a TypeError."""
     integrity = _integrity(target)
     if integrity != EXTENSIBLE and (integrity == FROZEN or get_own(target, key) is HOLE):
-        throw("TypeError", f"cannot assign to property {key!r}: the object does not allow it")
+        throw("TypeError", f"cannot assign to property {quoted(key)}: the object does not allow it")
     set_member(target, key, value)

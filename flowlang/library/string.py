@@ -12,7 +12,7 @@ from collections.abc import Callable
 from flowlang.library.registry import charge_text, constructor, method, new_array, static, this_text
 from flowlang.library.unicode import FORMS, lower_case, normal_form, upper_case
 from flowlang.limits import charge_steps, check_array, check_string
-from flowlang.source import from_units, to_units
+from flowlang.source import from_units, quoted, to_units
 from flowlang.values import (
     UNDEFINED,
     WHITESPACE,
@@ -170,7 +170,7 @@ def normalize(this: Value, form: Value = UNDEFINED, *_: Value) -> str:
     name = "NFC" if form is UNDEFINED else to_string(form)
     known = next((known for known in FORMS if known == name), None)
     if known is None:
-        throw("RangeError", f"{name!r} is no normalization form: use NFC, NFD, NFKC or NFKD")
+        throw("RangeError", f"{quoted(name)} is no normalization form: use NFC, NFD, NFKC or NFKD")
     charge_steps(len(text) >> 6)
     result = normal_form(known, text)
     charge_text(len(result))

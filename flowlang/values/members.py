@@ -10,6 +10,7 @@ from functools import partial
 from types import MethodType
 from typing import Any
 
+from flowlang.source import quoted
 from flowlang.values.kinds import (
     HOLE,
     OBJECT_PROTOTYPE,
@@ -45,7 +46,7 @@ def get_member(obj: Value, key: str) -> Value:
         if found is not UNDEFINED:
             return found
     elif obj is None or obj is UNDEFINED:
-        throw("TypeError", f"cannot read property {key!r} of {_nullish(obj)}")
+        throw("TypeError", f"cannot read property {quoted(key)} of {_nullish(obj)}")
     elif isinstance(obj, JSObject):
         return obj[key]
     own = get_own(obj, key)
@@ -83,7 +84,7 @@ def get_inherited(obj: Value, key: str) -> Value:
     if isinstance(obj, JSCallable):
         found = FUNCTION_PROTOTYPE.get(key, UNDEFINED)
         if found is UNDEFINED and key in ("prototype", "constructor"):
-            throw("TypeError", f"a function's {key!r} is not part of Flow")
+            throw("TypeError", f"a function's {quoted(key)} is not part of Flow")
     elif key == "size" and isinstance(obj, EntryTable):
         return float(len(obj.index))
     else:

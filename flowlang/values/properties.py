@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from flowlang.limits import charge_memory, charge_steps, check_array
+from flowlang.source import quoted
 from flowlang.values.convert import to_number, to_property_key, to_uint32, typeof
 from flowlang.values.kinds import (
     ENTRIES,
@@ -96,10 +97,11 @@ def set_member(obj: Value, key: str, value: Value) -> None:
         _set_on_array(obj, key, value)
     elif obj is None or obj is UNDEFINED:
         throw(
-            "TypeError", f"cannot set property {key!r} of {'null' if obj is None else 'undefined'}"
+            "TypeError",
+            f"cannot set property {quoted(key)} of {'null' if obj is None else 'undefined'}",
         )
     elif isinstance(obj, Namespace | Builtin):
-        throw("TypeError", f"cannot set property {key!r} of {obj.name}: built-ins are frozen")
+        throw("TypeError", f"cannot set property {quoted(key)} of {obj.name}: built-ins are frozen")
     elif isinstance(obj, JSObject):
         _set_in_bag(obj, key, value)
     elif is_object(obj):
@@ -129,7 +131,10 @@ def delete_member(obj: Value, key: Value) -> bool:
         throw("TypeError", f"cannot delete a property of {'null' if obj is None else 'undefined'}")
     name = to_property_key(key)
     if isinstance(obj, Namespace | Builtin):
-        throw("TypeError", f"cannot delete property {name!r} of {obj.name}: built-ins are frozen")
+        throw(
+            "TypeError",
+            f"cannot delete property {quoted(name)} of {obj.name}: built-ins are frozen",
+        )
     if get_own(obj, name) is HOLE:
         return True
     if not is_object(obj) or integrity_of(obj) >= SEALED:

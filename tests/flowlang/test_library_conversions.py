@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import flowlang
 from flowlang.library import GLOBALS, REGISTRY, export_value, import_value
 from flowlang.library.console import show
 from flowlang.library.date import fields_of, iso_text, parse_date
@@ -227,3 +228,42 @@ def test_console_form_never_calls_the_program() -> None:
     value = JSObject(toString=GLOBALS["parseInt"], name=JSMap([["k", JSArray([1.0])]]))
 
     assert show(value) == "{ toString: [Function: parseInt], name: Map(1) { 'k' => [1] } }"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "the text is empty"),
+        (" \n", "the text is empty"),
+        ("[1", "the text ends too early"),
+        ('{"a', "the text ends too early"),
+        ("[1,]", 'unexpected "]" at position 3'),
+        ('{"a":1,}', 'unexpected "}" at position 7'),
+        ("{a: 1}", 'unexpected "a" at position 1'),
+        ('{"a": [1, {"b": nul}]}', 'unexpected "n" at position 16'),
+        ("01", 'unexpected "1" at position 1'),
+        ("1.", 'unexpected "." at position 1'),
+        ('["a\tb"]', 'unexpected "\\t" at position 3'),
+        ('"\\x"', 'unexpected "\\\\" at position 1'),
+        ("NaN", 'unexpected "N" at position 0'),
+        ("\xa01", 'unexpected "\xa0" at position 0'),
+        ("[}", 'unexpected "}" at position 1'),
+        ("1 2", 'unexpected "2" at position 2'),
+    ],
+)
+def test_why_a_text_is_no_json_is_told_alike_on_every_python(text: str, why: str) -> None:
+    """Python's own parser has other words and places from one version to the next."""
+    source = "try { JSON.parse(Inputs.text) } catch (e) { return e.message }"
+
+    outcome = flowlang.evaluate(source, {"text": text})
+
+    assert outcome.value == f"JSON.parse: {why}"
+
+
+def test_messages_quote_names_alike_on_every_python() -> None:
+    """A letter that only a newer Unicode has is not escaped by the Pythons that know none."""
+    source = "try { Timer.delay(Inputs.text) } catch (e) { return e.message }"
+
+    outcome = flowlang.evaluate(source, {"text": "it's \n\u1c8a\U0001ccd6\ud800"})
+
+    assert "got 'it\\'s \\n\u1c8a\U0001ccd6\ufffd'" in outcome.value

@@ -7,20 +7,22 @@ each program its commands, console, outcome and new state must be the same to th
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import islice
 
 import pytest
 
-from tests.flowlang.fuzz import recorded
+from tests.flowlang.resuming.catalogue import (
+    Case,
+    corpus,
+    done,
+    durable,
+    generated,
+    history,
+    waiting,
+)
 from tests.flowlang.resuming.elsewhere import Elsewhere
-from tests.flowlang.resuming.runs import run
-from tests.flowlang.resuming.suspending import suspending
 
-HERE = Path(__file__).parent
-CORPUS = sorted((HERE / "programs").glob("*.flow"))
-DURABLE = sorted((HERE / "resuming" / "programs").glob("*.flow"))
 PARTS = 8
 
 
@@ -30,34 +32,20 @@ def elsewhere() -> Iterator[Elsewhere]:
         yield process
 
 
-def scripts(count: int) -> Iterator[tuple[int, ...]]:
-    """Histories of the world: answers in the order they were asked for, then in other orders."""
-    yield ()
-    for seed in range(1, count):
-        numbers = random.Random(seed)
-        yield tuple(numbers.randrange(64) for _ in range(200))
-
-
-@pytest.mark.parametrize("path", DURABLE, ids=lambda path: path.stem)
-def test_durable_programs_go_on_from_bytes(elsewhere: Elsewhere, path: Path) -> None:
+@pytest.mark.parametrize("case", list(durable(3)), ids=lambda case: case.name)
+def test_durable_programs_go_on_from_bytes(elsewhere: Elsewhere, case: Case) -> None:
     """Tasks, children, timers and signals, answered in several orders."""
-    source = path.read_text(encoding="utf-8")
+    elsewhere.check(done(case))
 
-    for script in scripts(4):
-        done = run(source, script)
-        elsewhere.check(done)
-
-        assert done.moments
-        assert done.turns[-1].outcome is not None
+    assert done(case).moments
+    assert done(case).turns[-1].outcome is not None
 
 
-@pytest.mark.parametrize("path", DURABLE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("case", list(durable(1)), ids=lambda case: case.name)
 def test_durable_programs_go_on_from_bytes_between_all_statements(
-    elsewhere: Elsewhere, path: Path
+    elsewhere: Elsewhere, case: Case
 ) -> None:
-    source = suspending(path.read_text(encoding="utf-8"))
-
-    elsewhere.check(run(source))
+    elsewhere.check(done(waiting(Case(case.name, case.source, history(1)))))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -66,10 +54,9 @@ def test_the_corpus_goes_on_from_bytes_between_all_statements(
 ) -> None:
     """Each program stands still before each statement of its async functions and at each await."""
     suspensions = 0
-    for path in CORPUS[part::PARTS]:
-        done = run(suspending(path.read_text(encoding="utf-8")))
-        elsewhere.check(done)
-        suspensions += len(done.moments)
+    for case in islice(corpus(), part, None, PARTS):
+        elsewhere.check(done(waiting(case)))
+        suspensions += len(done(waiting(case)).moments)
 
     assert suspensions >= 200
 
@@ -77,10 +64,7 @@ def test_the_corpus_goes_on_from_bytes_between_all_statements(
 @pytest.mark.parametrize("part", range(PARTS))
 def test_generated_programs_go_on_from_bytes(elsewhere: Elsewhere, part: int) -> None:
     """As they are, and some made to wait everywhere."""
-    programs = recorded.read()[part::PARTS]
-
-    for program in programs:
-        if any(kind != "log" for kind, *_ in program.node.trace):
-            elsewhere.check(run(program.source, program.script))
-    for program in programs[::10]:
-        elsewhere.check(run(suspending(program.source), program.script))
+    for number, case in enumerate(islice(generated(), part, None, PARTS)):
+        elsewhere.check(done(case))
+        if number % 10 == 0:
+            elsewhere.check(done(waiting(case)))

@@ -1,6 +1,7 @@
 """Go on from bytes in another process, at every suspension of generated programs.
 
     scripts/fuzz-resume --programs 300 --seed 1    print what differs, shrunk
+    scripts/fuzz-resume --record                   write what tests/flowlang/goldens hold
 
 Each program runs twice: as it is, and made to wait before each statement and at each `await`. The
 programs are those of `scripts/fuzz-node`. The exit status is 1 if anything differed.
@@ -17,6 +18,7 @@ import flowlang
 from tests.flowlang.fuzz.choices import Choices
 from tests.flowlang.fuzz.generator.program import Generated, generate
 from tests.flowlang.fuzz.shrinking import shrink_choices, shrink_source
+from tests.flowlang.resuming import goldens
 from tests.flowlang.resuming.elsewhere import Elsewhere, StateDiffers
 from tests.flowlang.resuming.runs import run
 from tests.flowlang.resuming.suspending import suspending
@@ -31,7 +33,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--programs", type=int, default=200, help="how many programs")
     parser.add_argument("--seed", default="1", help="which programs")
     parser.add_argument("--first", type=int, default=0, help="the number of the first program")
+    parser.add_argument("--record", action="store_true", help="write the goldens, see goldens.py")
     options = parser.parse_args(arguments)
+    if options.record:
+        print(f"recorded what {goldens.record()} programs do")
+        return 0
     numbers = range(options.first, options.first + options.programs)
     differences = suspensions = 0
     began = time.monotonic()
