@@ -86,9 +86,10 @@ def evaluate(
         FlowSyntaxError: the text is no program.
     """
     turn = Machine(compile(source), inputs, context, limits=limits).start()
-    # The machine's own remarks have no line.
     console = tuple(
-        command.text for command in turn.commands if isinstance(command, Log) and command.line
+        command.text
+        for command in turn.commands
+        if isinstance(command, Log) and not command.is_remark
     )
     match turn.outcome:
         case Completed(value):

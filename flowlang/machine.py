@@ -655,7 +655,7 @@ class Machine:
         self._commands.append(Log(level, from_units(text), current_line() or 0))
 
     def _remark(self, level: str, text: str) -> None:
-        self._commands.append(Log(level, text))
+        self._commands.append(Log(level, text, is_remark=True))
 
     def _number(self) -> int:
         self.numbered += 1

@@ -129,11 +129,15 @@ class SetState(msgspec.Struct, frozen=True, tag="set_state"):
 
 
 class Log(msgspec.Struct, frozen=True, tag="log", omit_defaults=True):
-    """A line of `console`, or the machine's own remark. Not logged again on replay."""
+    """A line of `console`, or the machine's own remark. Not logged again on replay.
+
+    `line` is 0 where no statement of the program called, as in `promise.then(console.log)`.
+    """
 
     level: str
     text: str
     line: int = 0
+    is_remark: bool = False
 
 
 Command = RunTask | RunWorkflow | StartTimer | CancelTimer | SendSignal | SetState | Log

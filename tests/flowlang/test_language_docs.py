@@ -104,7 +104,7 @@ def tell(turn: Turn) -> list[str]:
                 lines.append(f"→ {n} timer")
             case SetState(key=key, value=value):
                 lines.append(f"→ state {key} {json.dumps(value)}")
-            case Log(text=text, line=line) if line:
+            case Log(text=text, is_remark=False):
                 lines.append(f"log {text}")
     match turn.outcome:
         case Completed(value):

@@ -107,18 +107,19 @@ class _Player:
         self.world.take(commands)
         for command in commands:
             match command:
-                case Log(level, text, line):
-                    if line:  # the machine's own remarks have none
+                case Log(level, text, is_remark=is_remark):
+                    if not is_remark:
                         self.trace.append(["log", level, text])
                 case RunTask(n, name, inputs, options):
                     self.trace.append(["task", n, name, inputs, options])
-                case RunWorkflow(n, name, inputs, options):
-                    self.trace.append(["workflow", n, name, inputs, options])
+                case RunWorkflow(n, name, inputs, options, wait):
+                    kind = "workflow" if wait else "start"
+                    self.trace.append([kind, n, name, inputs, options])
                 case StartTimer(n, due_ms):
                     self.trace.append(["timer", n, due_ms])
                 case CancelTimer(n):
                     self.trace.append(["cancel", n])
                 case SetState(key, value):
                     self.trace.append(["state", key, value])
-                case SendSignal():
-                    raise AssertionError("no program of the fuzzer sends signals")
+                case SendSignal(n, execution, name, payload):
+                    self.trace.append(["send", n, execution, name, payload])

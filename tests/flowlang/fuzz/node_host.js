@@ -46,9 +46,13 @@ class World {
     this.trace.push(["log", level, line.length > 16384 ? line.slice(0, 16384) + "…" : line])
   }
 
+  number(kind, facts) {
+    this.trace.push([kind, ++this.numbered, ...facts])
+    return this.numbered
+  }
+
   ask(kind, facts, settle) {
-    const n = ++this.numbered
-    this.trace.push([kind, n, ...facts])
+    const n = this.number(kind, facts)
     this.requests.set(n, settle)
     return n
   }

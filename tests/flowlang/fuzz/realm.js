@@ -35,14 +35,26 @@
     })
 
   const timer = (due) => promised(({ done }) => world.ask("timer", [due], () => done(undefined)))
+  const RealDate = Date
   const state = new Map()
   const wait = (name, { timeout } = {}) =>
     promised((settle) => world.wait(name, timeout === undefined ? null : ms(timeout), settle))
 
   globalThis.Task = { run: asked("task", "task_failed") }
-  globalThis.Workflow = { run: asked("workflow", "workflow_failed") }
-  globalThis.Timer = { delay: (duration) => timer(world.now + ms(duration)) }
-  globalThis.Signal = { when: wait, next: wait }
+  globalThis.Workflow = {
+    run: asked("workflow", "workflow_failed"),
+    start(name, inputs = {}, options = {}) {
+      const n = world.number("start", [name, copy(inputs), copy(options)])
+      return options.id ?? `fuzz/${n}`
+    },
+  }
+  globalThis.Timer = {
+    delay: (duration) => timer(world.now + ms(duration)),
+    until: (when) => timer(Math.ceil(new RealDate(when).getTime())),
+  }
+  const send = (id, name, payload) =>
+    promised(({ done }) => world.ask("send", [id, name, copy(payload) ?? null], () => done(null)))
+  globalThis.Signal = { when: wait, next: wait, send }
   globalThis.State = {
     set(key, value) {
       const plain = copy(value)
@@ -60,13 +72,61 @@
   delete Error.stackTraceLimit // V8's own
   Math.random = () => world.random()
 
-  const RealDate = Date
   globalThis.Date = new Proxy(RealDate, {
     construct: (target, args) => (args.length ? new target(...args) : new target(world.now)),
     apply: () => new RealDate(world.now).toString(),
   })
   Date.prototype.constructor = Date
   Date.now = () => world.now
+
+  // The combinators also take plain objects, and give an object of the same keys or, with _kv, which
+  // one it was.
+  const isPlain = (value) => Object.prototype.toString.call(value) === "[object Object]"
+  const sources = (source) =>
+    isPlain(source) ? [Object.keys(source), Object.values(source)] : [null, [...source]]
+  const combined = (start) => (source) =>
+    new Promise((resolve, reject) => {
+      const [keys, values] = sources(source)
+      start(keys, values.map((value) => Promise.resolve(value)), resolve, reject)
+    })
+  const keyed = (settle, keys, at) => (value) => settle({ key: keys ? keys[at] : at, value })
+  const gathered = (reverse, wrapped) => (keys, promises, resolve, reject) => {
+    const values = promises.map(() => undefined)
+    const whole = reverse
+      ? () => reject(Object.assign(new AggregateError([]), { errors: values }))
+      : () => resolve(keys ? Object.fromEntries(keys.map((key, at) => [key, values[at]])) : values)
+    let remaining = 1
+    const less = () => --remaining || whole()
+    promises.forEach((promise, at) => {
+      remaining++
+      const take = (wrap) => (value) => ((values[at] = wrap(value)), less())
+      const plain = take((value) => value)
+      if (reverse) promise.then(reverse(resolve, keys, at), plain)
+      else if (!wrapped) promise.then(plain, reject)
+      else
+        promise.then(
+          take((value) => ({ status: "fulfilled", value })),
+          take((reason) => ({ status: "rejected", reason })),
+        )
+    })
+    less()
+  }
+  const raced = (wrap) => (keys, promises, resolve, reject) =>
+    promises.forEach((promise, at) => promise.then(wrap(resolve, keys, at), reject))
+  const own = {
+    all: combined(gathered(null, false)),
+    allSettled: combined(gathered(null, true)),
+    any: combined(gathered((resolve) => resolve, false)),
+    race: combined(raced((resolve) => resolve)),
+  }
+  for (const name of Object.keys(own)) {
+    const real = Promise[name]
+    Promise[name] = function (source) {
+      return this === Promise && isPlain(source) ? own[name](source) : real.call(this, source)
+    }
+  }
+  Promise.any_kv = combined(gathered(keyed, false))
+  Promise.race_kv = combined(raced(keyed))
 
   // The copy is made of another context's objects: give them this one's prototypes.
   const adopt = (value, seen) => {

@@ -30,7 +30,7 @@ def record(seed: str, count: int) -> int:
     found: list[dict[str, object]] = []
     with NodeSide() as node:
         for number in range(count):
-            program = generate(Choices(f"{seed}/{number}"))
+            program = generate(Choices(f"{seed}/{number}"), number)
             answer = node.run(program.source, program.script)
             if answer.status in ("completed", "failed", "suspended"):
                 found.append(msgspec.to_builtins(Recorded(program.source, program.script, answer)))

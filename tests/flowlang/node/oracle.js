@@ -47,7 +47,8 @@ function show(value, active = []) {
     return withProperties(name + (message && `: ${message}`), value, inside)
   }
   if (util.types.isDate(value)) {
-    return withProperties(isNaN(value) ? "Invalid Date" : value.toISOString(), value, inside)
+    const time = Date.prototype.getTime.call(value) // whatever `valueOf` it has of its own
+    return withProperties(isNaN(time) ? "Invalid Date" : new Date(time).toISOString(), value, inside)
   }
   if (util.types.isMap(value) || util.types.isSet(value)) return showTable(value, inside)
   if (util.types.isPromise(value)) {

@@ -9,14 +9,14 @@ from typing import Final
 from tests.flowlang.fuzz.generator.draft import indented
 from tests.flowlang.fuzz.generator.statements import Statements
 
-_COMBINATORS: Final = ("all", "allSettled", "race", "any")
+_COMBINATORS: Final = ("all", "allSettled", "race", "any", "any_kv", "race_kv")
 
 
 class Asynchronous(Statements):
     """Statements and expressions that wait."""
 
     def awaitable(self, kind: str, size: int) -> str:
-        match self.below(13):
+        match self.below(15):
             case 0 | 1:
                 return self.operand(kind, size)
             case 2 | 3:
@@ -41,7 +41,14 @@ class Asynchronous(Statements):
                 return f"Timer.delay({duration}).then(() => {self.operand(kind, 0)})"
             case 11:
                 signal = self.pick(("go", "stop"))
-                return f"Signal.when('{signal}')"
+                return f"Signal.{self.pick(('when', 'next'))}('{signal}')"
+            case 12:
+                when = self.pick(
+                    ("1700000002500", "new Date(1e12)", "'2100-01-01'", "Date.now() + 1")
+                )
+                return f"Timer.until({when})"
+            case 13:
+                return f"Signal.send('other', 'go', {self.portable(kind)})"
         return f"Promise.{self.pick(_COMBINATORS)}({self.promises(size)})"
 
     def portable(self, kind: str) -> str:
@@ -72,10 +79,14 @@ class Asynchronous(Statements):
         ]
         if self.often(15):
             parts.append("Promise.reject(new Error('m2'))")
+        if self.often(25):
+            keys = ("b", "a", "1", "x")
+            pairs = zip(keys, parts, strict=False)
+            return f"{{ {', '.join(f'{key}: {part}' for key, part in pairs)} }}"
         return f"[{', '.join(parts)}]"
 
     def waiting(self, size: int) -> list[str]:
-        match self.below(9):
+        match self.below(10):
             case 0 | 1:
                 return [f"console.log({self.below(100)}, await {self.awaitable('any', size)})"]
             case 2:
@@ -92,6 +103,11 @@ class Asynchronous(Statements):
                 return self._tried(f"await Signal.when('{name}'{limit})")
             case 7:
                 return [f"{self.task(self.portable('any'))}"]
+            case 8:
+                options = self.pick(("", ", {}", ", { id: 'mine' }"))
+                return [
+                    f"console.log(Workflow.start('w', {{ a: {self.portable('any')} }}{options}))"
+                ]
         return [
             f"State.set('s', {self.portable('any')}); console.log(State.get('s'), State.get('none'))"
         ]

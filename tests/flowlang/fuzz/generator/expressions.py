@@ -10,7 +10,7 @@ from tests.flowlang.fuzz.generator.operators import Operators
 
 _ARITHMETIC: Final = ("+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>", ">>>")
 _COMPARISONS: Final = ("<", "<=", ">", ">=", "==", "!=", "===", "!==")
-_ASSIGNMENTS: Final = (
+ASSIGNMENTS: Final = (
     "=", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", ">>>=", "&=", "|=", "^=", "&&=", "||=", "??=",
 )  # fmt: skip
 _SIMPLE: Final = ("number", "string", "boolean", "array", "object")
@@ -160,7 +160,7 @@ class Expressions(Operators):
                 return self.expression(kind, size)
             target = self.pick(targets).name
             operator = self.pick(
-                _ASSIGNMENTS[:9] if kind == "number" else ("=", "=", "??=", "||=", "&&=")
+                ASSIGNMENTS[:9] if kind == "number" else ("=", "=", "??=", "||=", "&&=")
             )
             return f"({target} {operator} {self.expression(kind, size)})"
 

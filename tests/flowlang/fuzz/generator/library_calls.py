@@ -68,6 +68,19 @@ _PROMISES: Final = (
     "[{ then() { throw new RangeError('m2') } }]",
 )  # fmt: skip
 
+_KEYED_PROMISES: Final = (
+    "{}", "{ a: 1, b: Promise.resolve(2) }", "{ b: Promise.reject('r1'), 1: Promise.resolve(3) }",
+    "{ x: { then(r) { r('t') } }, y: new Promise(() => {}) }",
+)  # fmt: skip
+
+CONSTRUCTIONS: Final = (
+    ("Date", "wdddd"), ("Map", "e"), ("Set", "t"), ("Array", "cv"), ("Error", "so"),
+    ("AggregateError", "tso"), ("RangeError", "s"), ("Date", "D"), ("TypeError", "so"),
+    ("EvalError", "s"), ("ReferenceError", "s"), ("SyntaxError", "s"), ("URIError", "s"),
+    ("Object", "O"), ("Promise", "f"),
+)  # fmt: skip
+"""What `new` takes, with the arguments."""
+
 _MUTATORS: Final = frozenset(
     [
         "copyWithin",
@@ -94,7 +107,7 @@ class LibraryCalls(Literals):
     def argument(self, letter: str, size: int) -> str:
         """An argument; now and then of a kind that does not fit."""
         # Combinators take objects too, and Date.parse only the standard's texts, by declaration.
-        if self.often(6) and letter not in "ydz":
+        if self.often(6) and letter not in "ydzOADw":
             return self.odd()
         if letter in _LETTERS:
             return self.pick(_LETTERS[letter])
@@ -118,8 +131,15 @@ class LibraryCalls(Literals):
                 )
             case "z":
                 return self.literal(self.pick(("number", "string", "array", "object", "map")))
+            case "w":
+                return self.pick([text for text in _LETTERS["d"] if "'" not in text])
+            case "O":
+                kinds = ("object", "array", "map", "function", "error", "undefined", "null")
+                return self.literal(self.pick(kinds))
+            case "A":
+                return self.literal(self.pick(("object", "array", "map", "error", "date", "null")))
             case "y":
-                return self.pick(_PROMISES)
+                return self.pick((*_PROMISES, *_KEYED_PROMISES))
             case "m":
                 return self.literal(self.pick(("promise", "number", "object", "error")))
         raise AssertionError(f"no argument is called {letter!r}")
@@ -130,7 +150,7 @@ class LibraryCalls(Literals):
         if letters and self.often(30):
             letters = letters[: self.below(len(letters) + 1)]
         given = [self.argument(letter, size) for letter in letters]
-        if self.often(4):
+        if self.often(4) and method.arguments[:1] not in ("O", "A"):
             given.append(self.odd())
         if given and self.often(4):
             given[-1] = f"...[{given[-1]}]"
@@ -156,6 +176,12 @@ class LibraryCalls(Literals):
         with self.plain_function():
             return self._probe_of(self.pick(METHODS))
 
+    def library_turn(self, number: int) -> list[str]:
+        """A line for the library function whose turn it is, and one for the `new` of it."""
+        with self.plain_function():
+            lines = self._probe_of(METHODS[number % len(METHODS)])
+        return [*lines, *self._construction(CONSTRUCTIONS[number % len(CONSTRUCTIONS)])]
+
     def _probe_of(self, method: Method) -> list[str]:
         arguments = self.arguments(method, 1)
         name = self.need("near" if method.is_inexact else "probe")
@@ -178,18 +204,10 @@ class LibraryCalls(Literals):
 
     def construction(self) -> list[str]:
         """A line that shows what `new` gives."""
-        name, letters = self.pick(
-            (
-                ("Date", "ddddd"),
-                ("Map", "e"),
-                ("Set", "t"),
-                ("Array", "cv"),
-                ("Error", "so"),
-                ("AggregateError", "tso"),
-                ("RangeError", "s"),
-                ("Date", "D"),
-            )
-        )
+        return self._construction(self.pick(CONSTRUCTIONS))
+
+    def _construction(self, constructor: tuple[str, str]) -> list[str]:
+        name, letters = constructor
         method = Method(name, name, letters, name, False)
         with self.plain_function():
             return [f"{self.need('probe')}(() => new {name}({self.arguments(method, 1)}))"]

@@ -7,7 +7,9 @@ A line reads `name(arguments) -> result`, one letter for an argument:
     o an object     t an iterable    k a key           d a field of a date
     e entries       j a JSON text    x a replacer      u a text with % escapes
     z any value but a function: built-in ones are frozen in Flow, by declaration
-    m a promise or value             y an iterable of promises         g a radix or digits
+    m a promise or value             y promises, by position or key    g a radix or digits
+    w a field that is no text: alone it is a time, and Date.parse takes fewer texts, by declaration
+    O an object or nothing, and A an object: Object(x) of a primitive differs, by declaration
 """
 
 # ruff: noqa: E501 - a line of the generated source is easier to read in one piece
@@ -110,13 +112,14 @@ _STATICS: Final = """
     Number(v)->number Number.isFinite(v)->boolean Number.isInteger(n)->boolean
     Number.isNaN(v)->boolean Number.isSafeInteger(n)->boolean Number.parseFloat(s)->number
     Number.parseInt(sg)->number
-    Object.assign(oov)->object Object.entries(o)->array Object.freeze(o)->object
+    Object.assign(Aov)->object Object.entries(o)->array Object.freeze(o)->object
     Object.fromEntries(e)->object Object.getOwnPropertyNames(o)->array Object.hasOwn(ok)->boolean
     Object.is(vv)->boolean Object.isExtensible(z)->boolean Object.isFrozen(z)->boolean
     Object.isSealed(z)->boolean Object.keys(o)->array Object.preventExtensions(o)->object
     Object.seal(o)->object Object.values(o)->array
     Promise.all(y)->promise Promise.allSettled(y)->promise Promise.any(y)->promise
-    Promise.race(y)->promise Promise.reject(E)->promise Promise.resolve(m)->promise
+    Promise.race(y)->promise Promise.any_kv(y)->promise Promise.race_kv(y)->promise
+    Promise(f)->any Map(e)->any Set(t)->any Date(d)->string Object(O)->any Promise.reject(E)->promise Promise.resolve(m)->promise
     String(v)->string String.fromCharCode(nn)->string String.fromCodePoint(n)->string
     decodeURI(u)->string decodeURIComponent(u)->string encodeURI(s)->string
     encodeURIComponent(s)->string isFinite(v)->boolean isNaN(v)->boolean parseFloat(s)->number

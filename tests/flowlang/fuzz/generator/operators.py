@@ -30,7 +30,14 @@ COMPOUND: Final = (
 )
 UNARY: Final = ("-", "+", "!", "~", "typeof", "void", "delete", "++", "--")
 
-_PER_SIDE: Final = 4
+_PER_SIDE: Final = 5
+_ANY_PAIRS: Final = tuple(
+    (operator, left, right)
+    for left in range(0, len(KINDS), _PER_SIDE)
+    for right in range(0, len(KINDS), _PER_SIDE)
+    for operator in BINARY
+)
+"""Operators with parts of the kinds, so that all together are every pair."""
 
 
 class Operators(LibraryCalls):
@@ -38,11 +45,20 @@ class Operators(LibraryCalls):
 
     def operator_table(self) -> list[str]:
         """A line that applies one operator to some values with some others."""
-        operator = self.pick(BINARY)
-        left = [self.pick(KINDS) for _ in range(_PER_SIDE)]
-        right = [self.pick(KINDS) for _ in range(_PER_SIDE)]
-        if operator == "instanceof":
-            right = [self.pick(("function", "object", "number")) for _ in right]
+        kinds = [[self.pick(KINDS) for _ in range(_PER_SIDE - 1)] for _ in range(2)]
+        return self._table(self.pick(BINARY), *kinds)
+
+    def operator_turn(self, number: int) -> list[str]:
+        """The table whose turn it is: the kinds are every pair in so many programs."""
+        operator, left, right = _ANY_PAIRS[number % len(_ANY_PAIRS)]
+        kinds = (*KINDS, *KINDS)
+        return self._table(
+            operator,
+            list(kinds[left : left + _PER_SIDE]),
+            list(kinds[right : right + _PER_SIDE]),
+        )
+
+    def _table(self, operator: str, left: list[str], right: list[str]) -> list[str]:
         self.pairs.update((operator, one, other) for one in left for other in right)
         mark = "'~'" if operator == "**" else f"'{operator}'"
         lefts = ", ".join(self.literal(kind) for kind in left)
@@ -66,8 +82,26 @@ class Operators(LibraryCalls):
 
     def unary_probe(self) -> list[str]:
         """A line that applies one operator to one value."""
-        operator = self.pick(UNARY)
-        kind = self.pick(KINDS)
+        return self._unary(self.pick(UNARY), self.pick(KINDS))
+
+    def unary_turn(self, number: int) -> list[str]:
+        """The operator and kind whose turn it is."""
+        number %= len(UNARY) * len(KINDS)
+        return self._unary(UNARY[number // len(KINDS)], KINDS[number % len(KINDS)])
+
+    def assignment_turn(self, number: int) -> list[str]:
+        """A line that assigns to a name or a property with the operator whose turn it is."""
+        operator = COMPOUND[number % len(COMPOUND)]
+        place = self.pick(("x", "x.p", "x[k()]"))
+        value = self.literal("any")
+        start = value if place == "x" else f"{{ p: {value} }}"
+        mark = "near" if operator == "**" else "probe"
+        return [
+            f"{self.need(mark)}(() => {{ let x = {start}, k = () => (console.log('k'), 'p'); "
+            f"const y = ({place} {operator}= {self.literal('any')}); return [x, y] }})"
+        ]
+
+    def _unary(self, operator: str, kind: str) -> list[str]:
         self.pairs[operator, kind, ""] += 1
         value = self.literal(kind)
         probe = self.need("probe")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.flowlang.fuzz.choices import Choices
-from tests.flowlang.fuzz.generator.asynchronous import Asynchronous
 from tests.flowlang.fuzz.generator.draft import indented
+from tests.flowlang.fuzz.generator.syntax import Syntax
 
 STATEMENT_SIZE: Final = 4
 """Levels of statements and expressions in each other: deep enough that all forms meet."""
@@ -19,7 +19,7 @@ class Generated:
     """A program and the world around it.
 
     Attributes:
-        script: which events come, in which order: see `Script` in flow_side.py.
+        script: which events come, in which order: see resuming/world.py.
         pairs: how often an operator got two kinds of values.
     """
 
@@ -28,11 +28,11 @@ class Generated:
     pairs: Counter[tuple[str, str, str]]
 
 
-class Programs(Asynchronous):
+class Programs(Syntax):
     """The rule that a whole program comes from."""
 
-    def program(self) -> Generated:
-        lines: list[str] = []
+    def program(self, number: int | None) -> Generated:
+        lines: list[str] = [] if number is None else self._turn(number)
         for _ in range(2 + self.below(7)):
             lines += self._item()
         if self.often(70):
@@ -50,6 +50,17 @@ class Programs(Asynchronous):
                 )
         script = tuple(self.below(64) for _ in range(self.below(12)))
         return Generated("\n".join([*self.prelude(), *lines]) + "\n", script, self.pairs)
+
+    def _turn(self, number: int) -> list[str]:
+        """What is this program's turn: in many programs everything has its turn equally often."""
+        return [
+            *self.library_turn(number),
+            *self.operator_turn(number),
+            *self.unary_turn(number),
+            *self.assignment_turn(number),
+            *self.syntax_turn(number),
+            *self.exits_turn(number),
+        ]
 
     def _item(self) -> list[str]:
         match self.below(11):
@@ -84,6 +95,6 @@ class Programs(Asynchronous):
         return ["try {", *indented(lines), f"}} catch ({name}) {{ {shown} }}"]
 
 
-def generate(choices: Choices) -> Generated:
-    """The program that these choices make."""
-    return Programs(choices).program()
+def generate(choices: Choices, number: int | None = None) -> Generated:
+    """The program that these choices make; with a number it begins with what has its turn then."""
+    return Programs(choices).program(number)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.flowlang.fuzz.generator.draft import Variable, indented
+from tests.flowlang.fuzz.generator.expressions import ASSIGNMENTS
 from tests.flowlang.fuzz.generator.functions import Functions
 
 _KINDS: Final = ("number", "string", "array", "object", "boolean", "any", "function")
@@ -44,7 +45,8 @@ class Statements(Functions):
 
     def log(self, size: int) -> list[str]:
         values = [self.expression("any", size) for _ in range(1 + self.below(2))]
-        return [f"console.log({self.below(100)}, {', '.join(values)})"]
+        level = self.pick(("log", "log", "log", "log", "debug", "error", "info", "warn"))
+        return [f"console.{level}({self.below(100)}, {', '.join(values)})"]
 
     def empty(self, size: int) -> list[str]:
         return [";"]
@@ -83,7 +85,22 @@ class Statements(Functions):
                 numbers = self.writable("number", "any")
                 if numbers:
                     operator = self.pick(
-                        ("+", "-", "*", "/", "%", "|", "&", "^", "<<", ">>", ">>>")
+                        (
+                            "+",
+                            "-",
+                            "*",
+                            "/",
+                            "%",
+                            "|",
+                            "&",
+                            "^",
+                            "<<",
+                            ">>",
+                            ">>>",
+                            "&&",
+                            "||",
+                            "??",
+                        )
                     )
                     return [
                         f"{self.pick(numbers).name} {operator}= {self.expression('number', size)}"
@@ -100,7 +117,7 @@ class Statements(Functions):
         place = f"{self.pick(holders).name}{self.access(1)}"
         if place.endswith(".length"):
             return [f"{place} = {self.pick((0, 1, 2, 3))}"]
-        operator = self.pick(("=", "=", "+=", "??=", "||=", "&&=", "-="))
+        operator = self.pick(("=", "=", *ASSIGNMENTS))
         return [f"{place} {operator} {self.expression(self.pick(('number', 'any')), size)}"]
 
     def deletion(self, size: int) -> list[str]:
