@@ -142,6 +142,10 @@ class WorkflowService:
                     digest=program.digest,
                     source=msgspec.msgpack.encode(StoredSource(program.source, program.path)),
                 )
+        self.know(programs)
+
+    def know(self, programs: Mapping[str, flowlang.Program]) -> None:
+        """Start workflows of these names by them; the store has them already."""
         self._own.update(programs)
         self._compiled.update((program.digest, program) for program in programs.values())
 

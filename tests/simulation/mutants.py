@@ -1,0 +1,154 @@
+"""Bugs planted in the engine, one at a time, to see that the simulation sees.
+
+Each breaks one rule of the store's scripts, or of the code around them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+import pytest
+
+import streams.due
+import streams.projections
+import streams.transitions
+import streams.work
+from streams.errors import BackendUnavailable
+from streams.scripts import Script
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """A planted bug.
+
+    Attributes:
+        rule: what it breaks.
+        plant: breaks it.
+        seed: one that finds it.
+    """
+
+    rule: str
+    plant: Plant
+    seed: int
+
+
+@contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """The engine with this bug."""
+    with pytest.MonkeyPatch.context() as patch:
+        mutant.plant(patch)
+        yield
+
+
+def in_lua(*scripts: Script, old: str, new: str) -> Plant:
+    """Replace text in the source of scripts, each of which must have it."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        for script in scripts:
+            assert old in script.source, f"{script.name}.lua has no {old!r} any more"
+            source = script.source.replace(old, new)
+            patch.setattr(script, "source", source)
+            digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+            patch.setattr(script, "digest", digest)
+
+    return plant
+
+
+def _acknowledge_what_was_not_written(patch: pytest.MonkeyPatch) -> None:
+    create = streams.transitions.create_execution
+
+    async def hasty(connection, **given):  # type: ignore[no-untyped-def]  # as the original
+        connection.patience_s = 0.0
+        try:
+            return await create(connection, **given)
+        except BackendUnavailable:
+            return True
+        finally:
+            connection.patience_s = 10.0
+
+    patch.setattr(streams.transitions, "create_execution", hasty)
+
+
+_STEP, _TEND, _RENEW = streams.work._STEP, streams.due._TEND, streams.work._RENEW
+_SIGNAL, _CREATE = streams.transitions._SIGNAL, streams.transitions._CREATE
+
+MUTANTS: Final = (
+    Mutant(
+        "a settlement shows the token of the claim",
+        in_lua(_STEP, old="if control.tk == token then", new="if true then"),
+        -1,
+    ),
+    Mutant(
+        "a start is acknowledged when it is written, not before",
+        _acknowledge_what_was_not_written,
+        -1,
+    ),
+    Mutant(
+        "every timer that a workflow starts becomes due",
+        in_lua(
+            _STEP,
+            old='later(timer.due, "timer", id, timer.n, control["in"])',
+            new='if timer.n ~= "2" then later(timer.due, "timer", id, timer.n, control["in"]) end',
+        ),
+        -1,
+    ),
+    Mutant(
+        "a signal sent twice with one request id arrives once",
+        in_lua(_SIGNAL, old="if seen then", new="if false then"),
+        -1,
+    ),
+    Mutant(
+        "a message given back unrun keeps its attempt number",
+        in_lua(_STEP, old="control.at - 1", new="control.at"),
+        -1,
+    ),
+    Mutant(
+        "an attempt that was lost counts",
+        in_lua(
+            _STEP,
+            old="control.at = (control.at or 0) + 1",
+            new="control.at = math.max(control.at or 0, 1)",
+        ),
+        -1,
+    ),
+    Mutant(
+        "the end of a child wakes its parent",
+        in_lua(_STEP, old="save(parent)\n    wake(parent)", new="save(parent)"),
+        -1,
+    ),
+    Mutant(
+        "a renewed lease lasts longer",
+        in_lua(_RENEW, old='call("ZADD", KEYS[1], ends, member)', new=""),
+        -1,
+    ),
+    Mutant(
+        "a commit looks for events that came after what the machine was fed",
+        in_lua(_STEP, old="control.v - own > upto", new="false"),
+        -1,
+    ),
+    Mutant(
+        "a call repeated with its number claims nothing more",
+        in_lua(_STEP, old="if repeated then", new="if false then"),
+        -1,
+    ),
+    Mutant(
+        "what a lost worker held goes back to the queues",
+        in_lua(_TEND, old="take_back(entries[i]", new="(function() end)(entries[i]"),
+        -1,
+    ),
+    Mutant(
+        "a timer of an ended execution is gone with it",
+        in_lua(_STEP, _TEND, old='if string.sub(all[i], 1, 1) == "T" then', new="if false then"),
+        -1,
+    ),
+    Mutant(
+        "a later call of a worker bars the earlier ones",
+        in_lua(_STEP, old='return { "OLD" }', new="repeated = false"),
+        -1,
+    ),
+)

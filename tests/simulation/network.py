@@ -1,0 +1,233 @@
+"""Between the processes of a simulation and their server: each round trip takes a seeded time, and
+may fail in every way that a network knows.
+
+The server is a real store behind a blocking client, so a command is one step that nothing divides;
+blocking reads wait here instead of in the server. What a process sends when it is dead never
+arrives, and what it sends while it is paused arrives when it goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import redis
+import redis.asyncio
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from streams.connection import REPLY_TIMEOUT_S, Connection
+
+# Unix ms at which every simulation begins.
+EPOCH_MS = 1_700_000_000_000
+
+# Several times what the longest run needs.
+MOST_CALLS = 20_000
+
+
+class Died(BaseException):
+    """What code of a killed process meets instead of going on."""
+
+
+class Process:
+    """A process of the simulation: it can be killed, and stand still for a while."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_alive = True
+        self._goes_on = asyncio.Event()
+        self._goes_on.set()
+
+    def kill(self) -> None:
+        """From now on nothing that it does is seen by anybody."""
+        self.is_alive = False
+        self._goes_on.set()
+
+    def pause(self) -> None:
+        self._goes_on.clear()
+
+    def go_on(self) -> None:
+        self._goes_on.set()
+
+    async def runs(self) -> None:
+        """Return when the process runs; raise `Died` when it never will again."""
+        await self._goes_on.wait()
+        if not self.is_alive:
+            raise Died(self.name)
+
+
+class Network:
+    """The way to one server.
+
+    Args:
+        server: a blocking client of it.
+        now_s: the virtual clock, seconds since the simulation began.
+        chance: decides delays and faults.
+        faults: how likely each kind of fault is on one round trip; see `_FAULTS`.
+    """
+
+    def __init__(
+        self,
+        server: redis.Redis,
+        now_s: Callable[[], float],
+        chance: random.Random,
+        faults: float,
+    ) -> None:
+        self.server, self._now_s, self._chance = server, now_s, chance
+        self.faults = faults
+        self.clock_offset_ms = 0
+        self.counts: Counter[str] = Counter()
+        self.calls = 0
+        self.trace: list[str] = []
+        self._waiting: list[_Waiting] = []
+        self._late: set[asyncio.Task[None]] = set()
+
+    def now_ms(self) -> int:
+        """The server's clock."""
+        return EPOCH_MS + self.clock_offset_ms + round(self._now_s() * 1000)
+
+    def connect(
+        self, process: Process, namespace: str, patience_s: float | None = 10.0
+    ) -> Connection:
+        """A connection of a process to the server."""
+        return _SimulatedConnection(self, process, namespace, patience_s)
+
+    async def round_trip(self, process: Process, words: Sequence[Any]) -> Any:
+        """Send a command, bring its reply."""
+        await self._travel(process)
+        fault = self._fault()
+        if fault == "request lost":
+            raise RedisConnectionError("simulated: the request was lost")
+        if fault == "request late":
+            # It is carried out when the sender has given up and perhaps repeated it.
+            self._later(words)
+            await asyncio.sleep(10 * REPLY_TIMEOUT_S)
+        reply = self._carry_out(words)
+        if fault == "reply lost":
+            raise RedisConnectionError("simulated: the connection was cut before the reply")
+        if fault == "reply never comes":
+            await asyncio.sleep(10 * REPLY_TIMEOUT_S)
+        await self._travel(process)
+        if isinstance(reply, RedisError):
+            raise reply
+        return reply
+
+    async def pop(self, process: Process, keys: Sequence[str], timeout_s: float) -> Any:
+        """BLPOP: wait for the first element of any of the lists."""
+        await self._travel(process)
+        if self._fault():
+            raise RedisConnectionError("simulated: the connection was cut")
+        waiting = _Waiting(keys, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._serve()
+        try:
+            async with asyncio.timeout(timeout_s):
+                found = await waiting.found
+        except TimeoutError:
+            found = None
+        finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+        if self._fault():
+            # What was popped is gone with the connection.
+            raise RedisConnectionError("simulated: the connection was cut")
+        await self._travel(process)
+        return found
+
+    def _carry_out(self, words: Sequence[Any]) -> Any:
+        self.calls += 1
+        if self.calls > MOST_CALLS:
+            raise Died(f"more than {MOST_CALLS:,} commands: something goes round in circles")
+        try:
+            reply = self.server.execute_command(*words)
+        except RedisError as error:
+            reply = error
+        self.trace.append(f"{self._now_s():.6f} {_shown(words)} -> {_shown_reply(reply)}")
+        self._serve()
+        return reply
+
+    def _later(self, words: Sequence[Any]) -> None:
+        async def carry_out() -> None:
+            await asyncio.sleep(self._chance.uniform(0.5, 2.0) * REPLY_TIMEOUT_S)
+            self._carry_out(words)
+
+        task = asyncio.create_task(carry_out())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    def _serve(self) -> None:
+        """Give those who wait what has come, in the order in which they came."""
+        for waiting in list(self._waiting):
+            for key in waiting.keys:
+                value = self.server.execute_command("LPOP", key)
+                if value is not None:
+                    self._waiting.remove(waiting)
+                    waiting.found.set_result((key.encode(), value))
+                    break
+
+    async def _travel(self, process: Process) -> None:
+        await process.runs()
+        await asyncio.sleep(self._chance.expovariate(1000))
+        await process.runs()
+
+    def _fault(self) -> str | None:
+        if self._chance.random() >= self.faults:
+            return None
+        fault = self._chance.choice(_FAULTS)
+        self.counts[fault] += 1
+        return fault
+
+
+_FAULTS = ("request lost", "request late", "reply lost", "reply lost", "reply never comes")
+
+
+class _Waiting:
+    def __init__(self, keys: Sequence[str], found: asyncio.Future[Any]) -> None:
+        self.keys, self.found = keys, found
+
+
+class _SimulatedConnection(Connection):
+    def __init__(
+        self, network: Network, process: Process, namespace: str, patience_s: float | None
+    ) -> None:
+        self._network, self._process = network, process
+        super().__init__(
+            "redis://simulated:1/0", namespace, patience_s=patience_s, clock=network.now_ms
+        )
+
+    def patient(self) -> Connection:
+        return _SimulatedConnection(self._network, self._process, self.keys.namespace, None)
+
+    def _open_client(self, connections: int) -> redis.asyncio.Redis:
+        return cast(redis.asyncio.Redis, _SimulatedClient(self._network, self._process))
+
+
+class _SimulatedClient:
+    """The part of redis-py's asyncio client that a connection uses."""
+
+    def __init__(self, network: Network, process: Process) -> None:
+        self._network, self._process = network, process
+        self.connection_pool = self
+
+    async def execute_command(self, *words: Any) -> Any:
+        return await self._network.round_trip(self._process, words)
+
+    async def blpop(self, keys: Sequence[str], timeout: float) -> Any:
+        return await self._network.pop(self._process, keys, timeout)
+
+    async def disconnect(self) -> None:
+        """As of its pool."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def _shown(words: Sequence[Any]) -> str:
+    return " ".join(str(word)[:60] for word in words[:12])
+
+
+def _shown_reply(reply: Any) -> str:
+    return repr(reply)[:200]

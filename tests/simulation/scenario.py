@@ -1,0 +1,220 @@
+"""What goes on in a simulation: workflows and tasks whose results are known, and clients that keep
+a ledger of what they were promised."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rhythm import ConnectionLost, ExecutionFinished, ExecutionStatus, TaskContext, WaitTimeout
+from rhythm.builder import Rhythm
+from rhythm.tasks import TaskDefinition, TaskRegistry
+
+FLOWS = {
+    "steps": """
+        let total = 0
+        for (let i = 0; i < Inputs.n; i++) total = await Task.run("add", { a: total, b: i })
+        return total
+    """,
+    "fan": """
+        return await Promise.all(
+            Array.from({ length: Inputs.n }, (_, x) => Task.run("square", { x })))
+    """,
+    "again": """
+        const retry = { maxAttempts: 4, initialInterval: "500ms", maxInterval: "3s" }
+        return await Task.run("third_time", {}, { retry })
+    """,
+    "catching": """
+        try { await Task.run("stumble") } catch (error) { return error.name }
+    """,
+    "signals": """
+        const got = []
+        for (let i = 0; i < Inputs.n; i++) got.push(await Signal.when("go"))
+        return got
+    """,
+    "impatient": """
+        try { await Signal.when("never", { timeout: "4s" }) } catch (error) { return error.name }
+    """,
+    "timers": """
+        const fired = []
+        await Promise.all([3, 1, 2].map(async s => { await Timer.delay(s); fired.push(s) }))
+        return fired
+    """,
+    "parent": """
+        return await Promise.all([
+            Workflow.run("steps", { n: 3 }), Workflow.run("catching"),
+            Task.run("square", { x: 5 })])
+    """,
+    "race": """
+        const slow = Task.run("slow")
+        await Promise.race([slow, Timer.delay("1s")])
+        await slow
+        return "over"
+    """,
+}
+
+QUEUES = ("default", "other")
+
+
+class Ledger:
+    """What clients were promised, and how often tasks ran."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, str] = {}
+        self.signalled: dict[str, list[str]] = {}
+        self.results: dict[str, Any] = {}
+        self.runs: Counter[str] = Counter()
+        self.violations: list[str] = []
+
+    def blame(self, problem: str) -> None:
+        self.violations.append(problem)
+
+
+def registry(ledger: Ledger) -> TaskRegistry:
+    """The tasks, each of which tells the ledger that it runs."""
+
+    async def add(a: int, b: int, context: TaskContext) -> int:
+        ledger.runs[context.idempotency_key] += 1
+        await asyncio.sleep(0.01)
+        return a + b
+
+    async def square(x: int, context: TaskContext) -> int:
+        ledger.runs[context.idempotency_key] += 1
+        return x * x
+
+    async def third_time(context: TaskContext) -> str:
+        ledger.runs[context.idempotency_key] += 1
+        if context.attempt < 3:
+            raise ConnectionError("not yet")
+        return "at last"
+
+    async def stumble(context: TaskContext) -> None:
+        ledger.runs[context.idempotency_key] += 1
+        raise LookupError("nothing there")
+
+    async def slow(context: TaskContext) -> str:
+        ledger.runs[context.idempotency_key] += 1
+        await asyncio.sleep(2)
+        return "slow"
+
+    tasks = TaskRegistry()
+    for function, queue in (
+        (add, None), (square, "other"), (third_time, None), (stumble, "other"), (slow, None),
+    ):  # fmt: skip
+        tasks.add(TaskDefinition(function.__name__, queue, function, {"TaskContext": TaskContext}))
+    return tasks
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One thing a client wants done, and what comes of it when all is well."""
+
+    target: str
+    inputs: dict[str, Any] = field(default_factory=dict)
+    is_task: bool = False
+    expected: Any = None
+
+
+def wishes(chance: random.Random) -> list[Wish]:
+    """What the clients of one run want."""
+    makers: list[Callable[[], Wish]] = [
+        lambda: _steps(chance.randint(1, 6)),
+        lambda: _fan(chance.randint(1, 12)),
+        lambda: Wish("again", expected="at last"),
+        lambda: Wish("catching", expected="LookupError"),
+        lambda: _signals(chance.randint(1, 4)),
+        lambda: Wish("impatient", expected="TimeoutError"),
+        lambda: Wish("timers", expected=[1, 2, 3]),
+        lambda: Wish("parent", expected=[3, "LookupError", 25]),
+        lambda: Wish("race", expected="over"),
+        lambda: _square(chance.randint(0, 9)),
+    ]
+    return [chance.choice(makers)() for _ in range(chance.randint(4, 10))]
+
+
+def _steps(n: int) -> Wish:
+    return Wish("steps", {"n": n}, expected=n * (n - 1) // 2)
+
+
+def _fan(n: int) -> Wish:
+    return Wish("fan", {"n": n}, expected=[x * x for x in range(n)])
+
+
+def _signals(n: int) -> Wish:
+    return Wish("signals", {"n": n}, expected=list(range(n)))
+
+
+def _square(x: int) -> Wish:
+    return Wish("square", {"x": x}, is_task=True, expected=x * x)
+
+
+async def client(
+    app: Rhythm, number: int, wish: Wish, chance: random.Random, ledger: Ledger, until_s: float
+) -> None:
+    """Ask for something as a careful client does, and blame what is not kept."""
+    loop = asyncio.get_running_loop()
+    execution_id = f"wish{number}"
+    await asyncio.sleep(chance.uniform(0, 5))
+    executions = app.execution_service
+    queue = chance.choice((None, *QUEUES))
+
+    async def start() -> None:
+        await executions.create_execution(
+            exec_type="task" if wish.is_task else "workflow",
+            target_name=wish.target,
+            inputs=wish.inputs,
+            id=execution_id,
+            queue=queue,
+        )
+
+    await repeated(start)
+    ledger.started[execution_id] = wish.target
+    if wish.target == "signals":
+        for i in range(wish.inputs["n"]):
+            await asyncio.sleep(chance.expovariate(1))
+            await _signal(app, execution_id, i, ledger)
+
+    while True:
+        try:
+            ended = await executions.wait_for_execution(execution_id, timeout=60)
+            break
+        except (ConnectionLost, WaitTimeout) as error:
+            if loop.time() > until_s:
+                ledger.blame(f"{execution_id} ({wish.target}) is stuck: {error}")
+                return
+    ledger.results[execution_id] = ended.output
+    if ended.status is not ExecutionStatus.COMPLETED or ended.output != wish.expected:
+        ledger.blame(
+            f"{execution_id} ({wish.target}) is {ended.status} with {ended.output!r}, "
+            f"not completed with {wish.expected!r}"
+        )
+
+
+async def _signal(app: Rhythm, execution_id: str, number: int, ledger: Ledger) -> None:
+    request = f"{execution_id}-signal{number}"
+
+    async def send() -> None:
+        await app.signal_service.send_signal(
+            workflow_id=execution_id, signal_name="go", payload=number, request_id=request
+        )
+
+    try:
+        await repeated(send)
+    except ExecutionFinished:
+        ledger.blame(f"{execution_id} ended before signal {number} came")
+        return
+    ledger.signalled.setdefault(execution_id, []).append(request)
+
+
+async def repeated(call: Callable[[], Any]) -> None:
+    """Repeat a call until it was answered: its id or request id makes that harmless."""
+    while True:
+        try:
+            await call()
+            return
+        except ConnectionLost:
+            await asyncio.sleep(1)
