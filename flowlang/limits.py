@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice, repeat
 from types import FrameType
@@ -167,6 +168,21 @@ def check_depth(depth: int) -> None:
     budget = _budget.get(_OUTSIDE)
     if depth > budget.depth_limit:
         budget.give_up(f"data nested more than {budget.depth_limit} levels deep")
+
+
+@contextmanager
+def deeper_call() -> Iterator[None]:
+    """`with deeper_call():` within, one call deeper. For what a program calls without writing a
+    call, such as `valueOf`: functions that contain no call do not count themselves."""
+    budget = _budget.get(_OUTSIDE)
+    depth = budget.depth
+    if depth >= budget.depth_limit:
+        budget.too_deep()
+    budget.depth = depth + 1
+    try:
+        yield
+    finally:
+        budget.depth = depth
 
 
 def current_line() -> int | None:

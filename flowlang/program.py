@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache, partial
+from math import inf
 from pathlib import PurePath
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +49,7 @@ class FunctionCode:
         index: its number in the program; 0 is the program itself.
         offset: where it starts in the source, which names it in snapshots.
         name, length: what JavaScript's `f.name` and `f.length` give.
+        most_arguments: how many arguments it has parameters for.
         make: binds it to a scope and a machine; None until it is lowered.
         parts, handlers, slots, awaits: of a function made of parts, see `compiler.Lowered`.
     """
@@ -61,6 +63,7 @@ class FunctionCode:
         "is_async",
         "length",
         "make",
+        "most_arguments",
         "name",
         "offset",
         "offsets",
@@ -77,6 +80,8 @@ class FunctionCode:
         self.offset = node.start
         self.name = info.name
         self.length = info.length
+        parameters = info.parameters
+        self.most_arguments = inf if parameters and parameters[-1].is_rest else len(parameters)
         self.is_async = info.is_async
         self.has_prototype = (
             isinstance(node, nodes.Function)

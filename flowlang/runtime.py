@@ -7,8 +7,9 @@ do itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from sys import getrefcount
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,12 +72,17 @@ def bind_function(function: JSFunction, machine: Machine) -> None:
         function.call = code.make(function.scope, machine)
 
 
-def _first_call(function: JSFunction, machine: Machine, *args: Value) -> Value:
-    """Also what a library loop that read `call` before goes on calling: it binds only once."""
-    if function.call.__class__ is partial:
+def bound_call(function: JSFunction) -> Callable[..., Value]:
+    """What calls a function object, for those who call it again and again: its code is lowered."""
+    call = function.call
+    if call.__class__ is partial and call.func is _first_call:
         code: Any = function.code
-        function.call = code.ready()(function.scope, machine)
-    return function.call(*args)
+        function.call = call = code.ready()(function.scope, call.args[1])
+    return call
+
+
+def _first_call(function: JSFunction, machine: Machine, *args: Value) -> Value:
+    return bound_call(function)(*args)
 
 
 def _not_bound_yet(*_: Value) -> Value:
@@ -160,12 +166,35 @@ def concatenate(left: str, right: str) -> str:
     return left + right
 
 
+def text_to_add(value: Value) -> str:
+    """What a value adds to a text, where `+` meets one."""
+    if value.__class__ is str:
+        return value
+    return values.to_string(values.to_primitive(value))
+
+
 def check_append(text: str, more: str) -> None:
-    """Charge for a string that grows in place: only what is added is new."""
+    """Charge for `more` being appended to a text in place: only what is added is new. A long text
+    that something else than the caller's local holds too is copied, and charged whole."""
     length = len(more)
     charge_memory(length)
     if len(text) + length > _SHORT:
         check_length(len(text) + length)
+        if getrefcount(text) > _ALONE:
+            charge_memory(len(text))
+
+
+def _references(text: str, more: str) -> int:
+    return getrefcount(text)
+
+
+def _references_of_one_local() -> int:
+    text = "".join(("held by ", "a local"))
+    return _references(text, "")
+
+
+_ALONE: Final = _references_of_one_local()
+"""What counts as one reference from a local differs between Pythons."""
 
 
 def let_go(owner: Value, key: Value) -> None:
@@ -178,8 +207,8 @@ def let_go(owner: Value, key: Value) -> None:
         owner[int(key)] = None
 
 
-_SHORT: Final = 64 * 1024
-"""Below this many characters no limit on strings is worth a look."""
+_SHORT: Final = 4096
+"""Copying so many characters takes no longer than a step, and is no matter for any limit."""
 
 
 def check_length(length: int) -> None:
@@ -328,6 +357,7 @@ _OWN: Final = (
     spread_array,
     take_one,
     take_rest,
+    text_to_add,
     too_early,
     typeof_global,
     write_global,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flowlang import nodes
+from flowlang.compiler.expressions import join, texts_of
 from flowlang.compiler.lowering import Form, Lowering, Operand, lowers_expression
-from flowlang.compiler.operators import combine, to_numeric, undecided
+from flowlang.compiler.operators import combine, text_to_add, to_numeric, undecided
 from flowlang.scope import Variable, property_name
 
 _SHORT_CIRCUIT = {"&&=": "&&", "||=": "||", "??=": "??"}
@@ -64,13 +65,12 @@ def assign_unneeded(low: Lowering, node: nodes.Assign) -> None:
     """An assignment whose own value nobody takes."""
     target = node.target
     variable = low.analysis.references[target] if isinstance(target, nodes.Identifier) else None
-    appends = isinstance(node.value, nodes.Binary) and node.value.operators == ("+",)
     if (
         variable is not None
         and node.operator == "="
         and variable.kind not in ("const", "self")
         and target not in low.analysis.unsafe
-        and not (appends and variable.type in ("any", "string"))
+        and not _appends(low, node)
     ):
         value = low.expression(node.value)
         low.emit(f"{low.place(variable)} = {value.code}")
@@ -80,22 +80,32 @@ def assign_unneeded(low: Lowering, node: nodes.Assign) -> None:
 
 def _assign_to_name(low: Lowering, node: nodes.Assign, target: nodes.Identifier) -> Operand:
     variable = low.analysis.references[target]
-    if (
-        variable is not None
-        and isinstance(node.value, nodes.Binary)
-        and isinstance(node.value.operands[0], nodes.Identifier)
-        and low.analysis.references[node.value.operands[0]] is variable
-        and node.value.operators == ("+",)
-        and _can_append(low, target, variable)
-        and target not in low.analysis.unsafe
-        and node.value.operands[0] not in low.analysis.unsafe
-    ):
-        right = node.value.operands[1]
-        if not low.facts.is_flat(right):
-            return _append(low, variable, right)
+    if variable is not None and _appends(low, node):
+        return _append(low, variable, _added(low, target, node.value))
     value = low.keep(low.expression(node.value))
     assign_name(low, target, value)
     return value
+
+
+def _appends(low: Lowering, node: nodes.Assign) -> bool:
+    """Whether it is `target = target + …` and may be lowered to an append in place."""
+    target = node.target
+    if not isinstance(target, nodes.Identifier):
+        return False
+    added = _added(low, target, node.value)
+    return bool(added) and _can_append(low, target, added)
+
+
+def _added(
+    low: Lowering, target: nodes.Identifier, value: nodes.Expression
+) -> Sequence[nodes.Expression]:
+    """What `target = target + … + …` adds; nothing when the value is not of that form."""
+    if not isinstance(value, nodes.Binary) or any(operator != "+" for operator in value.operators):
+        return ()
+    first, *added = value.operands
+    if not isinstance(first, nodes.Identifier) or first in low.analysis.unsafe:
+        return ()
+    return added if low.analysis.references[first] is low.analysis.references[target] else ()
 
 
 def _assign_to_member(low: Lowering, node: nodes.Assign, target: nodes.Member) -> Operand:
@@ -137,14 +147,8 @@ def _assign_combined(low: Lowering, node: nodes.Assign) -> Operand:
     operator, target = node.operator[:-1], node.target
     if isinstance(target, nodes.Identifier):
         variable = low.analysis.references[target]
-        if (
-            operator == "+"
-            and variable is not None
-            and _can_append(low, target, variable)
-            and target not in low.analysis.unsafe
-            and not low.facts.is_flat(node.value)
-        ):
-            return _append(low, variable, node.value)
+        if operator == "+" and variable is not None and _can_append(low, target, [node.value]):
+            return _append(low, variable, [node.value])
         left, right = low.operands([target, node.value])
         value = low.keep(combine(low, operator, left, right))
         assign_name(low, target, value)
@@ -159,19 +163,31 @@ def _assign_combined(low: Lowering, node: nodes.Assign) -> Operand:
     return value
 
 
-def _can_append(low: Lowering, target: nodes.Identifier, variable: Variable) -> bool:
-    """Whether `target += …` may be lowered to an append in place."""
-    return variable.kind not in ("const", "self") and variable.type in ("any", "string")
+def _can_append(low: Lowering, target: nodes.Identifier, added: Sequence[nodes.Expression]) -> bool:
+    """Whether adding to a name may be lowered to an append in place. Several values may be joined
+    first only when the variable surely holds a text."""
+    variable = low.analysis.references[target]
+    return (
+        variable is not None
+        and variable.kind not in ("const", "self")
+        and (variable.type == "string" or (variable.type == "any" and len(added) == 1))
+        and target not in low.analysis.unsafe
+        and not low.facts.is_flat(*added)
+    )
 
 
-def _append(low: Lowering, variable: Variable, right: nodes.Expression) -> Operand:
-    """`variable = variable + right`, where a string grows in place.
+def _append(low: Lowering, variable: Variable, added: Sequence[nodes.Expression]) -> Operand:
+    """`variable = variable + added + …`, where a text grows in place.
 
     CPython appends to a string without copying it only when a local holds the one reference.
     """
     place = low.place(variable)
     before = Operand(place, variable.type, Form.EXPRESSION)
-    left, value = low.operands([right], before=[before])
+    if variable.type == "string":
+        left, *texts = texts_of(low, added, text_to_add, before=[before])
+        value = join(texts)
+    else:
+        left, value = low.operands(added, before=[before])
     if left.code != place:
         # The right side has statements, which might assign to the variable: take the safe way.
         result = low.keep(combine(low, "+", left, value))
@@ -183,20 +199,30 @@ def _append(low: Lowering, variable: Variable, right: nodes.Expression) -> Opera
         local = low.name("t")
         low.emit(f"{local} = {place}")
     value = low.keep(value)
-    test = f"{local}.__class__ is str"
-    if value.type != "string":
-        test += f" and {value.code}.__class__ is str"
-    with low.indented(f"if {test}:"):
-        low.emit(f"check_append({local}, {value.code})")
-        if not low.is_local(variable):
-            low.emit(f"{place} = None")
-        low.emit(f"{local} = {local} + {value.code}")
-    sum_ = combine(low, "+", Operand(local, form=Form.LOCAL), value)
-    low.emit(f"else: {local} = {sum_.code}")
+    let_go = "" if low.is_local(variable) else f"{place} = None"
+    if variable.type == "string":
+        _grow(low, local, value, let_go)
+    else:
+        with low.indented(f"if {local}.__class__ is str:"):
+            _grow(low, local, _as_text(low, value), let_go)
+        sum_ = combine(low, "+", Operand(local, form=Form.LOCAL), value)
+        low.emit(f"else: {local} = {sum_.code}")
     if not low.is_local(variable):
         low.emit(f"{place} = {local}")
         return Operand(local, variable.type, Form.TEMPORARY)
     return Operand(local, variable.type, Form.LOCAL)
+
+
+def _as_text(low: Lowering, value: Operand) -> Operand:
+    return value if value.type == "string" else low.keep(Operand(text_to_add(value), "string"))
+
+
+def _grow(low: Lowering, local: str, text: Operand, let_go: str) -> None:
+    """Append a text to the one in a local; `let_go` takes the reference that is not the local."""
+    if let_go:
+        low.emit(let_go)
+    low.emit(f"check_append({local}, {text.code})")
+    low.emit(f"{local} = {local} + {text.code}")
 
 
 def _append_to_member(
@@ -207,15 +233,12 @@ def _append_to_member(
     left: Operand,
     right: Operand,
 ) -> Operand:
-    """`owner.key = left + right`, where a string grows in place as in `_append`."""
+    """`owner.key = left + right`, where a text grows in place as in `_append`."""
     right = low.keep(right)
     result = low.name("t")
     low.emit(f"{result} = {left.code}")
-    test = f"{result}.__class__ is str"
-    if right.type != "string":
-        test += f" and {right.code}.__class__ is str"
-    with low.indented(f"if {test}:"):
-        low.emit(f"check_append({result}, {right.code})")
+    with low.indented(f"if {result}.__class__ is str:"):
+        text = _as_text(low, right)
         if left.form in (Form.SLOT, Form.TEMPORARY):
             low.emit(f"{left.code} = None")
         if key is None:
@@ -223,8 +246,7 @@ def _append_to_member(
             place = f"{owner.code}, {target.property.value!a}"
         else:
             place = f"{owner.code}, {key.code}"
-        low.emit(f"let_go({place})")
-        low.emit(f"{result} = {result} + {right.code}")
+        _grow(low, result, text, f"let_go({place})")
     sum_ = combine(low, "+", Operand(result, form=Form.LOCAL), right)
     low.emit(f"else: {result} = {sum_.code}")
     value = Operand(result, form=Form.TEMPORARY)

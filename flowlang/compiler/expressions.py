@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from math import inf, isinf, isnan
 
 from flowlang import nodes
@@ -66,26 +67,45 @@ def _null(low: Lowering, node: nodes.NullLiteral) -> Operand:
 
 @lowers_expression(nodes.TemplateLiteral)
 def _template(low: Lowering, node: nodes.TemplateLiteral) -> Operand:
-    # Each value becomes a string before the next is evaluated, as in JavaScript.
-    texts: list[Operand] = []
-    for position, expression in enumerate(node.expressions):
-        later = node.expressions[position + 1 :]
+    texts = iter(texts_of(low, node.expressions, to_text))
+    parts: list[Operand] = []
+    for literal in node.strings:
+        if literal:
+            parts.append(string(literal))
+        parts.extend(islice(texts, 1))
+    return join(parts)
+
+
+def texts_of(
+    low: Lowering,
+    expressions: Sequence[nodes.Expression],
+    text_of: Callable[[Operand], str],
+    before: Sequence[Operand] = (),
+) -> list[Operand]:
+    """Lower expressions, each of which is made a text before the next one is evaluated. The
+    operands in `before` come first, as in `Lowering.operands`."""
+    done = list(before)
+    for position, expression in enumerate(expressions):
+        later = expressions[position + 1 :]
         lines, mark, indent = low.lines, len(low.lines), low.indent
         value = low.operands([expression])[0]
         if low.lines is lines and len(lines) > mark:
-            low.spill(texts, mark, indent)
-        text = Operand(to_text(value), "string", depth=value.depth + 1)
-        texts.append(low.keep(text, slot=True) if low.facts.is_flat(*later) else text)
-    parts: list[str] = []
-    for position, literal in enumerate(node.strings):
-        if literal:
-            parts.append(ascii(literal))
-        if position < len(texts):
-            parts.append(texts[position].code)
-    if not parts:
-        return string("")
-    depth = max((text.depth for text in texts), default=0) + 1
-    return Operand(f"join_text(({', '.join(parts)},))", "string", depth=depth)
+            low.spill(done, mark, indent)
+        text = value
+        if value.type != "string":
+            text = Operand(text_of(value), "string", depth=value.depth + 1)
+        done.append(low.keep(text, slot=True) if low.facts.is_flat(*later) else text)
+    return done
+
+
+def join(texts: Sequence[Operand]) -> Operand:
+    """Texts one after the other as one."""
+    if len(texts) == 1:
+        return texts[0]
+    codes = ", ".join(text.code for text in texts)
+    return (
+        Operand(f"join_text(({codes},))", "string", depth=deepest(texts)) if texts else string("")
+    )
 
 
 def to_text(value: Operand) -> str:

@@ -43,12 +43,14 @@ class Facts(NamedTuple):
 
     Attributes:
         awaits: whether an `await` stands in it.
+        calls: whether a call or `new` stands in it.
         weight: how deep the Python code for it would nest, in the units of `_WEIGHTS`.
         size: how many nodes run one after the other in it: all but what loops repeat.
         memory: units of memory that its literals and functions take.
     """
 
     awaits: bool
+    calls: bool
     weight: int
     size: int
     memory: int
@@ -76,24 +78,30 @@ class FactBook:
         """Whether any of these nodes is lowered flat."""
         return any(part is not None and self.of(part).is_flat for part in parts)
 
+    def calls(self, *parts: nodes.Node) -> bool:
+        """Whether a call stands in any of these nodes."""
+        return any(self.of(part).calls for part in parts)
+
     def size_of_round(self, *parts: nodes.Node | None) -> int:
         """How many nodes one round of a loop with these parts runs."""
         return sum(self.of(part).size for part in parts if part is not None)
 
     def _find(self, node: nodes.Node) -> Facts:
         awaits = isinstance(node, nodes.Await)
+        calls = isinstance(node, nodes.Call | nodes.New)
         weight, size, memory = 0, 1, _own_memory(node)
         if not isinstance(node, nodes.Function):
             repeats = isinstance(node, _LOOPS)
             for part in _parts(node):
                 facts = self.of(part)
                 awaits |= facts.awaits
+                calls |= facts.calls
                 weight = max(weight, facts.weight)
                 size += 0 if repeats else facts.size
                 memory += facts.memory
         if isinstance(node, nodes.Chain):
             weight += _optional_links(node)
-        return Facts(awaits, weight + _WEIGHTS.get(type(node), 0), size, memory)
+        return Facts(awaits, calls, weight + _WEIGHTS.get(type(node), 0), size, memory)
 
 
 def _optional_links(node: nodes.Chain) -> int:

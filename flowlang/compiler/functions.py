@@ -82,14 +82,20 @@ def _lower_plain(low: Lowering) -> Lowered:
 
     low.indent = 2
     low.take_steps(_size(low))
-    low.emit("d = B.depth")
-    low.emit("if d >= B.depth_limit: B.too_deep()")
-    low.emit("B.depth = d + 1")
-    with low.indented("try:"):
-        _body(low, [f"a{position}" for position in range(len(info.parameters))])
+    arguments = [f"a{position}" for position in range(len(info.parameters))]
+    if low.facts.calls(*info.node.body, *info.parameters):
+        low.emit("d = B.depth")
+        low.emit("if d >= B.depth_limit: B.too_deep()")
+        low.emit("B.depth = d + 1")
+        with low.indented("try:"):
+            _body(low, arguments)
+            low.emit("return undefined")
+        with low.indented("finally:"):
+            low.emit("B.depth = d")
+    else:
+        # Nothing in it leads deeper but a conversion, which counts the call that it makes.
+        _body(low, arguments)
         low.emit("return undefined")
-    with low.indented("finally:"):
-        low.emit("B.depth = d")
 
     start = info.node.start
     head = [Line(0, "def make(S, M):", start), Line(1, "B = M.budget", start)]

@@ -14,7 +14,6 @@ _COMPARISONS = {"<": "less_than", ">": "greater_than", "<=": "less_equal", ">=":
 
 _FUNCTIONS: dict[str, tuple[str, Type]] = {
     "/": ("divide", "number"),
-    "%": ("remainder", "number"),
     "**": ("power", "number"),
     "&": ("bitwise_and", "number"),
     "|": ("bitwise_or", "number"),
@@ -60,12 +59,8 @@ def combine(low: Lowering, operator: str, left: Operand, right: Operand) -> Oper
             return _strict(low, left, right, negated=operator == "!==")
         case "==" | "!=":
             return _loose(low, left, right, negated=operator == "!=")
-        case "%" if left.type == "number" and _is_positive(right):
-            first, again = low.named(left)
-            code = (
-                f"({again} % {right.code} if {first} > 0.0 else remainder({again}, {right.code}))"
-            )
-            return Operand(code, "number", depth=depth)
+        case "%":
+            return _remainder(low, left, right)
         case "/" if left.type == "number" and _is_positive(right):
             return Operand(f"({left.code} / {right.code})", "number", depth=depth)
         case "in":
@@ -92,15 +87,15 @@ def _fast(
     if left.type == right.type == "number":
         return Operand(f"({left.code} {sign} {right.code})", kind, depth=depth)
     # Both are evaluated by the test, in order; the names then stand for their values.
-    left_test, left_name = _number_test(low, left)
-    right_test, right_name = _number_test(low, right)
-    test = " & ".join(part for part in (left_test, right_test) if part)
+    test, left_name, right_name = _number_tests(low, left, right)
     code = f"({left_name} {sign} {right_name} if {test} else {function}({left_name}, {right_name}))"
     return Operand(code, kind, depth=depth)
 
 
 def _number_test(low: Lowering, operand: Operand) -> tuple[str, str]:
     """A test whether the operand is a number, and its name afterwards."""
+    if operand.form is Form.CONSTANT and operand.type == "number":
+        return "", operand.code
     first, again = low.named(operand)
     if operand.type != "number":
         return f"({first}.__class__ is float)", again
@@ -109,14 +104,49 @@ def _number_test(low: Lowering, operand: Operand) -> tuple[str, str]:
     return f"({first} is not None)", again
 
 
+def _number_tests(low: Lowering, left: Operand, right: Operand) -> tuple[str, str, str]:
+    """A test whether both are numbers, which evaluates them in order; their names afterwards."""
+    left_test, left_name = _number_test(low, left)
+    right_test, right_name = _number_test(low, right)
+    # Where the second test evaluates nothing, it need not run.
+    both = " & " if ":=" in right_test else " and "
+    return both.join(part for part in (left_test, right_test) if part), left_name, right_name
+
+
+def _remainder(low: Lowering, left: Operand, right: Operand) -> Operand:
+    """Python's own where it gives what JavaScript does: for positive numbers."""
+    depth = deepest([left, right])
+    if _is_positive(right) and left.type == "number":
+        first, again = low.named(left)
+        code = f"({again} % {right.code} if {first} > 0.0 else remainder({again}, {right.code}))"
+        return Operand(code, "number", depth=depth)
+    test, dividend, divisor = _number_tests(low, left, right)
+    signs = f"{dividend} > 0.0" if _is_positive(right) else f"{dividend} > 0.0 < {divisor}"
+    test = f"{test} and {signs}" if test else signs
+    code = f"({dividend} % {divisor} if {test} else remainder({dividend}, {divisor}))"
+    return Operand(code, "number", depth=depth)
+
+
 def _add(low: Lowering, left: Operand, right: Operand) -> Operand:
     if "string" in (left.type, right.type):
-        function = "concatenate" if left.type == right.type else "add"
-        code = f"{function}({left.code}, {right.code})"
-        return Operand(code, "string", depth=deepest([left, right]))
+        depth = deepest([left, right]) + 1
+        code = f"concatenate({text_to_add(left)}, {text_to_add(right)})"
+        if "any" in (left.type, right.type):
+            code = f"add({left.code}, {right.code})"
+        return Operand(code, "string", depth=depth)
     if left.type == right.type == "number":
         return _fast(low, "+", "add", left, right, "number")
     return _fast(low, "+", "add", left, right, "any")
+
+
+def text_to_add(value: Operand) -> str:
+    """Python text for what a value adds to a text, where `+` meets one."""
+    match value.type:
+        case "string":
+            return value.code
+        case "number":
+            return f"number_to_string({value.code})"
+    return f"text_to_add({value.code})"
 
 
 def _strict(low: Lowering, left: Operand, right: Operand, *, negated: bool) -> Operand:
@@ -131,7 +161,11 @@ def _strict(low: Lowering, left: Operand, right: Operand, *, negated: bool) -> O
             return Operand(f"({left.code} {equals} {right.code})", "boolean", depth=depth)
     if left.type == right.type == "number":
         return Operand(f"({left.code} {equals} {right.code})", "boolean", depth=depth)
-    code = f"strict_equals({left.code}, {right.code})"
+    if "number" in (left.type, right.type):
+        test, left_name, right_name = _number_tests(low, left, right)
+        code = f"({test} and {left_name} == {right_name})"
+    else:
+        code = f"strict_equals({left.code}, {right.code})"
     return Operand(f"(not {code})" if negated else code, "boolean", depth=depth)
 
 

@@ -11,7 +11,14 @@ import math
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from flowlang.library.registry import callback, constructor, method, new_array, static
+from flowlang.library.registry import (
+    callback,
+    constructor,
+    method,
+    new_array,
+    sees_at_most,
+    static,
+)
 from flowlang.library.sorting import merge_sort
 from flowlang.limits import charge_memory, charge_steps, check_array, check_depth, check_string
 from flowlang.values import (
@@ -192,12 +199,18 @@ def fill(
 @method("Array.prototype.filter", 1)
 def filter_(this: Value, predicate: Value = UNDEFINED, *_: Value) -> JSArray:
     array, call = _loop(this, predicate, "filter")
-    kept: list[Value] = []
+    if sees_at_most(predicate, 1):
+        kept = []
+        for value in islice(array, len(array)):
+            if value is not HOLE:
+                answer = call(value)
+                if answer is True or (answer is not False and to_boolean(answer)):
+                    kept.append(value)
+        return new_array(kept)
+    kept = []
     for index, value in _live(array):
-        if value is not HOLE:
-            answer = call(value, float(index), this)
-            if answer is True or to_boolean(answer):
-                kept.append(value)
+        if value is not HOLE and to_boolean(call(value, float(index), this)):
+            kept.append(value)
     return new_array(kept)
 
 
@@ -303,7 +316,12 @@ def array_to_string(this: Value, *_: Value) -> str:
 @method("Array.prototype.map", 1)
 def map_(this: Value, mapper: Value = UNDEFINED, *_: Value) -> JSArray:
     array, call = _loop(this, mapper, "map")
-    made = [HOLE] * len(array)
+    length = len(array)
+    if sees_at_most(mapper, 1):
+        made = [value if value is HOLE else call(value) for value in islice(array, length)]
+        made += [HOLE] * (length - len(made))
+        return new_array(made)
+    made = [HOLE] * length
     for index, value in _live(array):
         if value is not HOLE:
             made[index] = call(value, float(index), this)
@@ -332,10 +350,16 @@ def push(this: Value, *items: Value) -> float:
 @method("Array.prototype.reduce", 1)
 def reduce(this: Value, reducer: Value = UNDEFINED, *initial: Value) -> Value:
     array, call = _loop(this, reducer, "reduce")
-    present = _present(array)
-    total = initial[0] if initial else _first(present)
-    for index, value in present:
-        total = call(total, value, float(index), this)
+    elements = _live(array)
+    total = initial[0] if initial else _first(elements)
+    if sees_at_most(reducer, 2):
+        for _, value in elements:
+            if value is not HOLE:
+                total = call(total, value)
+        return total
+    for index, value in elements:
+        if value is not HOLE:
+            total = call(total, value, float(index), this)
     return total
 
 
@@ -526,9 +550,10 @@ def _present_backwards(array: JSArray) -> Iterator[tuple[int, Value]]:
             yield index, array[index]
 
 
-def _first(present: Iterator[tuple[int, Value]]) -> Value:
-    for _, value in present:
-        return value
+def _first(elements: Iterator[tuple[int, Value]]) -> Value:
+    for _, value in elements:
+        if value is not HOLE:
+            return value
     throw("TypeError", "reduce of an empty array needs an initial value")
 
 

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
 from flowlang.limits import charge_memory, charge_steps, check_string
+from flowlang.runtime import bound_call
 from flowlang.values import (
     ELEMENT_UNITS,
     UNDEFINED,
     Builtin,
     JSArray,
     JSCallable,
+    JSFunction,
     JSObject,
     Namespace,
     Value,
@@ -80,7 +82,14 @@ def callback(value: Value, taker: str) -> Callable[..., Value]:
     """The Python callable of a function argument; a TypeError naming `taker` if it is none."""
     if not isinstance(value, JSCallable):
         throw("TypeError", f"{taker} needs a function, not a value of type {typeof(value)}")
+    if value.__class__ is JSFunction:
+        return bound_call(value)
     return value.call  # type: ignore[attr-defined,no-any-return]  # every callable has `call`
+
+
+def sees_at_most(function: Value, count: int) -> bool:
+    """Whether a callback cannot tell if it is given more than `count` arguments."""
+    return function.__class__ is JSFunction and function.code.most_arguments <= count
 
 
 def new_array(items: list[Value]) -> JSArray:

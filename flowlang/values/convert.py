@@ -10,6 +10,7 @@ import math
 import re
 from typing import Final
 
+from flowlang.limits import deeper_call
 from flowlang.values.kinds import (
     PRIMITIVES,
     UNDEFINED,
@@ -110,7 +111,8 @@ def to_primitive(value: Value, hint: str = "default") -> Value:
     for name in ("toString", "valueOf") if hint == "string" else ("valueOf", "toString"):
         method = get_member(value, name)
         if isinstance(method, JSCallable):
-            result = bind_call(method, value, name)()
+            with deeper_call():
+                result = bind_call(method, value, name)()
             if not is_object(result):
                 return result
     throw("TypeError", "cannot convert this object to a primitive value")

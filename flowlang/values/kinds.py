@@ -218,6 +218,10 @@ class FunctionCode(Protocol):
         """JavaScript's `length`: the parameters before the first default or rest."""
 
     @property
+    def most_arguments(self) -> float:
+        """How many arguments it has parameters for; more of them it cannot see."""
+
+    @property
     def source_text(self) -> str:
         """What `toString()` gives."""
 
