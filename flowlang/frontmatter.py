@@ -95,6 +95,7 @@ _CLOSING_DASHES = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _DURATION = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d)")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_WORD = re.compile(r"(?!\s)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}(?<!\s)")
 _SCHEMA_TYPES = frozenset(["array", "boolean", "integer", "null", "number", "object", "string"])
 _DURATION_WORDS = 'a duration: seconds, or text such as "30s", "5m", "24h"'
 
@@ -262,9 +263,8 @@ class _Reader:
     def word(self, key: str, value: _Value) -> str | None:
         """A name: one line, not endless."""
         text = value.data
-        is_text = isinstance(text, str) and text == text.strip() and text.isprintable()
-        if is_text and 0 < len(text) <= 200:
-            return str(text)
+        if isinstance(text, str) and _WORD.fullmatch(text):
+            return text
         self.wrong(key, value, "a name on one line, of at most 200 characters")
         return None
 

@@ -17,6 +17,7 @@ from flowlang.compiler.lowering import Line, Part
 _WRITES = re.compile(r"(?:F\[\d+\] = )+")
 _READ = re.compile(r"F\[(\d+)\](?! = )")
 _SLOT = re.compile(r"\d+")
+_LEAVES = ("return ", "raise ")
 _JUMP = re.compile(r"(?:return|f\.part =) (\d+)$")
 
 
@@ -79,6 +80,8 @@ def _uses(lines: Sequence[Line]) -> _Uses:
             writes = _WRITES.match(text)
             if writes is not None:
                 written |= bits_of([int(slot) for slot in _SLOT.findall(writes[0])])
+        if line.indent == 1 and text.startswith(_LEAVES):
+            break  # nothing reaches the rest
     return _Uses(reads, jumps)
 
 

@@ -46,7 +46,7 @@ def check(found: Digests, recorded: Digests, what: str) -> bool:
     if found.source != recorded.source:
         return False
     place = found.first_difference(recorded)
-    assert place is None, f"{what} {place} is not as it was"
+    assert place is None, f"{what} {place} is not as it was; if it shall not be: {__doc__}"
     return True
 
 

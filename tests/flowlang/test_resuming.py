@@ -8,10 +8,12 @@ each program its commands, console, outcome and new state must be the same to th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 
+from tests.flowlang.resuming.__main__ import main as campaign
 from tests.flowlang.resuming.catalogue import (
     Case,
     corpus,
@@ -21,7 +23,7 @@ from tests.flowlang.resuming.catalogue import (
     history,
     waiting,
 )
-from tests.flowlang.resuming.elsewhere import Elsewhere
+from tests.flowlang.resuming.elsewhere import Elsewhere, StateDiffers
 
 PARTS = 8
 
@@ -68,3 +70,21 @@ def test_generated_programs_go_on_from_bytes(elsewhere: Elsewhere, part: int) ->
         elsewhere.check(done(case))
         if number % 10 == 0:
             elsewhere.check(done(waiting(case)))
+
+
+def test_the_check_finds_what_is_not_the_same(elsewhere: Elsewhere) -> None:
+    run = done(next(durable(1)))
+    last = run.moments[-1]
+
+    for wrong in (
+        replace(last, after=last.after[:-1] + b"\x01"),
+        replace(last, state=run.moments[-2].state),
+        replace(last, state=last.state[:-1]),
+    ):
+        with pytest.raises(StateDiffers, match=f"suspension {len(run.moments) - 1}"):
+            elsewhere.check(replace(run, moments=[*run.moments[:-1], wrong]))
+
+
+def test_the_campaign_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert campaign(["--programs", "2", "--seed", "smoke"]) == 0
+    assert "2 programs of seed smoke" in capsys.readouterr().out
