@@ -92,6 +92,8 @@ class Token:
 _SPACE = "\\t\\v\\f \\xa0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000\\ufeff"
 _LINES = "\\n\\r\\u2028\\u2029"
 _DIGITS = "[0-9](?:_?[0-9])*"
+# What could go on with a name: an escape, or anything beyond ASCII but white space.
+_UNUSUAL = rf"[^\x00-\x5b\x5d-\x7f{_SPACE}{_LINES}]"
 _PUNCTUATION = (
     r"[{}()\[\];,:~@#]|\.(?:\.\.)?|>>>=|>>>|>>=|>>|>=|>|<!--|<<=|<<|<=|<|===|==|=>|=|!==|!=|!"
     r"|\+\+|\+=|\+|-->|--|-=|-|\*\*=|\*\*|\*=|\*|/\*|/=|/|%=|%|&&=|&&|&=|&|\|\|=|\|\||\|=|\|"
@@ -102,10 +104,10 @@ _PUNCTUATION = (
 # length: what precedes a token never has to give anything back, since some token always follows.
 _TOKEN = re.compile(
     rf"((?:[{_SPACE}{_LINES}]++|//[^{_LINES}]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*/)*)"
-    r"(?:([A-Za-z_$][A-Za-z0-9_$]*+)(?![\\\x80-\uffff])"
+    rf"(?:([A-Za-z_$][A-Za-z0-9_$]*+)(?!{_UNUSUAL})"
     r"|((?>0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*|0[oO][0-7](?:_?[0-7])*|0[bB][01](?:_?[01])*"
     rf"|(?:(?:0|[1-9](?:_?[0-9])*)(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][-+]?+{_DIGITS})?)"
-    r"(?![A-Za-z0-9_$\\\x80-\uffff]))"
+    rf"(?![A-Za-z0-9_$]|{_UNUSUAL}))"
     r"""|("[^"\\\n\r]*+(?:\\(?:\r\n|[\s\S])[^"\\\n\r]*+)*")"""
     r"""|('[^'\\\n\r]*+(?:\\(?:\r\n|[\s\S])[^'\\\n\r]*+)*')"""
     r"|(\.?[0-9][0-9A-Za-z_$.]*+)"

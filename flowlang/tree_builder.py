@@ -247,7 +247,7 @@ class TreeBuilder:
         return self.expression(match)
 
     def if_(self, match: Any) -> nodes.If:
-        _, test, body, else_ifs, last, _ = match.children
+        _, test, body, else_ifs, last = match.children
         start = self.tokens[match.start].start
         branches = [
             nodes.Branch(

@@ -61,7 +61,7 @@ from flowlang.values import (
 def _make_array(*args: Value) -> JSArray:
     if len(args) == 1 and args[0].__class__ is float:
         length = args[0]
-        if length != length or length != math.floor(length) or not 0 <= length < 2.0**32:
+        if not 0 <= length < 2.0**32 or length != math.floor(length):
             throw("RangeError", "invalid array length")
         check_array(int(length))
         return new_array([HOLE] * int(length))
