@@ -19,6 +19,7 @@ from flowlang.machine import Machine
 from flowlang.parser import parse
 from flowlang.program import LANGUAGE_VERSION, LOWERING_VERSION, Program, compile_program
 from flowlang.protocol import (
+    CancelChild,
     CancelRequested,
     CancelTimer,
     Command,
@@ -103,6 +104,7 @@ __all__ = [
     "LANGUAGE_VERSION",
     "LOWERING_VERSION",
     "Awaited",
+    "CancelChild",
     "CancelRequested",
     "CancelTimer",
     "Command",

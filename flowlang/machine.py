@@ -29,6 +29,7 @@ from flowlang.limits import (
     use_budget,
 )
 from flowlang.protocol import (
+    CancelChild,
     CancelRequested,
     CancelTimer,
     Command,
@@ -342,9 +343,25 @@ class Machine:
             case SignalReceived(name, payload):
                 self._deliver(name, payload, event)
             case CancelRequested(reason):
-                message = reason or "the execution was cancelled"
-                self._jobs.clear()
-                self.outcome = Failed(ErrorInfo("CancelledError", message, type="cancelled"))
+                self._cancel(reason or "the execution was cancelled")
+
+    def _cancel(self, message: str) -> None:
+        """Let go of all that is waited for, in the order in which it was asked; signals last."""
+        error = ErrorInfo("CancelledError", message, type="cancelled")
+        for n, request in sorted(self.requests.items()):
+            if request.kind == "timer":
+                self._commands.append(CancelTimer(n))
+            elif request.kind in ("task", "workflow"):
+                self._commands.append(CancelChild(n))
+        for waiter in self.waiters:
+            if waiter.timer is not None:
+                self._commands.append(CancelTimer(waiter.timer))
+        asked = [request for _, request in sorted(self.requests.items())]
+        waiting: list[Request | Waiter] = [*asked, *self.waiters]
+        self.requests.clear()
+        self.waiters.clear()
+        for each in waiting:
+            self.reject(each.promise, _error_value(error, each.line))
 
     def _imported(self, value: Any, event: Event) -> Value:
         from flowlang.library import import_value

@@ -64,7 +64,7 @@ class SignalReceived(msgspec.Struct, frozen=True):
 
 
 class CancelRequested(msgspec.Struct, frozen=True):
-    """Somebody wants this execution to end."""
+    """Somebody wants this execution to end: all that it waits for rejects with `CancelledError`."""
 
     reason: str | None = None
 
@@ -111,6 +111,12 @@ class CancelTimer(msgspec.Struct, frozen=True, tag="cancel_timer"):
     n: int
 
 
+class CancelChild(msgspec.Struct, frozen=True, tag="cancel_child"):
+    """The task or child workflow that command `n` asked for is not needed any more."""
+
+    n: int
+
+
 class SendSignal(msgspec.Struct, frozen=True, tag="send_signal", omit_defaults=True):
     """Send a signal to another execution; answered by `TaskCompleted` or `TaskFailed`."""
 
@@ -140,7 +146,9 @@ class Log(msgspec.Struct, frozen=True, tag="log", omit_defaults=True):
     is_remark: bool = False
 
 
-Command = RunTask | RunWorkflow | StartTimer | CancelTimer | SendSignal | SetState | Log
+Command = (
+    RunTask | RunWorkflow | StartTimer | CancelTimer | CancelChild | SendSignal | SetState | Log
+)
 
 
 class Completed(msgspec.Struct, frozen=True):

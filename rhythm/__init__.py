@@ -5,6 +5,7 @@ The public API on one screen. `InitBuilder` makes an application, `Worker` runs 
 """
 
 from rhythm.builder import InitBuilder, Rhythm
+from rhythm.engine.retry import RetryPolicy
 from rhythm.errors import (
     ConfigurationError,
     ConnectionLost,
@@ -12,8 +13,10 @@ from rhythm.errors import (
     ExecutionExists,
     ExecutionFailed,
     ExecutionFinished,
+    ExecutionNotEnded,
     ExecutionNotFinished,
     ExecutionNotFound,
+    ExecutionNotStuck,
     FlowSyntaxError,
     InvalidPayload,
     InvalidRequest,
@@ -39,7 +42,7 @@ from rhythm.models import (
     WorkflowInfo,
 )
 from rhythm.services.workflows import WorkflowFile
-from rhythm.tasks import Provided, TaskContext, task
+from rhythm.tasks import Provided, Retry, TaskContext, task
 from rhythm.worker import Worker
 
 __all__ = [
@@ -52,8 +55,10 @@ __all__ = [
     "ExecutionFailed",
     "ExecutionFilters",
     "ExecutionFinished",
+    "ExecutionNotEnded",
     "ExecutionNotFinished",
     "ExecutionNotFound",
+    "ExecutionNotStuck",
     "ExecutionStatus",
     "ExecutionType",
     "FlowSyntaxError",
@@ -66,6 +71,8 @@ __all__ = [
     "NondeterminismError",
     "PayloadTooLarge",
     "Provided",
+    "Retry",
+    "RetryPolicy",
     "Rhythm",
     "RhythmError",
     "StaleLease",

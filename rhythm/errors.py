@@ -15,6 +15,8 @@ RhythmError                  catch this to catch them all
 ├── ExecutionNotFound        no execution has that id: check the id and the namespace
 ├── ExecutionExists          the id is taken by a different request: choose another id
 ├── ExecutionNotFinished     a result was asked for too early: wait_for_execution first
+├── ExecutionNotEnded        it, or something below it, has not ended: cancel it, or wait
+├── ExecutionNotStuck        it goes on by itself: there is nothing to resume
 ├── ExecutionFinished        it can take nothing any more: start another one
 ├── ExecutionFailed          it ended with the error in .error
 ├── ExecutionCancelled       it was cancelled before it ended
@@ -211,6 +213,34 @@ class ExecutionNotFinished(RhythmError):
             f"execution {self.execution_id!r} has no result yet, it is {self.status}; "
             "wait_for_execution gives it when it is finished"
         )
+
+
+class ExecutionNotEnded(RhythmError):
+    """Only what has ended, with all below it, can be deleted. Nothing was changed."""
+
+    def __init__(self, execution_id: str, status: str, below: int) -> None:
+        """`below`: how many of its descendants have not ended."""
+        super().__init__(execution_id, str(status), below)
+        self.execution_id, self.status, self.below = execution_id, str(status), below
+
+    def __str__(self) -> str:
+        below = f" and {self.below} below it have not ended" if self.below else ""
+        return (
+            f"execution {self.execution_id!r} is {self.status}{below}; "
+            "cancel or terminate it, or wait for its end"
+        )
+
+
+class ExecutionNotStuck(RhythmError):
+    """Nothing has to be done for the execution to go on."""
+
+    def __init__(self, execution_id: str, wake: str) -> None:
+        """`wake`: where it is instead, such as ``queued``."""
+        super().__init__(execution_id, wake)
+        self.execution_id, self.wake = execution_id, wake
+
+    def __str__(self) -> str:
+        return f"execution {self.execution_id!r} is not stuck, it is {self.wake}: nothing to resume"
 
 
 class ExecutionFinished(RhythmError):

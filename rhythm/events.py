@@ -163,6 +163,11 @@ def raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(_encode(value))
 
 
+def encode_value(value: object) -> bytes:
+    """A JSON value as it is stored."""
+    return _encode(value)
+
+
 def value_of(encoded: msgspec.Raw) -> Any:
     """The JSON value that was carried."""
     return msgspec.msgpack.decode(encoded)

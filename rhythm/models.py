@@ -25,6 +25,9 @@ from rhythm.payloads import DEFAULT_LIMIT, decode_payload, encode_payload, kind_
 MAX_NAME_LENGTH = 128
 """Characters of a name or chosen id: they stand in keys, indexes and on one line of a terminal."""
 
+MAX_REASON_LENGTH = 1_000
+"""Characters of a reason for an end: a few sentences, repeated in every history below."""
+
 DEFAULT_QUERY_LIMIT = 100
 """One screen or page of executions; a query that forgot its limit must not read a million."""
 
@@ -88,6 +91,13 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """Of a workflow: the content hash of the source that it runs."""
     version: int = 0
     """How many events its history has."""
+    state: dict[str, Any] = {}
+    """Of a workflow: what its script showed with `State.set`."""
+    progress: Any = None
+    """Of a running task: what it last gave to `TaskContext.progress`."""
+    stuck: bool = False
+    """Whether it was parked, since worker after worker was lost with it: see what kills them, then
+    `resume_execution`."""
 
     def result(self) -> Any:
         """The output of a completed execution.
@@ -437,6 +447,11 @@ def check_execution_id(value: object, argument: str) -> str:
             argument, f"{text!r} cannot be an execution's id; those look like exec_01h…"
         )
     return text
+
+
+def check_reason(value: object) -> str:
+    """Why something is ended: text of at most 1,000 characters."""
+    return _text(value, "reason", MAX_REASON_LENGTH)
 
 
 def unix_ms(at: datetime) -> int:

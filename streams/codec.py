@@ -40,6 +40,7 @@ class TaskClaim(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         attempt: 1 for the first run; counts lost and failed ones.
         created: payload of its `created` event.
+        details: what an earlier attempt last said with its heartbeat, encoded; empty for nothing.
         lost: how many workers were lost holding it.
         unknown_since_ms: since when no worker has known it, 0 if one always did.
         token: what its settlement must show.
@@ -51,6 +52,7 @@ class TaskClaim(msgspec.Struct, frozen=True, gc=False):
     lost: int
     unknown_since_ms: int
     token: str
+    details: bytes = b""
 
 
 class WorkflowClaim(msgspec.Struct, frozen=True, gc=False):
@@ -82,8 +84,10 @@ class StoredExecution(msgspec.Struct, frozen=True, gc=False):
         facts: the projection's fields by their stored names.
         version: count of events.
         first: its `created` event; last: its newest event.
-        wake: ``idle``, ``queued``, ``claimed``, ``due``; empty once it has ended.
+        wake: ``idle``, ``queued``, ``claimed``, ``due``, ``stuck``; empty once it has ended.
         due_ms: when it is handed out, if it waits for a time.
+        state: encoded state that a workflow shows; empty for none.
+        progress: encoded, what a running task last said of itself; empty for nothing.
     """
 
     id: str
@@ -93,6 +97,8 @@ class StoredExecution(msgspec.Struct, frozen=True, gc=False):
     last: StoredEvent
     wake: str
     due_ms: int | None
+    state: bytes = b""
+    progress: bytes = b""
 
 
 def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
@@ -103,6 +109,13 @@ def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
 def texts(flat: Sequence[bytes]) -> dict[str, str]:
     """A flat list of fields and values as text."""
     return {key.decode(): value.decode() for key, value in pairs(flat)}
+
+
+def facts_and_state(flat: Sequence[bytes]) -> tuple[dict[str, str], bytes]:
+    """A projection's fields as text, and the encoded state among them."""
+    fields = dict(pairs(flat))
+    state: bytes = fields.pop(b"sv", b"")
+    return {key.decode(): value.decode() for key, value in fields.items()}, state
 
 
 def event(entry: Any, stream: str) -> StoredEvent:
@@ -135,8 +148,8 @@ def event(entry: Any, stream: str) -> StoredEvent:
 
 def task_claim(item: Sequence[Any], token: str) -> TaskClaim:
     """A ``task`` claim of the step script."""
-    _, id_, attempt, created, lost, unknown_since = item
-    return TaskClaim(id_.decode(), attempt, created, lost, unknown_since, token)
+    _, id_, attempt, created, lost, unknown_since, details = item
+    return TaskClaim(id_.decode(), attempt, created, lost, unknown_since, token, details)
 
 
 def workflow_claim(item: Sequence[Any], token: str) -> WorkflowClaim:
@@ -154,15 +167,18 @@ def execution(id_: str, item: Sequence[Any]) -> StoredExecution:
     Raises:
         CorruptRecord: it has a projection and no events.
     """
-    facts, version, first, last, wake, due = item
+    fields, version, first, last, wake, due, progress = item
     if not first or not last:
         raise CorruptRecord(id_, "it has facts but no events")
+    facts, state = facts_and_state(fields)
     return StoredExecution(
         id=id_,
-        facts=texts(facts),
+        facts=facts,
         version=version,
         first=event(first, id_),
         last=event(last, id_),
         wake=wake.decode() if wake else "",
         due_ms=int(float(due)) if due else None,
+        state=state,
+        progress=progress or b"",
     )

@@ -39,13 +39,32 @@ class Tended(msgspec.Struct, frozen=True, gc=False):
     until_ms: int = 0
 
 
+class Endings(msgspec.Struct, frozen=True):
+    """Encoded events for executions that time ends; all but the last are `failed` events.
+
+    Attributes:
+        lost: so many workers were lost with it.
+        late: it did not end within its time.
+        unclaimed: nobody began it within its time.
+        silent: it sent no heartbeat.
+        closed: why the children of an ended parent are cancelled.
+    """
+
+    lost: bytes
+    late: bytes
+    unclaimed: bytes
+    silent: bytes
+    closed: bytes
+
+
 class Timekeeper:
     """A worker's candidacy for timekeeper of one partition.
 
     Args:
         term_ms: how long a turn makes it timekeeper; another one takes over after that.
-        max_lost: after so many lost workers a task fails instead of being handed out again.
-        lost_payload: encoded `failed` event for such a task.
+        max_lost: after so many lost workers in a row a task fails instead of being handed out
+            again, and a workflow is parked.
+        endings: what is recorded of those whose time has run out.
     """
 
     def __init__(
@@ -56,10 +75,10 @@ class Timekeeper:
         *,
         term_ms: int,
         max_lost: int,
-        lost_payload: bytes,
+        endings: Endings,
     ) -> None:
         self._connection, self._keys, self._worker = connection, keys, worker
-        self._term_ms, self._max_lost, self._lost_payload = term_ms, max_lost, lost_payload
+        self._term_ms, self._max_lost, self._endings = term_ms, max_lost, endings
 
     async def tend(self) -> Tended:
         """Be timekeeper if nobody else is, and do what has become due."""
@@ -72,7 +91,11 @@ class Timekeeper:
                 self._term_ms,
                 UNITS,
                 self._max_lost,
-                self._lost_payload,
+                self._endings.lost,
+                self._endings.late,
+                self._endings.unclaimed,
+                self._endings.silent,
+                self._endings.closed,
             ],
         )
         if answer[0] == b"OTHER":

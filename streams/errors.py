@@ -8,6 +8,8 @@ StreamsError              catch this to catch them all
 ├── SchemaMismatch        the namespace was made by another release: upgrade one side
 ├── UnknownExecution      no execution has this id: check the id and the namespace
 ├── ExecutionAlreadyOver  the execution has ended: nothing can be added to it
+├── ExecutionAlive        it, or something below it, has not ended: cancel it, or wait
+├── NotParked             the execution goes on by itself: there is nothing to resume
 ├── ExecutionConflict     the id is taken by an execution of other content: choose another id
 ├── WorkerLost            the worker's lease ran out: register again under a new incarnation
 └── CorruptRecord         stored bytes do not decode: never retry
@@ -107,6 +109,31 @@ class ExecutionAlreadyOver(StreamsError):
 
     def __str__(self) -> str:
         return f"execution {self.execution_id!r} is already {self.status}: nothing can be added"
+
+
+class ExecutionAlive(StreamsError):
+    """An execution, or something below it, has not ended."""
+
+    def __init__(self, execution_id: str, status: str, below: int) -> None:
+        super().__init__(execution_id, status, below)
+        self.execution_id, self.status, self.below = execution_id, status, below
+
+    def __str__(self) -> str:
+        return (
+            f"execution {self.execution_id!r} is {self.status} and {self.below} below it have not "
+            "ended: cancel it, or wait"
+        )
+
+
+class NotParked(StreamsError):
+    """Nothing has to be done for the execution to go on."""
+
+    def __init__(self, execution_id: str, wake: str) -> None:
+        super().__init__(execution_id, wake)
+        self.execution_id, self.wake = execution_id, wake
+
+    def __str__(self) -> str:
+        return f"execution {self.execution_id!r} is not parked, it is {self.wake}"
 
 
 class ExecutionConflict(StreamsError):

@@ -49,6 +49,18 @@ class PartitionKeys:
         """Hash of small facts that queries read."""
         return f"{self.prefix}x:{execution_id}"
 
+    def children(self, execution_id: str) -> str:
+        """Hash of live children by number, and at a root the count of all that live below it."""
+        return f"{self.prefix}c:{execution_id}"
+
+    def mailbox(self, worker: str) -> str:
+        """List of executions in a worker's hands that it should look at."""
+        return f"{self.prefix}m:{worker}"
+
+    def mailbox_bell(self, worker: str) -> str:
+        """List rung when a worker's mailbox has something."""
+        return f"{self.prefix}b:m:{worker}"
+
     def requests(self, execution_id: str) -> str:
         """Hash: request id -> the version it produced."""
         return f"{self.prefix}r:{execution_id}"

@@ -29,6 +29,8 @@ GET_AT_ONCE = 64
 SCANNED_AT_ONCE = 500
 """Keys that one scan looks at; it costs the server well under a millisecond."""
 
+_ENCODED = frozenset({"cq", "hd", "pg"})
+
 QUERY_UNITS = 256
 """Index entries that one script call looks at."""
 
@@ -91,7 +93,9 @@ class Examination(msgspec.Struct, frozen=True):
 
     Attributes:
         version: count of its events.
-        control, facts: the hashes that transitions and readers use; empty when missing.
+        control, facts: the hashes that transitions and readers use; empty when missing. What of
+            them is encoded is left out.
+        state: encoded state that outsiders read; empty for none.
         statuses: in which indexes by status it is.
         indexes: in which others, by their short names.
         queued: how often it is in its queue.
@@ -103,6 +107,7 @@ class Examination(msgspec.Struct, frozen=True):
     version: int
     control: dict[str, str]
     facts: dict[str, str]
+    state: bytes
     statuses: frozenset[str]
     indexes: frozenset[str]
     queued: int
@@ -213,10 +218,16 @@ async def examine(connection: Connection, execution_id: str) -> Examination:
         ],
         [execution_id],
     )
+    known, state = codec.facts_and_state(facts)
     return Examination(
         version,
-        codec.texts(control),
-        codec.texts(facts),
+        {
+            key.decode(): value.decode()
+            for key, value in codec.pairs(control)
+            if key.decode() not in _ENCODED
+        },
+        known,
+        state,
         frozenset(status.decode() for status in statuses),
         frozenset(name.decode() for name in indexes),
         queued,

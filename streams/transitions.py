@@ -8,11 +8,26 @@ from __future__ import annotations
 from typing import Literal
 
 from streams.connection import Connection
-from streams.errors import ExecutionAlreadyOver, ExecutionConflict, UnknownExecution
+from streams.errors import (
+    ExecutionAlive,
+    ExecutionAlreadyOver,
+    ExecutionConflict,
+    NotParked,
+    UnknownExecution,
+)
 from streams.scripts import load
+from streams.work import UNBOUNDED, Bounds
 
 _CREATE = load("create_execution")
 _SIGNAL = load("send_signal")
+
+
+_CANCEL = load("cancel_execution")
+_RESUME = load("resume_execution")
+_DELETE = load("delete_execution")
+
+DELETED_AT_ONCE = 64
+"""Executions that one script call deletes: each costs about eight commands."""
 
 
 async def create_execution(
@@ -27,6 +42,7 @@ async def create_execution(
     definition: str,
     due_ms: int | None,
     payload: bytes,
+    bounds: Bounds = UNBOUNDED,
 ) -> bool:
     """Append the first event of a root execution; False if this start was made before.
 
@@ -35,6 +51,7 @@ async def create_execution(
         content: digest of type, target and inputs; another one under the same id is a conflict.
         definition: digest of the workflow's source; empty for a task.
         due_ms: unix ms before which no worker gets it; None or a past time is at once.
+        bounds: how long it may take.
         payload: encoded `created` event.
 
     Raises:
@@ -59,6 +76,7 @@ async def create_execution(
             queue,
             definition,
             "" if due_ms is None else due_ms,
+            bounds.argument(),
             payload,
         ],
     )
@@ -91,8 +109,78 @@ async def send_signal(
         ],
         [connection.now(), execution_id, request, payload],
     )
+    _refuse(execution_id, answer)
+    return int(answer[1])
+
+
+async def cancel_execution(
+    connection: Connection, *, execution_id: str, request: str, at_once: bool, payload: bytes
+) -> None:
+    """Ask a live execution to end, once per `request`; or end it and all below it `at_once`.
+
+    Args:
+        payload: encoded reason; of the request's event and of the terminal one.
+
+    Raises:
+        UnknownExecution: there is no such execution.
+        ExecutionAlreadyOver: it has ended.
+    """
+    keys = connection.keys.partition(execution_id)
+    answer = await connection.call(
+        _CANCEL,
+        [
+            keys.due,
+            keys.events(execution_id),
+            keys.control(execution_id),
+            keys.projection(execution_id),
+        ],
+        [connection.now(), execution_id, request, "1" if at_once else "0", payload],
+    )
+    _refuse(execution_id, answer)
+
+
+async def resume_execution(connection: Connection, execution_id: str) -> None:
+    """Hand out again what was parked because so many workers were lost with it.
+
+    Raises:
+        NotParked: it goes on by itself.
+        UnknownExecution, ExecutionAlreadyOver: as `cancel_execution`.
+    """
+    keys = connection.keys.partition(execution_id)
+    answer = await connection.call(
+        _RESUME,
+        [keys.due, keys.control(execution_id), keys.projection(execution_id)],
+        [execution_id],
+    )
+    if answer[0] == b"NOT":
+        raise NotParked(execution_id, answer[1].decode())
+    _refuse(execution_id, answer)
+
+
+async def delete_execution(connection: Connection, execution_id: str) -> None:
+    """Remove a finished root and all below it. Broken off, it may be called again.
+
+    Raises:
+        UnknownExecution: there is no such execution.
+        ExecutionAlive: it, or something below it, has not ended.
+    """
+    keys = connection.keys.partition(execution_id)
+    deleted_some = False
+    while True:
+        answer = await connection.call(
+            _DELETE, [keys.due, keys.projection(execution_id)], [execution_id, DELETED_AT_ONCE]
+        )
+        if answer[0] == b"ALIVE":
+            raise ExecutionAlive(execution_id, answer[1].decode(), int(answer[2]))
+        if answer[0] == b"UNKNOWN" and not deleted_some:
+            raise UnknownExecution(execution_id)
+        if answer[0] != b"MORE":
+            return
+        deleted_some = True
+
+
+def _refuse(execution_id: str, answer: list[bytes]) -> None:
     if answer[0] == b"OVER":
         raise ExecutionAlreadyOver(execution_id, answer[1].decode())
     if answer[0] != b"OK":
         raise UnknownExecution(execution_id)
-    return int(answer[1])

@@ -8,7 +8,7 @@ is repeated finds what it did.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ from streams.scripts import Argument, load
 _REGISTER = load("register_worker")
 _RENEW = load("renew_lease")
 _LEAVE = load("leave_worker")
+_REPORT = load("report_attempt")
 _STEP = load("step")
 
 UNITS = 256
@@ -36,8 +37,9 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
     """How an attempt ended.
 
     Attributes:
-        outcome: ``completed`` and ``failed`` end the task; ``attempt_failed`` runs it again at
-            `due_ms`; ``released`` gives it back unrun, its attempt number kept; ``unknown`` is
+        outcome: ``completed``, ``failed`` and ``cancelled`` end the task; ``attempt_failed`` runs
+            it again at `due_ms`, unless it is to be cancelled; ``released`` gives it back unrun,
+            its attempt number kept; ``unknown`` is
             released because this worker has no such task.
         payload: encoded event of that outcome.
         due_ms: unix ms; None is at once, at the head of its queue.
@@ -45,7 +47,7 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
 
     id: str
     token: str
-    outcome: Literal["completed", "failed", "attempt_failed", "released", "unknown"]
+    outcome: Literal["completed", "failed", "cancelled", "attempt_failed", "released", "unknown"]
     payload: bytes
     due_ms: int | None = None
 
@@ -55,8 +57,43 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
         return ["task", self.id, self.token, self.outcome, self.payload, due]
 
 
+class Bounds(msgspec.Struct, frozen=True, gc=False):
+    """How long an execution may take; durations in ms, 0 for no bound.
+
+    Attributes:
+        deadline_ms: from its creation, or from when it was to start, to its end.
+        queue_ms: from then to its first attempt.
+        heartbeat_ms: of a task, the longest silence of an attempt.
+        attempts: how many there may be, for a task that fell silent.
+        interval_ms: from a silent attempt to the next.
+    """
+
+    deadline_ms: int = 0
+    queue_ms: int = 0
+    heartbeat_ms: int = 0
+    attempts: int = 1
+    interval_ms: int = 0
+
+    def argument(self) -> str:
+        """As the scripts take it."""
+        if not (self.deadline_ms or self.queue_ms or self.heartbeat_ms):
+            return ""
+        return (
+            f"{self.deadline_ms} {self.queue_ms} {self.heartbeat_ms} "
+            f"{self.attempts} {self.interval_ms}"
+        )
+
+
+UNBOUNDED: Final = Bounds()
+
+
 class NewChild(msgspec.Struct, frozen=True, gc=False):
-    """A child to create: its id is the parent's, a slash, and `n`."""
+    """A child to create: its id is the parent's, a slash, and `n`.
+
+    Attributes:
+        policy: ``c`` is cancelled when its parent ends, ``a`` goes on and is not cancelled with it
+            either, ``t`` goes on but is cancelled with it.
+    """
 
     n: int
     type: Literal["workflow", "task"]
@@ -64,6 +101,8 @@ class NewChild(msgspec.Struct, frozen=True, gc=False):
     queue: str
     definition: str
     payload: bytes
+    policy: Literal["a", "c", "t"] = "t"
+    bounds: Bounds = UNBOUNDED
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -88,7 +127,9 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         last: whether this chunk ends the activation.
         upto: the version up to which the machine has been fed.
         decided: encoded `decided` event; empty when there is nothing to record.
+        state: encoded state for outsiders; empty when it did not change.
         stopped: timers not needed any more.
+        ended: children not needed any more; `reason` is the encoded request to cancel them.
         outcome: empty while it goes on; ``released`` gives the activation back undone.
         payload: encoded terminal event.
         due_ms: for ``released``: when to hand it out again; None is at once.
@@ -100,11 +141,14 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     chunk: int = 1
     last: bool = True
     decided: bytes = b""
+    state: bytes = b""
     children: tuple[NewChild, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     timers: tuple[NewTimer, ...] = ()
     stopped: tuple[int, ...] = ()
-    outcome: Literal["", "completed", "failed", "released"] = ""
+    ended: tuple[int, ...] = ()
+    reason: bytes = b""
+    outcome: Literal["", "completed", "failed", "cancelled", "released"] = ""
     payload: bytes = b""
     due_ms: int | None = None
 
@@ -118,23 +162,31 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
             "1" if self.last else "0",
             self.upto,
             self.decided,
+            self.state,
             len(self.children),
         ]
         for child in self.children:
             flat += [child.n, child.type, child.target, child.queue, child.definition]
-            flat.append(child.payload)
+            flat += [child.policy, child.bounds.argument(), child.payload]
         flat.append(len(self.refusals))
         for refusal in self.refusals:
             flat += [refusal.n, refusal.payload]
         flat.append(len(self.timers))
         for timer in self.timers:
             flat += [timer.n, timer.due_ms]
-        flat += [len(self.stopped), *self.stopped]
+        flat += [len(self.stopped), *self.stopped, len(self.ended), *self.ended, self.reason]
         flat += [self.outcome, self.payload, "" if self.due_ms is None else self.due_ms]
         return flat
 
 
 Settlement = TaskSettlement | WorkflowSettlement
+
+
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """A claim that its worker is not to go on with: it is to be cancelled, or is another's now."""
+
+    id: str
+    token: str
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -144,11 +196,13 @@ class Step(msgspec.Struct, frozen=True, gc=False):
         now_ms: the server's time, unix ms.
         verdicts: one per settlement, in order.
         claims: work handed out.
+        told: claims that the worker is not to go on with.
     """
 
     now_ms: int
     verdicts: tuple[Verdict, ...]
     claims: tuple[Claim, ...]
+    told: tuple[Told, ...] = ()
 
 
 class WorkerSeat:
@@ -174,36 +228,38 @@ class WorkerSeat:
             [self._connection.now(), self.worker, self.lease_ms, about],
         )
 
-    async def renew(self) -> None:
-        """Show that the worker lives.
+    async def renew(self) -> tuple[Told, ...]:
+        """Show that the worker lives; what it is not to go on with.
 
         Raises:
             WorkerLost: the lease had run out and its work was taken back.
         """
-        lease_ends_ms = await self._connection.call(
+        answer = await self._connection.call(
             _RENEW,
             [self._keys.due, self._keys.held(self.worker)],
             [self._connection.now(), self.worker, self.lease_ms],
         )
-        self._judge_renewal(lease_ends_ms)
+        return self._renewed(answer)
 
-    def renew_from_thread(self, caller: ThreadCaller) -> None:
-        """Show that the worker lives, from another thread than the event loop's.
+    def renew_from_thread(self, caller: ThreadCaller) -> tuple[Told, ...]:
+        """As `renew`, from another thread than the event loop's.
 
         Raises:
             WorkerLost: the lease had run out and its work was taken back.
             BackendUnavailable: no answer; try again before the lease ends.
         """
-        lease_ends_ms = caller.call(
+        answer = caller.call(
             _RENEW,
             [self._keys.due, self._keys.held(self.worker)],
             [self._connection.now(), self.worker, self.lease_ms],
         )
-        self._judge_renewal(lease_ends_ms)
+        return self._renewed(answer)
 
-    def _judge_renewal(self, lease_ends_ms: int) -> None:
+    def _renewed(self, answer: list[Any]) -> tuple[Told, ...]:
+        lease_ends_ms, *told = answer
         if not lease_ends_ms:
             raise WorkerLost(self.worker)
+        return _told(told)
 
     async def step(
         self, queues: Sequence[str], room: int, settlements: Sequence[Settlement]
@@ -238,7 +294,7 @@ class WorkerSeat:
         )
         if answer[0] != b"OK":
             raise WorkerLost(self.worker)
-        _, now_ms, verdicts, items = answer
+        _, now_ms, verdicts, items, told = answer
         return Step(
             now_ms,
             tuple(verdict.decode() for verdict in verdicts),
@@ -248,6 +304,7 @@ class WorkerSeat:
                 else codec.workflow_claim(item, token)
                 for item in items
             ),
+            _told(told),
         )
 
     async def wait_for_work(
@@ -256,6 +313,30 @@ class WorkerSeat:
         """Wait until a bell of one of `queues` rings; False when `timeout_s` passed."""
         bells = [self._keys.queue_bell(queue) for queue in queues]
         return await reader.pop(bells, timeout_s) is not None
+
+    async def wait_for_word(self, reader: BlockingReader, timeout_s: float) -> bool:
+        """Wait until the next `step` has something to tell; False when `timeout_s` passed."""
+        return await reader.pop([self._keys.mailbox_bell(self.worker)], timeout_s) is not None
+
+    async def report(
+        self, execution_id: str, token: str, details: bytes = b"", progress: bytes = b""
+    ) -> Literal["OK", "CANCEL", "STALE"]:
+        """Say that an attempt lives, and how far it is.
+
+        Args:
+            details: encoded, for the next attempt; empty leaves what was said before.
+            progress: encoded, for people; empty leaves what was said before.
+
+        Returns:
+            Whether it may go on, is to end, or is not this worker's any more.
+        """
+        answer = await self._connection.call(
+            _REPORT,
+            [self._keys.due, self._keys.control(execution_id)],
+            [self._connection.now(), execution_id, token, details, progress],
+        )
+        verdict: Literal["OK", "CANCEL", "STALE"] = answer.decode()
+        return verdict
 
     async def leave(self) -> bool:
         """Sign off; False when it still holds work, which comes back as its lease ends."""
@@ -270,3 +351,8 @@ class WorkerSeat:
             [self.worker],
         )
         return bool(answer == b"LEFT")
+
+
+def _told(items: Sequence[bytes]) -> tuple[Told, ...]:
+    words = (item.decode().partition(" ") for item in items)
+    return tuple(Told(id_, token) for token, _, id_ in words)

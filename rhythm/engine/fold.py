@@ -7,13 +7,14 @@ how a projection is checked, and made anew.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from flowlang.protocol import SetState
 from rhythm import events
 from rhythm.errors import UnreadableEvent
-from rhythm.events import TERMINAL, Created
+from rhythm.events import TERMINAL, Created, Decided
 from rhythm.models import ExecutionStatus, ExecutionType
 from streams.codec import StoredEvent
 
@@ -35,7 +36,10 @@ NEXT_STATUS: Final[Mapping[tuple[ExecutionType, str], ExecutionStatus]] = {
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What a projection says, made from events alone. Times are unix ms."""
+    """What a projection says, made from events alone. Times are unix ms.
+
+    `started_ms` is of the first attempt of a task, of the first decision of a workflow.
+    """
 
     type: ExecutionType
     target: str
@@ -48,6 +52,7 @@ class Facts(msgspec.Struct, frozen=True):
     parent: str | None
     definition: str | None
     version: int
+    state: dict[str, Any] = {}
 
 
 def fold(execution_id: str, history: Iterable[StoredEvent]) -> Facts:
@@ -92,10 +97,17 @@ def _born(execution_id: str, event: StoredEvent) -> Facts:
 
 def _after(facts: Facts, event: StoredEvent) -> Facts:
     begins = event.type in ("started", "decided") or (
-        facts.type is ExecutionType.WORKFLOW and event.type in TERMINAL
+        facts.type is ExecutionType.WORKFLOW and event.type in TERMINAL and "u" in event.plain
     )
+    state = facts.state
+    if event.type == "decided":
+        payload = events.decode("", event.version, event.type, event.payload)
+        assert isinstance(payload, Decided)
+        shown = {c.key: c.value for c in payload.commands if isinstance(c, SetState)}
+        state = state | shown if shown else state
     return msgspec.structs.replace(
         facts,
+        state=state,
         status=NEXT_STATUS.get((facts.type, event.type), facts.status),
         started_ms=event.at_ms if begins and facts.started_ms is None else facts.started_ms,
         ended_ms=event.at_ms if event.type in TERMINAL else None,

@@ -33,9 +33,18 @@ class LiveMachine:
         upto: the version up to which the machine has been fed.
         undecided: commands that the script gave and no event records yet, in order.
         outcome: how the script ended, None while it goes on.
+        cancel: the request to end that the script was told of, None while there is none.
     """
 
-    __slots__ = ("_execution_id", "_machine", "created", "outcome", "undecided", "upto")
+    __slots__ = (
+        "_execution_id",
+        "_machine",
+        "cancel",
+        "created",
+        "outcome",
+        "undecided",
+        "upto",
+    )
 
     def __init__(
         self,
@@ -52,6 +61,7 @@ class LiveMachine:
         self.upto = first.version
         self.undecided: list[Command] = []
         self.outcome: protocol.Completed | protocol.Failed | None = None
+        self.cancel: CancelRequested | None = None
         self._execution_id = execution_id
         self._machine = flowlang.Machine(
             program,
@@ -83,11 +93,18 @@ class LiveMachine:
                 continue
             if self.outcome is not None:
                 continue
+            if isinstance(payload, CancelRequested):
+                self.cancel = payload
             told = _told(event, payload)
             if told is not None:
                 self._take(self._machine.feed(told, event.at_ms))
             self.upto = event.version
         self._compare(recorded)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the script showed with `State.set`."""
+        return self._machine.state
 
     def where(self) -> Sequence[Any]:
         """Where the script stands: see `flowlang.Machine.where`."""
@@ -132,6 +149,8 @@ def in_words(command: Command) -> str:
             return f"a timer until {_iso(command.due_ms)} (command {command.n})"
         case protocol.CancelTimer():
             return f"the end of timer {command.n}"
+        case protocol.CancelChild():
+            return f"the end of child {command.n}"
         case protocol.SendSignal():
             return f"signal {command.name!r} to {command.execution_id!r} (command {command.n})"
         case protocol.SetState():

@@ -1,20 +1,25 @@
 """Whether a failed attempt is tried again, and when. Pure.
 
 By default an exception is an answer: the task has failed, and the workflow may catch it. Only a
-task that never answered because its worker was lost is handed out again. A policy, given in
-`Task.run(…, { retry })` or as `retry` in the front matter, also repeats tasks that raised.
+task that never answered because its worker was lost is handed out again. A policy, given with
+`@task(retry=…)`, in `Task.run(…, { retry })` or as `retry` in the front matter, also repeats tasks
+that raised.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 
 from rhythm.errors import InvalidRequest, did_you_mean
+
+Duration = float | str | timedelta
+"""Seconds, text such as ``"500ms"``, ``"30s"``, ``"5m"``, ``"24h"``, ``"7d"``, or a timedelta."""
 
 _UNITS_MS: Final[Mapping[str, int]] = {
     "ms": 1,
@@ -24,6 +29,33 @@ _UNITS_MS: Final[Mapping[str, int]] = {
     "d": 86_400_000,
 }
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_MOST_MS: Final = 10**14
+
+
+def duration_ms(value: object, what: str) -> int:
+    """A duration in ms.
+
+    Raises:
+        InvalidRequest: it is none, or negative.
+    """
+    milliseconds = -1.0
+    if isinstance(value, timedelta):
+        milliseconds = value / timedelta(milliseconds=1)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        milliseconds = value * 1000
+    elif isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        milliseconds = float(match[1]) * _UNITS_MS[match[2]]
+    if not 0 <= milliseconds <= _MOST_MS:
+        raise InvalidRequest(what, 'give seconds, or text such as "500ms", "30s", "5m", "24h"')
+    return round(milliseconds)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_error(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -31,46 +63,77 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 
     Attributes:
         max_attempts: of all, the first included; 1 never repeats.
-        initial_interval_ms: before the second attempt. A second lets a passing fault pass.
+        initial_interval: before the second attempt. A second lets a passing fault pass.
         backoff: by what each further interval is longer.
-        max_interval_ms: the longest interval. A minute: a recovered service is soon used again.
+        max_interval: the longest interval. A minute: a recovered service is soon used again.
         jitter: part of an interval, 0 to 1, by which it may be shorter, so that tasks that
             failed together do not come back together.
-        non_retryable: names of errors that are never tried again.
+        non_retryable: errors that are never tried again, by class or by name.
+
+    Raises InvalidRequest when made with a value that cannot be.
     """
 
     max_attempts: int = 3
-    initial_interval_ms: int = 1_000
+    initial_interval: Duration = 1.0
     backoff: float = 2.0
-    max_interval_ms: int = 60_000
+    max_interval: Duration = 60.0
     jitter: float = 0.1
-    non_retryable: tuple[str, ...] = ()
+    non_retryable: Sequence[str | type[BaseException]] = ()
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.max_attempts) or self.max_attempts != int(self.max_attempts):
+            raise InvalidRequest("retry.max_attempts", "give a whole number from 1")
+        if self.max_attempts < 1:
+            raise InvalidRequest("retry.max_attempts", "give a whole number from 1")
+        if not _is_number(self.backoff) or self.backoff < 1:
+            raise InvalidRequest("retry.backoff", "give a number from 1")
+        if not _is_number(self.jitter) or not 0 <= self.jitter <= 1:
+            raise InvalidRequest("retry.jitter", "give a number from 0 to 1")
+        duration_ms(self.initial_interval, "retry.initial_interval")
+        duration_ms(self.max_interval, "retry.max_interval")
+        names = self.non_retryable
+        if isinstance(names, str) or not isinstance(names, Sequence):
+            raise InvalidRequest("retry.non_retryable", "give a list of errors or their names")
+        for name in names:
+            if not isinstance(name, str) and not _is_error(name):
+                raise InvalidRequest("retry.non_retryable", "give a list of errors or their names")
+        plain = tuple(name if isinstance(name, str) else name.__name__ for name in names)
+        msgspec.structs.force_setattr(self, "non_retryable", plain)
+
+    @property
+    def initial_interval_ms(self) -> int:
+        """The pause before the second attempt."""
+        return duration_ms(self.initial_interval, "retry.initial_interval")
+
+    @property
+    def max_interval_ms(self) -> int:
+        """The longest pause."""
+        return duration_ms(self.max_interval, "retry.max_interval")
+
+    def as_option(self) -> dict[str, Any]:
+        """The policy in a script's words, as histories keep it."""
+        return {
+            "maxAttempts": int(self.max_attempts),
+            "initialInterval": self.initial_interval_ms / 1000,
+            "backoff": float(self.backoff),
+            "maxInterval": self.max_interval_ms / 1000,
+            "jitter": float(self.jitter),
+            "nonRetryable": list(self.non_retryable),
+        }
 
 
 NEVER: Final = RetryPolicy(max_attempts=1)
 """The default: what a task raises is its answer."""
 
-_FIELDS: Final = (
-    "maxAttempts",
-    "initialInterval",
-    "backoff",
-    "maxInterval",
-    "jitter",
-    "nonRetryable",
-)
-
-
-def duration_ms(value: object, what: str) -> int:
-    """A duration in ms: seconds as a number, or text such as ``"500ms"``, ``"5m"``, ``"24h"``.
-
-    Raises:
-        InvalidRequest: it is neither, or negative.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11:
-        return round(value * 1000)
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
-        return round(float(match[1]) * _UNITS_MS[match[2]])
-    raise InvalidRequest(what, 'give seconds, or text such as "500ms", "30s", "5m", "24h", "7d"')
+_FIELDS: Final[Mapping[str, str]] = {
+    "maxAttempts": "max_attempts",
+    "initialInterval": "initial_interval",
+    "backoff": "backoff",
+    "maxInterval": "max_interval",
+    "jitter": "jitter",
+    "nonRetryable": "non_retryable",
+}
+"""A script's words -> the policy's."""
 
 
 def policy_of(given: Mapping[str, Any] | None) -> RetryPolicy:
@@ -84,32 +147,7 @@ def policy_of(given: Mapping[str, Any] | None) -> RetryPolicy:
     for name in given:
         if name not in _FIELDS:
             raise InvalidRequest("retry", f"unknown field {name!r}{did_you_mean(name, _FIELDS)}")
-    default = RetryPolicy()
-    max_attempts = given.get("maxAttempts", default.max_attempts)
-    if not isinstance(max_attempts, int) or isinstance(max_attempts, bool) or max_attempts < 1:
-        raise InvalidRequest("retry.maxAttempts", "give a whole number from 1")
-    backoff = given.get("backoff", default.backoff)
-    if not isinstance(backoff, int | float) or isinstance(backoff, bool) or backoff < 1:
-        raise InvalidRequest("retry.backoff", "give a number from 1")
-    jitter = given.get("jitter", default.jitter)
-    if not isinstance(jitter, int | float) or isinstance(jitter, bool) or not 0 <= jitter <= 1:
-        raise InvalidRequest("retry.jitter", "give a number from 0 to 1")
-    names = given.get("nonRetryable", ())
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise InvalidRequest("retry.nonRetryable", "give a list of names of errors")
-    return RetryPolicy(
-        max_attempts=max_attempts,
-        initial_interval_ms=duration_ms(
-            given.get("initialInterval", default.initial_interval_ms / 1000),
-            "retry.initialInterval",
-        ),
-        backoff=float(backoff),
-        max_interval_ms=duration_ms(
-            given.get("maxInterval", default.max_interval_ms / 1000), "retry.maxInterval"
-        ),
-        jitter=float(jitter),
-        non_retryable=tuple(names),
-    )
+    return RetryPolicy(**{_FIELDS[name]: value for name, value in given.items()})
 
 
 def next_delay_ms(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -17,38 +17,55 @@ from flowlang import protocol
 from flowlang.protocol import Command, ErrorInfo
 from rhythm import events
 from rhythm.engine.history import LiveMachine
-from rhythm.engine.retry import duration_ms, policy_of
+from rhythm.engine.options import (
+    TASK_OPTIONS,
+    WORKFLOW_OPTIONS,
+    bounds_of,
+    check_options,
+    merged,
+)
+from rhythm.engine.retry import duration_ms
 from rhythm.errors import InvalidRequest, PayloadTooLarge, WorkflowNotRegistered
-from rhythm.events import Completed, Created, Decided, Failed
+from rhythm.events import Cancelled, CancelRequested, Completed, Created, Decided, Failed
 from rhythm.models import check_name, check_queue
 from streams.codec import WorkflowClaim
-from streams.work import UNITS, NewChild, NewTimer, Refusal, WorkflowSettlement
+from streams.work import UNITS, Bounds, NewChild, NewTimer, Refusal, WorkflowSettlement
 
-TASK_OPTIONS: Final = frozenset({"queue", "retry", "timeout"})
-WORKFLOW_OPTIONS: Final = frozenset({"queue", "onParentClose"})
-"""The options that take effect today. Any other is refused, not ignored."""
+CANCELLED_TYPE: Final = "cancelled"
 
 FAILED_TYPES: Final[Mapping[str, str]] = {"task": "task_failed", "workflow": "workflow_failed"}
 
 
 class KnownWorkflow(msgspec.Struct, frozen=True):
-    """What a workflow's name meant when a child was started by it."""
+    """What a workflow's name meant when an execution was started by it.
+
+    Attributes:
+        timeout_ms: of the whole run, by its front matter; 0 for none.
+    """
 
     definition: str
     queue: str | None
+    timeout_ms: int = 0
+
+
+class KnownTask(msgspec.Struct, frozen=True):
+    """What the declaration of a task says: its queue, and its options in a script's words."""
+
+    queue: str | None = None
+    options: Mapping[str, Any] = {}
 
 
 class Names(msgspec.Struct, frozen=True):
     """What the names in a decision mean.
 
     Attributes:
-        tasks: task -> the queue its declaration names; missing or None for none.
+        tasks: task -> what its declaration says; missing for unknown ones.
         workflows: workflow -> what is registered; missing for unknown ones.
         known_workflows: all names, for the error of an unknown one.
         retry: the front matter's default for the workflow's tasks.
     """
 
-    tasks: Mapping[str, str | None] = {}
+    tasks: Mapping[str, KnownTask] = {}
     workflows: Mapping[str, KnownWorkflow] = {}
     known_workflows: Sequence[str] = ()
     retry: Mapping[str, Any] | None = None
@@ -86,6 +103,8 @@ class _Chunk:
         self._refusals: list[Refusal] = []
         self._timers: list[NewTimer] = []
         self._stopped: list[int] = []
+        self._ended: list[int] = []
+        self._shows_state = False
 
     def settlement(
         self,
@@ -108,18 +127,24 @@ class _Chunk:
             chunk=number,
             last=last,
             decided=events.encode(decided) if is_told else b"",
+            state=events.encode_value(live.state) if self._shows_state else b"",
             children=tuple(self._children),
             refusals=tuple(self._refusals),
             timers=tuple(self._timers),
             stopped=tuple(self._stopped),
+            ended=tuple(self._ended),
+            reason=events.encode(live.cancel or CancelRequested()) if self._ended else b"",
         )
         if not last or live.outcome is None:
             return settlement
-        outcome = self._ending(live.outcome)
+        outcome = self._ending(live)
+        kinds: dict[type, Literal["completed", "failed", "cancelled"]] = {
+            Completed: "completed",
+            Failed: "failed",
+            Cancelled: "cancelled",
+        }
         return msgspec.structs.replace(
-            settlement,
-            outcome="completed" if isinstance(outcome, Completed) else "failed",
-            payload=events.encode(outcome),
+            settlement, outcome=kinds[type(outcome)], payload=events.encode(outcome)
         )
 
     def _add(self, command: Command) -> None:
@@ -132,30 +157,33 @@ class _Chunk:
                 self._timers.append(NewTimer(command.n, command.due_ms))
             case protocol.CancelTimer():
                 self._stopped.append(command.n)
+            case protocol.CancelChild():
+                self._ended.append(command.n)
             case protocol.SendSignal():
                 self._refuse(
                     command.n,
                     ErrorInfo("NotSupported", "Signal.send is not available yet"),
                 )
-            case protocol.SetState() | protocol.Log():
+            case protocol.SetState():
+                self._shows_state = True
+            case protocol.Log():
                 pass
 
     def _add_task(self, command: protocol.RunTask) -> None:
-        options = dict(command.options)
-        if "retry" not in options and self._names.retry is not None:
-            options["retry"] = dict(self._names.retry)
+        declared = self._names.tasks.get(command.name, KnownTask())
+        front_matter = {"retry": self._names.retry}
+        options = merged(command.options, declared.options, front_matter)
         try:
-            _refuse_unknown("Task.run", options, TASK_OPTIONS)
+            check_options("Task.run", options, TASK_OPTIONS)
             _check_names(command.name, options)
-            policy_of(options.get("retry"))
-            if options.get("timeout") is not None:
-                duration_ms(options["timeout"], "timeout")
             inputs = self._encoded(command.inputs)
         except (InvalidRequest, PayloadTooLarge) as error:
             self._refuse(command.n, ErrorInfo(type(error).__name__, str(error), "task_failed"))
             return
-        queue = options.pop("queue", None) or self._names.tasks.get(command.name)
+        queue = options.pop("queue", None) or declared.queue
         self._child(
+            "t",
+            bounds_of(options),
             Created(
                 type="task",
                 target=command.name,
@@ -164,34 +192,43 @@ class _Chunk:
                 parent=self._execution_id,
                 n=command.n,
                 options=options,
-            )
+            ),
         )
 
     def _add_workflow(self, command: protocol.RunWorkflow) -> None:
         known = self._names.workflows.get(command.name)
+        options = merged(command.options)
         try:
-            _refuse_unknown("Workflow.run", command.options, WORKFLOW_OPTIONS)
-            _check_names(command.name, command.options)
+            check_options("Workflow.run", options, WORKFLOW_OPTIONS)
+            _check_names(command.name, options)
             if known is None:
                 raise WorkflowNotRegistered(command.name, self._names.known_workflows)
             inputs = self._encoded(command.inputs)
         except (InvalidRequest, PayloadTooLarge, WorkflowNotRegistered) as error:
             self._refuse(command.n, ErrorInfo(type(error).__name__, str(error), "workflow_failed"))
             return
+        timeout_ms = (
+            known.timeout_ms
+            if options.get("timeout") is None
+            else max(duration_ms(options["timeout"], "timeout"), 1)
+        )
+        closes = options.get("onParentClose", "cancel" if command.wait else "abandon")
         self._child(
+            "c" if closes == "cancel" else "a",
+            Bounds(deadline_ms=timeout_ms),
             Created(
                 type="workflow",
                 target=command.name,
-                queue=command.options.get("queue") or known.queue or self._created.queue,
+                queue=options.get("queue") or known.queue or self._created.queue,
                 inputs=inputs,
                 parent=self._execution_id,
                 n=command.n,
                 definition=known.definition,
                 seed=child_seed(self._created.seed, command.n),
-            )
+            ),
         )
 
-    def _child(self, created: Created) -> None:
+    def _child(self, policy: Literal["a", "c", "t"], bounds: Bounds, created: Created) -> None:
         assert created.n is not None
         self._children.append(
             NewChild(
@@ -201,6 +238,8 @@ class _Chunk:
                 created.queue,
                 created.definition or "",
                 events.encode(created),
+                policy,
+                bounds,
             )
         )
 
@@ -210,8 +249,13 @@ class _Chunk:
     def _encoded(self, inputs: Mapping[str, Any]) -> msgspec.Raw:
         return bounded(events.raw(inputs), "inputs", self._payload_limit)
 
-    def _ending(self, outcome: protocol.Completed | protocol.Failed) -> Completed | Failed:
+    def _ending(self, live: LiveMachine) -> Completed | Failed | Cancelled:
+        outcome = live.outcome
+        assert outcome is not None
         if isinstance(outcome, protocol.Failed):
+            # A script that lets the error of its own cancellation through has ended as asked.
+            if live.cancel is not None and outcome.error.type == CANCELLED_TYPE:
+                return Cancelled(live.cancel.reason)
             return Failed(outcome.error)
         try:
             output = bounded(events.raw(outcome.value), "output", self._payload_limit)
@@ -242,8 +286,3 @@ def _check_names(target: str, options: Mapping[str, Any]) -> None:
     check_name(target, "name")
     if options.get("queue") is not None:
         check_queue(options["queue"], "queue")
-
-
-def _refuse_unknown(call: str, options: Mapping[str, Any], available: frozenset[str]) -> None:
-    for name in sorted(set(options) - available):
-        raise InvalidRequest(name, f"this option of {call} is not available yet")

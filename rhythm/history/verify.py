@@ -29,6 +29,7 @@ _PLACES: Final = {
     "claimed": (0, True, False),
     "due": (0, False, True),
     "idle": (0, False, False),
+    "stuck": (0, False, False),
 }
 """Where an execution is while its wake says so: times queued, held, due."""
 
@@ -117,6 +118,8 @@ def _compare_facts(facts: Facts, examined: Examination, problems: _Problems) -> 
         problems.unequal(
             f"field {name!r} of its projection", examined.facts.get(name), expected.get(name)
         )
+    shown = events.value_of(msgspec.Raw(examined.state)) if examined.state else {}
+    problems.unequal("the state it shows", shown, facts.state)
     problems.unequal("its index by status", set(examined.statuses), {facts.status.value})
     problems.unequal("its place in indexes", set(examined.indexes), set(indexes(facts)))
 

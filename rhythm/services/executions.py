@@ -12,15 +12,17 @@ import msgspec
 
 from rhythm import events
 from rhythm.ending import end
+from rhythm.engine.options import bounds_of
 from rhythm.engine.turn import bounded
 from rhythm.errors import (
     ConnectionLost,
     ExecutionExists,
     ExecutionNotFound,
+    InvalidRequest,
     UnreadableEvent,
     WaitTimeout,
 )
-from rhythm.events import Cancelled, Completed, Created, Failed
+from rhythm.events import Cancelled, CancelRequested, Completed, Created, Failed
 from rhythm.models import (
     CreateRequest,
     Execution,
@@ -28,7 +30,9 @@ from rhythm.models import (
     ExecutionParameters,
     ExecutionStatus,
     ExecutionType,
+    check_chosen_id,
     check_execution_id,
+    check_reason,
     from_unix_ms,
     parse_create,
     parse_filters,
@@ -43,6 +47,7 @@ from streams import projections, transitions
 from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection
 from streams.errors import BackendUnavailable, UnknownExecution
+from streams.work import Bounds
 
 logger = logging.getLogger("rhythm.client")
 
@@ -100,13 +105,18 @@ class ExecutionService:
         """Start what a checked request describes, at once or at `run_at_ms`; return its id."""
         execution_id = request.id or self._surroundings.new_execution_id()
         definition: str | None = None
+        options: Mapping[str, Any] = {}
         queue = request.queue
         if request.type is ExecutionType.WORKFLOW:
             known = await self._workflows.resolve(request.target_name)
             definition = known.definition
             queue = queue or known.queue
-        elif queue is None:
-            queue = await self._task_queue(request.target_name)
+            bounds = Bounds(deadline_ms=known.timeout_ms)
+        else:
+            declared = await staff.declared_task(self._connection, self._tasks, request.target_name)
+            if declared is not None:
+                queue, options = queue or declared.queue, declared.options
+            bounds = bounds_of(options)
         created = Created(
             type=request.type.value,
             target=request.target_name,
@@ -116,6 +126,7 @@ class ExecutionService:
             ),
             definition=definition,
             seed=self._surroundings.random_bits(63),
+            options=dict(options),
             run_at_ms=run_at_ms,
         )
         try:
@@ -131,11 +142,87 @@ class ExecutionService:
                     definition=definition or "",
                     due_ms=run_at_ms,
                     payload=events.encode(created),
+                    bounds=bounds,
                 )
         except ExecutionExists as error:
             first = await self.get_execution(execution_id)
             raise ExecutionExists(execution_id, _differences(first, request)) from error
         return execution_id
+
+    async def cancel_execution(
+        self, execution_id: str, reason: str | None = None, *, request_id: str | None = None
+    ) -> None:
+        """Ask an execution to end; it is recorded when this returns.
+
+        A workflow's script sees what it waits for reject with `CancelledError`, so that `finally`
+        can clean up; what it asked for and waits for is cancelled too. A task that nobody runs yet
+        ends at once; a running async one is cancelled, a sync one is told by
+        `TaskContext.cancelled`. What has not ended after a minute of grace is ended.
+
+        Args:
+            reason: for the history and for the script.
+            request_id: a request repeated with the same one is the same.
+
+        Raises:
+            ExecutionNotFound, ExecutionFinished: there is nothing to cancel.
+            ConnectionLost: no answer in time; with a `request_id` it is safe to repeat the call.
+        """
+        await self._end(execution_id, reason, request_id, at_once=False)
+
+    async def terminate_execution(
+        self, execution_id: str, reason: str | None = None, *, request_id: str | None = None
+    ) -> None:
+        """End an execution and all below it as `cancelled`, without asking anybody.
+
+        Raises:
+            As `cancel_execution`.
+        """
+        await self._end(execution_id, reason, request_id, at_once=True)
+
+    async def resume_execution(self, execution_id: str) -> None:
+        """Hand out again what was parked because worker after worker was lost with it.
+
+        Raises:
+            ExecutionNotStuck: it goes on by itself.
+            ExecutionNotFound, ExecutionFinished: there is nothing to resume.
+            ConnectionLost: no answer in time; it is safe to repeat the call.
+        """
+        check_execution_id(execution_id, "execution_id")
+        with translated():
+            await transitions.resume_execution(self._connection, execution_id)
+
+    async def delete_execution(self, execution_id: str) -> None:
+        """Remove a finished execution and all below it, with their histories.
+
+        Raises:
+            InvalidRequest: it is a child, which goes with its root.
+            ExecutionNotEnded: it, or something below it, has not ended.
+            ExecutionNotFound: there is no execution of this id.
+            ConnectionLost: no answer in time; repeat the call to delete the rest.
+        """
+        check_execution_id(execution_id, "execution_id")
+        if "/" in execution_id:
+            root = execution_id.partition("/")[0]
+            raise InvalidRequest("execution_id", f"is a child's; delete its root {root!r}")
+        with translated():
+            await transitions.delete_execution(self._connection, execution_id)
+
+    async def _end(
+        self, execution_id: str, reason: str | None, request_id: str | None, *, at_once: bool
+    ) -> None:
+        check_execution_id(execution_id, "execution_id")
+        if reason is not None:
+            check_reason(reason)
+        if request_id is not None:
+            check_chosen_id(request_id, "request_id")
+        with translated():
+            await transitions.cancel_execution(
+                self._connection,
+                execution_id=execution_id,
+                request=request_id or self._surroundings.new_name(),
+                at_once=at_once,
+                payload=events.encode(CancelRequested(reason)),
+            )
 
     async def get_execution(self, execution_id: str) -> Execution | None:
         """An execution as it stands now, or None if there is none of this id."""
@@ -191,12 +278,6 @@ class ExecutionService:
     async def close(self) -> None:
         """End what waits; those who wait get a `ConnectionLost`."""
         await self._waiting.close()
-
-    async def _task_queue(self, task: str) -> str | None:
-        declared = self._tasks.get(task)
-        if declared is not None:
-            return declared.queue
-        return await staff.declared_queue(self._connection, task)
 
     async def _wait_timeout(self, execution_id: str, timeout: float) -> Exception:
         execution = await self.get_execution(execution_id)
@@ -333,6 +414,9 @@ def execution_of(stored: StoredExecution) -> Execution:
         started_at=from_unix_ms(int(facts["sa"])) if "sa" in facts else None,
         definition=facts.get("df"),
         version=stored.version,
+        state=events.value_of(msgspec.Raw(stored.state)) if stored.state else {},
+        progress=events.value_of(msgspec.Raw(stored.progress)) if stored.progress else None,
+        stuck=stored.wake == "stuck",
     )
 
 

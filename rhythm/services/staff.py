@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from rhythm.services.translation import translated
+from rhythm.tasks import TaskRegistry
 from streams import projections
 from streams.connection import Connection
 
 
+class TaskAbout(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a task's declaration says: its queue, and its options in a script's words."""
+
+    queue: str | None = None
+    options: Mapping[str, Any] = {}
+
+
 class WorkerAbout(msgspec.Struct, frozen=True):
-    """A worker's own description. `tasks` maps each task to the queue its declaration names."""
+    """A worker's own description. `tasks` maps each task to what its declaration says."""
 
     host: str
     pid: int
     queues: tuple[str, ...]
-    tasks: Mapping[str, str | None]
+    tasks: Mapping[str, TaskAbout]
     started_ms: int
 
 
@@ -66,9 +75,14 @@ async def count_serving(connection: Connection, queue: str) -> int:
     )
 
 
-async def declared_queue(connection: Connection, task: str) -> str | None:
-    """The queue that some registered worker's declaration of a task names."""
+async def declared_task(
+    connection: Connection, registry: TaskRegistry, task: str
+) -> TaskAbout | None:
+    """What the declaration of a task says, here or at some registered worker; None if unknown."""
+    declared = registry.get(task)
+    if declared is not None:
+        return TaskAbout(declared.queue, declared.options)
     for one in await find_colleagues(connection):
-        if (queue := one.about.tasks.get(task)) is not None:
-            return queue
+        if (about := one.about.tasks.get(task)) is not None:
+            return about
     return None

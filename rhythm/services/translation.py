@@ -11,7 +11,9 @@ from rhythm.errors import (
     ConnectionLost,
     ExecutionExists,
     ExecutionFinished,
+    ExecutionNotEnded,
     ExecutionNotFound,
+    ExecutionNotStuck,
     StorageFull,
     UnreadableEvent,
 )
@@ -30,6 +32,10 @@ def translated() -> Iterator[None]:
         raise ExecutionNotFound(error.execution_id) from error
     except store.ExecutionAlreadyOver as error:
         raise ExecutionFinished(error.execution_id, error.status) from error
+    except store.ExecutionAlive as error:
+        raise ExecutionNotEnded(error.execution_id, error.status, error.below) from error
+    except store.NotParked as error:
+        raise ExecutionNotStuck(error.execution_id, error.wake) from error
     except store.ExecutionConflict as error:
         raise ExecutionExists(error.execution_id) from error
     except store.CorruptRecord as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 import flowlang
+from rhythm.engine.retry import duration_ms
 from rhythm.engine.turn import KnownWorkflow
 from rhythm.errors import ConfigurationError, FlowSyntaxError, WorkflowNotRegistered
 from rhythm.models import WorkflowInfo, check_name
@@ -173,7 +174,9 @@ class WorkflowService:
             WorkflowNotRegistered: with the names that are known.
         """
         program = await self._startable(name)
-        return KnownWorkflow(program.digest, program.front_matter.queue)
+        matter = program.front_matter
+        timeout_ms = 0 if matter.timeout is None else duration_ms(matter.timeout, "timeout")
+        return KnownWorkflow(program.digest, matter.queue, timeout_ms)
 
     async def program(self, name: str, definition: str) -> flowlang.Program:
         """The program of a definition, from here or from the store.

@@ -1,5 +1,6 @@
 """Tasks: Python functions that workflows call, and what they get from their worker."""
 
+from rhythm.tasks.asking import Retry
 from rhythm.tasks.context import TaskContext
 from rhythm.tasks.decorator import task
 from rhythm.tasks.definition import Parameter, TaskDefinition
@@ -10,6 +11,7 @@ __all__ = [
     "Parameter",
     "Provided",
     "Resources",
+    "Retry",
     "TaskContext",
     "TaskDefinition",
     "TaskRegistry",

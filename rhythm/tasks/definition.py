@@ -45,7 +45,16 @@ class Parameter:
 class TaskDefinition:
     """A task: a function, its name, and how inputs become its arguments."""
 
-    __slots__ = ("_declared", "_local_names", "_plan", "function", "is_async", "name", "queue")
+    __slots__ = (
+        "_declared",
+        "_local_names",
+        "_plan",
+        "function",
+        "is_async",
+        "name",
+        "options",
+        "queue",
+    )
 
     def __init__(
         self,
@@ -53,11 +62,14 @@ class TaskDefinition:
         queue: str | None,
         function: TaskFunction,
         local_names: Mapping[str, object] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         """A task that is called `name` and, unless a call says otherwise, runs in `queue`.
 
         Args:
             local_names: what annotations may name beside the function's globals.
+            options: how it is tried again and what time it may take, unless a call says otherwise,
+                in a script's words.
 
         Raises:
             ConfigurationError: no task can be made of the function, or not under that name.
@@ -70,6 +82,7 @@ class TaskDefinition:
         except InvalidRequest as error:
             raise ConfigurationError(f"{where}: {error}") from None
         self.function = function
+        self.options = dict(options or {})
         self.is_async = inspect.iscoroutinefunction(function)
         self._local_names = dict(local_names or {})
         self._declared = _declared(function, where)

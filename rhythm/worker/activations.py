@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from flowlang import protocol
 from rhythm.engine.history import LiveMachine
-from rhythm.engine.turn import KnownWorkflow, Names, settle
+from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
 from rhythm.errors import RhythmError, WorkflowNotRegistered
 from rhythm.events import Created
 from rhythm.events import decode as decode_event
@@ -117,13 +117,17 @@ class Activations:
         return LiveMachine(claim.id, program, first)
 
     async def _names(self, live: LiveMachine) -> Names:
-        tasks: dict[str, str | None] = {}
+        tasks: dict[str, KnownTask] = {}
         workflows: dict[str, KnownWorkflow] = {}
         known_workflows: Sequence[str] = ()
         for command in live.undecided:
             match command:
                 case protocol.RunTask() if command.name not in tasks:
-                    tasks[command.name] = await self._task_queue(command)
+                    about = await staff.declared_task(
+                        self._connection, self._registry, command.name
+                    )
+                    if about is not None:
+                        tasks[command.name] = KnownTask(about.queue, about.options)
                 case protocol.RunWorkflow() if command.name not in workflows:
                     try:
                         workflows[command.name] = await self._workflows.resolve(command.name)
@@ -133,14 +137,6 @@ class Activations:
         assert created.definition is not None
         program = await self._workflows.program(created.target, created.definition)
         return Names(tasks, workflows, known_workflows, _retry(program.front_matter.retry))
-
-    async def _task_queue(self, command: protocol.RunTask) -> str | None:
-        if command.options.get("queue"):
-            return None
-        declared = self._registry.get(command.name)
-        if declared is not None:
-            return declared.queue
-        return await staff.declared_queue(self._connection, command.name)
 
     def _given_back(
         self, claim: WorkflowClaim, error: Exception, now_ms: int

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rhythm.ending import end
 from streams.connection import Connection
 from streams.errors import StreamsError, WorkerLost
-from streams.work import WorkerSeat
+from streams.work import Told, WorkerSeat
 
 logger = logging.getLogger("rhythm.worker")
 
@@ -38,13 +38,19 @@ class LeaseThread:
     """Renews from a thread.
 
     Args:
+        on_told: called, from that thread, with what the worker is not to go on with.
         on_lost: called once, from that thread, when the lease has run out.
     """
 
     def __init__(
-        self, connection: Connection, seat: WorkerSeat, on_lost: Callable[[], None]
+        self,
+        connection: Connection,
+        seat: WorkerSeat,
+        on_told: Callable[[Sequence[Told]], None],
+        on_lost: Callable[[], None],
     ) -> None:
-        self._connection, self._seat, self._on_lost = connection, seat, on_lost
+        self._connection, self._seat = connection, seat
+        self._on_told, self._on_lost = on_told, on_lost
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name=f"rhythm-lease-{seat.worker}", daemon=True
@@ -64,7 +70,8 @@ class LeaseThread:
             pause_s = interval_s
             while not self._stop.wait(pause_s):
                 try:
-                    self._seat.renew_from_thread(caller)
+                    if told := self._seat.renew_from_thread(caller):
+                        self._on_told(told)
                     pause_s = interval_s
                 except WorkerLost:
                     self._on_lost()
@@ -79,11 +86,17 @@ class LeaseTask:
     """Renews from a task of the event loop.
 
     Args:
+        on_told: called with what the worker is not to go on with.
         on_lost: called once when the lease has run out.
     """
 
-    def __init__(self, seat: WorkerSeat, on_lost: Callable[[], None]) -> None:
-        self._seat, self._on_lost = seat, on_lost
+    def __init__(
+        self,
+        seat: WorkerSeat,
+        on_told: Callable[[Sequence[Told]], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._seat, self._on_told, self._on_lost = seat, on_told, on_lost
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -97,7 +110,8 @@ class LeaseTask:
         while True:
             await asyncio.sleep(pause_s)
             try:
-                await self._seat.renew()
+                if told := await self._seat.renew():
+                    self._on_told(told)
                 pause_s = _interval_s(self._seat)
             except WorkerLost:
                 self._on_lost()

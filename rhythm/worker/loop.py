@@ -18,21 +18,29 @@ from flowlang.protocol import ErrorInfo
 from rhythm import events, tasks
 from rhythm.ending import end
 from rhythm.errors import ConfigurationError
-from rhythm.events import Failed, Released
+from rhythm.events import CancelRequested, Failed, Released
 from rhythm.models import check_queue
 from rhythm.services import staff
-from rhythm.services.staff import WorkerAbout
+from rhythm.services.staff import TaskAbout, WorkerAbout
 from rhythm.services.translation import translated
 from rhythm.services.workflows import DEFAULT_QUEUE
 from rhythm.tasks import TaskRegistry
 from rhythm.worker.activations import Activations
+from rhythm.worker.attempt import Attempt
 from rhythm.worker.lease import RENEWALS_PER_LEASE, LeaseKeeper, LeaseTask, LeaseThread
 from rhythm.worker.task_runner import TaskRunner, describe
 from rhythm.worker.timekeeping import keep_time
 from streams.codec import TaskClaim, WorkflowClaim
-from streams.due import Timekeeper
+from streams.due import Endings, Timekeeper
 from streams.errors import BackendUnavailable, StreamsError, WorkerLost
-from streams.work import Settlement, Step, TaskSettlement, WorkerSeat, WorkflowSettlement
+from streams.work import (
+    Settlement,
+    Step,
+    TaskSettlement,
+    Told,
+    WorkerSeat,
+    WorkflowSettlement,
+)
 
 if TYPE_CHECKING:
     from rhythm.builder import Rhythm
@@ -185,7 +193,7 @@ class _Life:
             name,
             term_ms=lease_ms,
             max_lost=self._settings.max_lost_workers,
-            lost_payload=events.encode(Failed(_lost(self._settings.max_lost_workers))),
+            endings=_endings(self._settings.max_lost_workers),
         )
         self._activations = Activations(
             self._connection, name, app.workflow_service, self._registry, self._settings
@@ -199,6 +207,7 @@ class _Life:
             self._known_elsewhere,
         )
         self._under_way: dict[str, tuple[TaskClaim, asyncio.Task[None]]] = {}
+        self._attempts: dict[str, Attempt] = {}
         self._finished: list[Settlement] = []
         self._news = asyncio.Event()
         self._lost = False
@@ -217,6 +226,7 @@ class _Life:
             keep_time(self._connection, self._keeper, term_s=term_s), name="rhythm-timekeeper"
         )
         timekeeping.add_done_callback(self._report)
+        hearing = asyncio.create_task(self._hear(), name="rhythm-hearing")
         working = asyncio.create_task(self._work(), name="rhythm-working")
         watching = asyncio.create_task(self._watch_stop(working))
         logger.info("worker %s serves %s", self._seat.worker, ", ".join(self._queues))
@@ -230,7 +240,7 @@ class _Life:
                 raise
         finally:
             await self._abandon()
-            await end(working, watching, timekeeping)
+            await end(working, watching, timekeeping, hearing)
             await lease.stop()
         if self._gave_up:
             logger.error("Redis does not answer: %s leaves without a word", self._seat.worker)
@@ -239,12 +249,15 @@ class _Life:
 
     def _lease_keeper(self) -> LeaseKeeper:
         if not self._surroundings.has_threads:
-            return LeaseTask(self._seat, self._be_lost)
+            return LeaseTask(self._seat, self._be_told, self._be_lost)
+
+        def on_told(told: Sequence[Told]) -> None:
+            self._loop.call_soon_threadsafe(self._be_told, told)
 
         def on_lost() -> None:
             self._loop.call_soon_threadsafe(self._be_lost)
 
-        return LeaseThread(self._connection, self._seat, on_lost)
+        return LeaseThread(self._connection, self._seat, on_told, on_lost)
 
     async def _work(self) -> None:
         reader = self._connection.reader()
@@ -288,6 +301,7 @@ class _Life:
             if verdict == "STALE":
                 logger.warning("%s is no longer this worker's to settle: dropped", settlement.id)
                 self._activations.drop(settlement.id)
+        self._be_told(step.told)
         for claim in step.claims:
             if isinstance(claim, TaskClaim):
                 running = asyncio.create_task(self._run_task(claim), name=f"rhythm-{claim.id}")
@@ -309,7 +323,7 @@ class _Life:
 
     async def _run_task(self, claim: TaskClaim) -> None:
         try:
-            settlement = await self._runner.run(claim, self._now_ms)
+            settlement = await self._runner.run(claim, self._now_ms, self._begin)
         except asyncio.CancelledError as error:
             if self._lost:
                 raise
@@ -324,11 +338,31 @@ class _Life:
             settlement = _ended_by(claim, error)
             logger.error("task %s ended with %r", claim.id, error)
         self._under_way.pop(claim.id, None)
+        self._attempts.pop(claim.id, None)
         self._finish(settlement)
+
+    def _begin(self, claim: TaskClaim, is_async: bool) -> Attempt:
+        attempt = self._attempts[claim.id] = Attempt(claim, self._seat, is_async)
+        return attempt
 
     def _finish(self, settlement: TaskSettlement | WorkflowSettlement) -> None:
         self._finished.append(settlement)
         self._news.set()
+
+    async def _hear(self) -> None:
+        """Step at once when there is something to tell this worker, also when it has no room."""
+        reader = self._connection.reader()
+        timeout_s = self._settings.lease / RENEWALS_PER_LEASE
+        try:
+            while True:
+                try:
+                    if await self._seat.wait_for_word(reader, timeout_s):
+                        self._news.set()
+                except BackendUnavailable as error:
+                    logger.warning("waiting for word was interrupted: %s", error)
+                    await asyncio.sleep(_AFTER_FAILURE_S)
+        finally:
+            await reader.close()
 
     async def _listen(self, reader: Any) -> bool:
         # Now and then it looks without a bell: one may have been lost with a connection.
@@ -386,6 +420,12 @@ class _Life:
         if running:
             await asyncio.wait(running, timeout=_AFTER_FAILURE_S)
 
+    def _be_told(self, told: Sequence[Told]) -> None:
+        for claim in told:
+            attempt = self._attempts.get(claim.id)
+            if attempt is not None and attempt.claim.token == claim.token:
+                attempt.end()
+
     def _be_lost(self) -> None:
         self._lost = True
         self._news.set()
@@ -408,7 +448,7 @@ class _Life:
             host=host,
             pid=pid,
             queues=self._queues,
-            tasks={task.name: task.queue for task in self._registry},
+            tasks={task.name: TaskAbout(task.queue, task.options) for task in self._registry},
             started_ms=self._surroundings.now_ms(),
         )
 
@@ -429,9 +469,16 @@ def _ended_by(claim: TaskClaim, error: BaseException) -> TaskSettlement:
     return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(describe(error))))
 
 
-def _lost(times: int) -> ErrorInfo:
-    return ErrorInfo(
-        "WorkerLost",
-        f"{times} workers in a row stopped answering while they ran it",
-        "task_failed",
+def _endings(max_lost: int) -> Endings:
+    lost = f"{max_lost} workers in a row stopped answering while they ran it"
+    return Endings(
+        lost=_failure("WorkerLost", lost, "task_failed"),
+        late=_failure("TimeoutError", "it did not end within its time", "timeout"),
+        unclaimed=_failure("TimeoutError", "no worker began it within its time", "timeout"),
+        silent=_failure("TimeoutError", "it sent no heartbeat within its time", "timeout"),
+        closed=events.encode(CancelRequested("its parent has ended")),
     )
+
+
+def _failure(name: str, message: str, type_: str) -> bytes:
+    return events.encode(Failed(ErrorInfo(name, message, type_)))

@@ -10,14 +10,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final
 
+import msgspec
+
 from flowlang.protocol import ErrorInfo
 from rhythm import events
-from rhythm.engine.retry import duration_ms, next_delay_ms, policy_of
+from rhythm.engine.retry import NEVER, RetryPolicy, duration_ms, next_delay_ms, policy_of
 from rhythm.engine.turn import FAILED_TYPES, bounded
 from rhythm.errors import InvalidPayload, InvalidTaskInputs, PayloadTooLarge, TaskNotRegistered
-from rhythm.events import AttemptFailed, Completed, Created, Failed, Released
+from rhythm.events import AttemptFailed, Cancelled, Completed, Created, Failed, Released
 from rhythm.settings import Settings
-from rhythm.tasks import TaskContext, TaskDefinition, TaskRegistry
+from rhythm.tasks import Retry, TaskContext, TaskDefinition, TaskRegistry
+from rhythm.worker.attempt import Attempt
 from streams.codec import TaskClaim
 from streams.work import TaskSettlement
 
@@ -31,6 +34,9 @@ MESSAGE_BYTES: Final = 16 * 1024
 # An unknown task is tried again after as long as it has been unknown, within these bounds: soon
 # at first, since the worker that knows it may just be starting.
 _UNKNOWN_AGAIN_MS: Final = (1_000, 8_000)
+
+# For tasks that raise `Retry` and have no policy: their author says when it is enough.
+_AS_OFTEN_AS_ASKED: Final = RetryPolicy(max_attempts=2**31)
 
 # What a function raised because its inputs or its result cannot be: another attempt would not help.
 _HOPELESS: Final = (InvalidTaskInputs, InvalidPayload, PayloadTooLarge)
@@ -58,26 +64,40 @@ class TaskRunner:
         self._threads, self._in_threads = threads, in_threads
         self._known_elsewhere = known_elsewhere
 
-    async def run(self, claim: TaskClaim, now_ms: Callable[[], int]) -> TaskSettlement:
+    async def run(
+        self,
+        claim: TaskClaim,
+        now_ms: Callable[[], int],
+        begin: Callable[[TaskClaim, bool], Attempt],
+    ) -> TaskSettlement:
         """Run the attempt to its end.
 
         Args:
             now_ms: the store's time, for when to try again.
+            begin: called with the claim, and whether its function is async, before it runs.
         """
         created = events.decode(claim.id, 1, "created", claim.created)
         assert isinstance(created, Created)
         definition = self._registry.get(created.target)
         if definition is None:
             return await self._unknown(claim, created, now_ms())
+        attempt = begin(claim, definition.is_async)
         try:
-            output = await self._call(definition, created, claim)
+            output = await self._call(definition, created, attempt)
         except asyncio.CancelledError:
-            raise
+            if not attempt.cancelled:
+                raise
+            return _cancelled(claim)
         except Exception as error:
+            if attempt.cancelled and not isinstance(error, _AttemptTimeout):
+                return _cancelled(claim)
             return self._failed(claim, created, error, now_ms())
+        finally:
+            await attempt.close()
         return TaskSettlement(claim.id, claim.token, "completed", events.encode(Completed(output)))
 
-    async def _call(self, definition: TaskDefinition, created: Created, claim: TaskClaim) -> Any:
+    async def _call(self, definition: TaskDefinition, created: Created, attempt: Attempt) -> Any:
+        claim = attempt.claim
         context = TaskContext(
             execution_id=claim.id,
             attempt=claim.attempt,
@@ -85,6 +105,10 @@ class TaskRunner:
             queue=created.queue,
             parent_workflow_id=created.parent,
             idempotency_key=claim.id,
+            heartbeat_details=(
+                events.value_of(msgspec.Raw(claim.details)) if claim.details else None
+            ),
+            reports=attempt,
         )
         arguments = definition.bind(events.value_of(created.inputs), context, self._resources)
         limit = created.options.get("timeout")
@@ -97,6 +121,7 @@ class TaskRunner:
                     result = await self._in_thread(claim.id, definition, arguments)
         except TimeoutError as error:
             if scope.expired():
+                attempt.abandon()
                 raise _AttemptTimeout(f"the attempt took longer than {limit_s:g} s") from error
             raise
         encoded = events.raw(definition.encode_result(result))
@@ -127,12 +152,14 @@ class TaskRunner:
         described = describe(error)
         delay_ms = None
         if not isinstance(error, _HOPELESS):
+            policy = policy_of(created.options.get("retry"))
+            if isinstance(error, Retry) and policy is NEVER:
+                policy = _AS_OFTEN_AS_ASKED
             delay_ms = next_delay_ms(
-                policy_of(created.options.get("retry")),
-                attempt=claim.attempt,
-                error=described.name,
-                execution_id=claim.id,
+                policy, attempt=claim.attempt, error=described.name, execution_id=claim.id
             )
+            if isinstance(error, Retry) and delay_ms is not None and error.after_ms is not None:
+                delay_ms = error.after_ms
         again = "no more attempts" if delay_ms is None else f"again in {delay_ms / 1000:g} s"
         logger.warning(
             "task %s (%s) attempt %d failed with %s, %s",
@@ -171,6 +198,11 @@ class TaskRunner:
         error = TaskNotRegistered(created.target, sorted(known), created.queue)
         described = ErrorInfo(type(error).__name__, str(error), FAILED_TYPES["task"])
         return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(described)))
+
+
+def _cancelled(claim: TaskClaim) -> TaskSettlement:
+    # The store knows the reason, and puts it in the place of this.
+    return TaskSettlement(claim.id, claim.token, "cancelled", events.encode(Cancelled()))
 
 
 class _AttemptTimeout(Exception):

@@ -13,7 +13,8 @@
 -- ARGV[7]  queue       name of the queue
 -- ARGV[8]  definition  digest of the workflow's source, "" for a task
 -- ARGV[9]  due         unix ms before which it is not handed out, or "" for at once
--- ARGV[10] payload     encoded `created` event
+-- ARGV[10] bounds      "" or five numbers, as in step.lua: how long it may take
+-- ARGV[11] payload     encoded `created` event
 -- RETURNS  "CREATED" | "EXISTS" (the same start was made before) | "CONFLICT"; only CREATED writes
 
 --@include transition
@@ -35,6 +36,6 @@ local now = clock(ARGV[1])
 create({
   id = id, ["in"] = ARGV[3], h = content, ty = ARGV[5], tg = ARGV[6], q = ARGV[7], df = ARGV[8],
   due = due ~= "" and tonumber(due) > now and tonumber(due) or nil,
-  payload = ARGV[10],
+  bounds = ARGV[10], payload = ARGV[11],
 }, now)
 return "CREATED"

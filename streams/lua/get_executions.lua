@@ -4,7 +4,8 @@
 -- KEYS[2..] declared  projections of the executions, for Redis Cluster
 -- ARGV      id        executions, at most 64
 -- RETURNS   one item per id, in order: false when unknown, else
---           {{field, value…} of the projection, version, first event, last event, wake or false, due or false}
+--           {{field, value…} of the projection, version, first event, last event, wake or false, due or false,
+--            progress or false}
 
 --@include transition
 
@@ -15,14 +16,14 @@ for i, id in ipairs(ARGV) do
     found[i] = false
   else
     local stream = prefix .. "e:" .. id
-    local control = call("HMGET", prefix .. "k:" .. id, "wk", "in")
+    local control = call("HMGET", prefix .. "k:" .. id, "wk", "in", "pg")
     local due = false
     if control[1] == "due" then
       due = call("ZSCORE", KEYS[1], due_member("ready", id, 0, control[2]))
     end
     found[i] = {
       facts, call("XLEN", stream), call("XRANGE", stream, "-", "+", "COUNT", 1)[1] or false,
-      call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1] or false, control[1], due,
+      call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1] or false, control[1], due, control[3],
     }
   end
 end

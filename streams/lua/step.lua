@@ -11,21 +11,30 @@
 --                    then left in them is rung for others
 -- then      count    how many settlements follow, each one of
 --   "task", id, token, outcome, payload, due
---       outcome   "completed" | "failed" | "attempt_failed" (due: when to try again) |
+--       outcome   "completed" | "failed" | "cancelled" | "attempt_failed" (due: when to try again) |
 --                 "released" (not run; due: when to hand it out again, "" for now) |
 --                 "unknown" (as released; remembers since when nobody knows the task)
---   "workflow", id, token, chunk, last, upto, decided, children, refusals, timers, stopped, outcome, payload, due
+--   "workflow", id, token, chunk, last, upto, decided, state, children, refusals, timers, stopped, ended,
+--   outcome, payload, due
 --       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
 --       upto      the last version the worker was given
 --       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
---       children  count, then n, type, target, queue, definition, payload each
+--       state     encoded state that outsiders read, "" when it did not change
+--       children  count, then n, type, target, queue, definition, policy, bounds, payload each
+--         policy    "c" is cancelled when its parent ends, "a" and "t" (a task) are not; "a" is also
+--                   left alone when its parent asks for its end
+--         bounds    "" or five numbers, 0 for none: ms until it must have ended, ms until it must have
+--                   begun, ms between heartbeats, attempts at most, ms before the next attempt
 --       refusals  count, then n, payload each: children that cannot be; answered at once
 --       timers    count, then n, due each;  stopped  count, then n each
---       outcome   "" | "completed" | "failed" | "released";  due  as for a task
+--       ended     count, then n each: children that are not needed any more
+--       reason    encoded request to cancel them, "" without any
+--       outcome   "" | "completed" | "failed" | "cancelled" | "released";  due  as for a task
 -- RETURNS  {"LOST"} the worker's lease ran out | {"OLD"} a later call was made; neither writes
---        | {"OK", now, {verdict…}, {claim…}}
+--        | {"OK", now, {verdict…}, {claim…}, {claim's token and id…}}; the last are claims of the
+--          worker that it is not to go on with
 --          verdict  "OK" | "DONE" (was settled before) | "STALE" (belongs to another claim)
---          claim    {"task", id, attempt, payload, lost, unknown_since}
+--          claim    {"task", id, attempt, payload, lost, unknown_since, details of the last heartbeat}
 --                 | {"workflow", id, upto, version, by, lost, {event…}}; at most 256 events, the next by reading
 
 --@include transition
@@ -61,10 +70,15 @@ end
 
 local function judge(id, token)
   local control = load(id)
+  if control and control.tk == token then
+    return "OK", control
+  end
+  local message = call("HGET", held, id)
+  if message and string.match(message, "^%S+") == token then
+    -- It was ended or taken out of this worker's hands.
+    call("HDEL", held, id)
+  end
   if control then
-    if control.tk == token then
-      return "OK", control
-    end
     return control.lt == token and "DONE" or "STALE"
   end
   local last = call("XREVRANGE", prefix .. "e:" .. id, "+", "-", "COUNT", 1)[1]
@@ -98,9 +112,17 @@ local function settle_task()
     return verdict
   end
   call("HDEL", held, id)
-  if outcome == "completed" or outcome == "failed" then
-    finish(control, now, token, outcome, payload)
+  if outcome == "completed" or outcome == "failed" or outcome == "cancelled" then
+    finish(control, now, token, outcome, outcome == "cancelled" and control.cq or payload)
     return "OK"
+  end
+  if control.cq then
+    -- It was to be cancelled: no further attempt.
+    finish(control, now, token, "cancelled", control.cq)
+    return "OK"
+  end
+  if control.hb and control.hb ~= "0" then
+    call("ZREM", KEYS[1], beat_member(control))
   end
   local kind = outcome == "attempt_failed" and outcome or "released"
   append(control, now, token, kind, "n", control.at, "r", due, "d", payload)
@@ -122,9 +144,13 @@ end
 local function settle_workflow()
   local id, token = take(), take()
   local chunk, last, upto, decided = tonumber(take()), take() == "1", tonumber(take()), take()
-  local children, refusals, timers, stopped = {}, {}, {}, {}
+  local state = take()
+  local children, refusals, timers, stopped, ended = {}, {}, {}, {}, {}
   for i = 1, tonumber(take()) do
-    children[i] = { n = take(), ty = take(), tg = take(), q = take(), df = take(), payload = take() }
+    children[i] = {
+      n = take(), ty = take(), tg = take(), q = take(), df = take(), policy = take(), bounds = take(),
+      payload = take(),
+    }
   end
   for i = 1, tonumber(take()) do
     refusals[i] = { n = take(), payload = take() }
@@ -135,7 +161,10 @@ local function settle_workflow()
   for i = 1, tonumber(take()) do
     stopped[i] = take()
   end
-  local outcome, payload, due = take(), take(), take()
+  for i = 1, tonumber(take()) do
+    ended[i] = take()
+  end
+  local reason, outcome, payload, due = take(), take(), take(), take()
 
   local verdict, control = judge(id, token)
   if verdict ~= "OK" then
@@ -159,6 +188,9 @@ local function settle_workflow()
       move(control, "suspended", "sa", control.a)
     end
   end
+  if state ~= "" then
+    call("HSET", prefix .. "x:" .. id, "sv", state)
+  end
   for _, child in ipairs(children) do
     child.id = id .. "/" .. child.n
     child.p = id
@@ -172,6 +204,19 @@ local function settle_workflow()
   for _, n in ipairs(stopped) do
     call("HDEL", prefix .. "k:" .. id, "T" .. n)
     call("ZREM", KEYS[1], due_member("timer", id, n, control["in"]))
+  end
+  if #ended > 0 then
+    -- A child that nobody runs ends at once, and its end is an event of this stream.
+    save(control)
+    for _, n in ipairs(ended) do
+      local child = call("HGET", prefix .. "c:" .. id, n) ~= "a" and load(id .. "/" .. n)
+      if child then
+        cancel(child, now, token, reason)
+      end
+    end
+    local told = load(id)
+    news = news or told.v > control.v
+    control.v, control.a = told.v, told.a
   end
   for _, refusal in ipairs(refusals) do
     append(control, now, token, "child_failed", "n", refusal.n, "d", refusal.payload)
@@ -203,6 +248,13 @@ for i = 1, tonumber(take()) do
   verdicts[i] = take() == "task" and settle_task() or settle_workflow()
 end
 
+local told = {}
+local box = prefix .. "m:" .. worker
+if call("LLEN", box) > 0 then
+  told = call("LRANGE", box, 0, -1)
+  call("DEL", box)
+end
+
 local claims, bytes = {}, 0
 local claim_token = worker .. "." .. seq
 
@@ -217,6 +269,7 @@ local function hand_out_task(control)
   bytes = bytes + #payload
   claims[#claims + 1] = {
     "task", control.id, tonumber(control.at), payload, tonumber(control.ls or 0), tonumber(control.us or 0),
+    control.hd or "",
   }
 end
 
@@ -247,7 +300,7 @@ if repeated then
       end
     end
   end
-  return { "OK", now, verdicts, claims }
+  return { "OK", now, verdicts, claims, told }
 end
 
 call("HSET", held, "#", seq)
@@ -268,6 +321,13 @@ local function claim(message)
       call("HSETNX", prefix .. "x:" .. id, "sa", control.a)
     end
     save(control, "st", "running", "wk", "claimed", "tk", claim_token, "at", control.at)
+    if control.dm and lift_limit(control, "q") then
+      call("HSET", prefix .. "k:" .. id, "dm", control.dm)
+    end
+    if control.hb and control.hb ~= "0" then
+      control.tk = claim_token
+      call("ZADD", KEYS[1], now + control.hb, beat_member(control))
+    end
     hand_out_task(control)
   else
     call("HSET", prefix .. "k:" .. id, "wk", "claimed", "tk", claim_token, "ch", 0, "ow", 0)
@@ -293,4 +353,4 @@ for _, queue in ipairs(queues) do
   end
 end
 
-return { "OK", now, verdicts, claims }
+return { "OK", now, verdicts, claims, told }

@@ -7,8 +7,12 @@
 -- ARGV[2]  worker      who asks to be timekeeper
 -- ARGV[3]  term_ms     how long it is timekeeper from now on
 -- ARGV[4]  units       how much work this call may do, 1 to 256
--- ARGV[5]  max_lost    after so many lost workers a task fails
+-- ARGV[5]  max_lost    after so many lost workers in a row a task fails, and a workflow is parked
 -- ARGV[6]  lost        encoded `failed` event for such a task
+-- ARGV[7]  late        encoded `failed` event for what did not end within its time
+-- ARGV[8]  unclaimed   encoded `failed` event for what nobody began within its time
+-- ARGV[9]  silent      encoded `failed` event for a task that sent no heartbeat
+-- ARGV[10] closed      encoded reason why children of an ended parent are cancelled
 -- RETURNS  {"OTHER", until} another worker is timekeeper; writes nothing
 --        | {"KEEPER", now, next_due or 0, {lost worker…}, fired}; next_due <= now when work is left
 
@@ -17,6 +21,7 @@
 local due_set, keeper = KEYS[1], KEYS[2]
 local worker, term_ms, units = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local max_lost, lost_payload = tonumber(ARGV[5]), ARGV[6]
+local late_payload, unclaimed_payload, silent_payload, closed_payload = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local now = clock(ARGV[1])
 
 local current = call("HMGET", keeper, "worker", "since", "until")
@@ -47,6 +52,94 @@ local function make_ready(id, _, incarnation)
   end
 end
 
+local function alive(id, incarnation)
+  local control = load(id)
+  return control and control["in"] == incarnation and control or nil
+end
+
+local function end_late(id, _, incarnation)
+  local control = alive(id, incarnation)
+  if control then
+    let_go(control)
+    finish(control, now, "deadline", "failed", late_payload)
+  end
+end
+
+local function end_unclaimed(id, _, incarnation)
+  local control = alive(id, incarnation)
+  if control then
+    finish(control, now, "unclaimed", "failed", unclaimed_payload)
+  end
+end
+
+local function end_after_grace(id, _, incarnation)
+  local control = alive(id, incarnation)
+  if control then
+    let_go(control)
+    finish(control, now, "grace", "cancelled", control.cq)
+  end
+end
+
+local function miss_beat(id, attempt, token)
+  local control = load(id)
+  if not control or control.tk ~= token or control.at ~= attempt then
+    return
+  end
+  let_go(control)
+  if control.cq then
+    finish(control, now, token, "cancelled", control.cq)
+  elseif tonumber(attempt) >= tonumber(control.ma) then
+    finish(control, now, token, "failed", silent_payload)
+  else
+    local due = now + control.ri
+    append(control, now, token, "attempt_failed", "n", attempt, "e", "TimeoutError", "r", due)
+    move(control, "pending")
+    later(due, "ready", id, 0, control["in"])
+    save(control, "st", "pending", "wk", "due", "tk", "", "lt", token)
+  end
+end
+
+-- Children of an ended workflow: those that were to end with it are asked to, once each.
+local function close_children(id, _, incarnation)
+  local key = prefix .. "c:" .. id
+  local children = call("HGETALL", key)
+  for i = 1, #children, 2 do
+    if children[i + 1] == "c" then
+      if units <= 0 then
+        later(now, "close", id, 0, incarnation)
+        return
+      end
+      units = units - 1
+      call("HSET", key, children[i], "C")
+      local child = load(id .. "/" .. children[i])
+      if child then
+        cancel(child, now, "close", closed_payload)
+      end
+    end
+  end
+end
+
+-- Children of a terminated execution: all end at once, and theirs.
+local function end_children(id, _, incarnation)
+  local numbers = call("HKEYS", prefix .. "c:" .. id)
+  for _, n in ipairs(numbers) do
+    if units <= 0 then
+      later(now, "end", id, 0, incarnation)
+      return
+    end
+    local child_id = id .. "/" .. n
+    local child = load(child_id)
+    if child then
+      units = units - 1
+      let_go(child)
+      child.closing = "end"
+      finish(child, now, "end", "cancelled", closed_payload)
+    elseif n ~= "#" then
+      later(now, "end", child_id, 0, "")
+    end
+  end
+end
+
 -- Takes back one piece of work; its token dies with this.
 local function take_back(id, token)
   local control = load(id)
@@ -54,16 +147,28 @@ local function take_back(id, token)
     return
   end
   local lost = tonumber(control.ls or 0) + 1
+  local wake_state = "queued"
   if control.ty == "task" then
+    if control.cq then
+      finish(control, now, token, "cancelled", control.cq)
+      return
+    end
     if lost >= max_lost then
       finish(control, now, token, "failed", lost_payload)
       return
     end
     append(control, now, token, "attempt_failed", "n", control.at, "e", "WorkerLost", "r", "")
     move(control, "pending")
+    if control.hb and control.hb ~= "0" then
+      call("ZREM", due_set, beat_member(control))
+    end
+  elseif lost >= max_lost then
+    wake_state = "stuck"
   end
-  save(control, "st", control.st, "wk", "queued", "tk", "", "ls", lost, "ch", 0, "ow", 0)
-  enqueue(control, true)
+  save(control, "st", control.st, "wk", wake_state, "tk", "", "ls", lost, "ch", 0, "ow", 0)
+  if wake_state == "queued" then
+    enqueue(control, true)
+  end
 end
 
 -- Returns whether all that the worker held is back.
@@ -83,7 +188,10 @@ local function recover(lost_worker)
   return true
 end
 
-local FIRE = { timer = fire_timer, ready = make_ready }
+local FIRE = {
+  timer = fire_timer, ready = make_ready, deadline = end_late, unclaimed = end_unclaimed,
+  grace = end_after_grace, beat = miss_beat, close = close_children, ["end"] = end_children,
+}
 
 local members = call("ZRANGEBYSCORE", due_set, "-inf", now, "LIMIT", 0, units)
 for _, member in ipairs(members) do

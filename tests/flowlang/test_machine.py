@@ -9,6 +9,7 @@ import pytest
 
 import flowlang
 from flowlang import (
+    CancelChild,
     CancelRequested,
     CancelTimer,
     Command,
@@ -320,14 +321,40 @@ def test_a_result_that_cannot_leave_fails_the_execution_naming_the_path() -> Non
     assert "users[1]" in turn.outcome.error.message
 
 
-def test_a_cancellation_ends_the_execution() -> None:
-    machine = machine_of('try { await Task.run("slow") } finally { console.log("no") }')
+def test_a_cancellation_rejects_all_that_is_waited_for_and_lets_clean_up() -> None:
+    machine = machine_of(
+        """const name = promise => promise.catch(error => error.name + error.type)
+        const all = await Promise.all([name(Task.run("slow")), name(Timer.delay(9)),
+            name(Workflow.run("w")), name(Signal.when("s", { timeout: 9 }))])
+        await Task.run("clean", { all })
+        return 1"""
+    )
     machine.start()
 
     turn = machine.feed(CancelRequested("changed my mind"), START_MS)
 
-    error = ErrorInfo("CancelledError", "changed my mind", type="cancelled")
-    assert turn == Turn((), Failed(error))
+    cancelled = ["CancelledErrorcancelled"] * 4
+    assert turn == Turn(
+        (
+            CancelChild(1),
+            CancelTimer(2),
+            CancelChild(3),
+            CancelTimer(4),
+            RunTask(5, "clean", {"all": cancelled}, line=4),
+        )
+    )
+    assert machine.feed(TaskCompleted(1, "late"), START_MS) == Turn()
+    assert machine.feed(TaskCompleted(5, None), START_MS).outcome == Completed(1)
+
+
+def test_a_cancellation_that_nothing_catches_ends_the_execution() -> None:
+    machine = machine_of('await Task.run("slow")')
+    machine.start()
+
+    turn = machine.feed(CancelRequested("changed my mind"), START_MS)
+
+    error = ErrorInfo("CancelledError", "changed my mind", type="cancelled", line=1)
+    assert turn == Turn((CancelChild(1),), Failed(error))
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ NAMES = {
     # executions
     "Execution", "ExecutionFilters", "ExecutionStatus", "ExecutionType", "HistoryEvent",
     # tasks
-    "Provided", "TaskContext", "task",
+    "Provided", "Retry", "RetryPolicy", "TaskContext", "task",
     # errors
     "ConfigurationError", "ConnectionLost", "ExecutionCancelled", "ExecutionExists",
-    "ExecutionFailed", "ExecutionFinished", "ExecutionNotFinished", "ExecutionNotFound",
+    "ExecutionFailed", "ExecutionFinished", "ExecutionNotEnded", "ExecutionNotFinished",
+    "ExecutionNotFound", "ExecutionNotStuck",
     "FlowSyntaxError", "InvalidPayload", "InvalidRequest", "InvalidTaskInputs", "MissingResource",
     "NondeterminismError", "PayloadTooLarge", "RhythmError", "StaleLease", "StorageFull",
     "TaskNotRegistered", "UnreadableEvent", "WaitTimeout", "WorkflowNotRegistered",

@@ -46,7 +46,7 @@ def test_a_policy_is_read_from_the_words_of_flow() -> None:
             "jitter": 0,
             "nonRetryable": ["ValueError"],
         }
-    ) == RetryPolicy(5, 200, 3.0, 60_000, 0.0, ("ValueError",))
+    ) == RetryPolicy(5, "200ms", 3, "1m", 0, (ValueError,))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_unknown_field_names_the_nearest() -> None:
 def test_an_interval_stays_within_its_bounds_and_is_the_same_everywhere(
     attempt: int, backoff: float, initial: int, longest: int, jitter: float, id_: str
 ) -> None:
-    policy = RetryPolicy(attempt + 1, initial, backoff, longest, jitter)
+    policy = RetryPolicy(attempt + 1, initial / 1000, backoff, longest / 1000, jitter)
 
     first = next_delay_ms(policy, attempt=attempt, error="E", execution_id=id_)
     again = next_delay_ms(policy, attempt=attempt, error="E", execution_id=id_)
@@ -93,7 +93,7 @@ def test_an_interval_stays_within_its_bounds_and_is_the_same_everywhere(
 
 
 def test_intervals_grow_and_named_errors_are_never_tried_again() -> None:
-    policy = RetryPolicy(10, 100, 2.0, 500, 0.0, ("ValueError",))
+    policy = RetryPolicy(10, 0.1, 2.0, "500ms", 0.0, ("ValueError",))
 
     delays = [
         next_delay_ms(policy, attempt=n, error="OSError", execution_id="e") for n in range(1, 6)

@@ -224,13 +224,13 @@ def test_a_task_is_retried_as_the_call_or_the_front_matter_says(
 def test_an_option_that_is_not_available_is_refused_not_ignored(
     database_url: str, namespace: str, run: Run
 ) -> None:
-    source = 'await Task.run("greet", { name: "x" }, { heartbeat: 5 })'
+    source = 'await Task.run("greet", { name: "x" }, { priority: 5 })'
 
     async def story() -> None:
         async with on_stage(database_url, namespace, it=source) as stage:
             failed = await stage.ended("it")
-            assert "heartbeat" in failed.output["message"]
-            assert "not available yet" in failed.output["message"]
+            assert "priority" in failed.output["message"]
+            assert "is no option of Task.run" in failed.output["message"]
 
     run(story())
 

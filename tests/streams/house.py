@@ -7,11 +7,14 @@ from typing import Any
 
 from streams import events, projections, transitions
 from streams.connection import Connection
-from streams.due import Timekeeper
+from streams.due import Endings, Timekeeper
 from streams.projections import Filters
 from streams.work import WorkerSeat
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+ENDINGS = Endings(b"LOST", b"LATE", b"UNCLAIMED", b"SILENT", b"CLOSED")
 
 
 class Clock:
@@ -52,7 +55,7 @@ class House:
         return seat
 
     def timekeeper(
-        self, name: str = "w1", max_lost: int = 5, lost_payload: bytes = b"LOST"
+        self, name: str = "w1", max_lost: int = 5, endings: Endings = ENDINGS
     ) -> Timekeeper:
         return Timekeeper(
             self.connection,
@@ -60,7 +63,7 @@ class House:
             name,
             term_ms=10_000,
             max_lost=max_lost,
-            lost_payload=lost_payload,
+            endings=endings,
         )
 
     async def history(self, id_: str) -> list[str]:

@@ -32,6 +32,7 @@ from rhythm.engine.fold import fold
 from rhythm.events import TERMINAL
 from streams import events, projections, transitions
 from streams.codec import TaskClaim, WorkflowClaim
+from streams.due import Endings
 from streams.errors import ExecutionAlreadyOver, UnknownExecution, WorkerLost
 from streams.projections import Filters
 from streams.work import (
@@ -54,6 +55,8 @@ OUTPUT = vocabulary.encode(vocabulary.Completed(vocabulary.raw(1)))
 FAILED = vocabulary.encode(vocabulary.Failed(ErrorInfo("Error", "no", "task_failed")))
 AGAIN = vocabulary.encode(vocabulary.AttemptFailed(ErrorInfo("Error", "no", "task_failed")))
 RELEASED = vocabulary.encode(vocabulary.Released("stopped"))
+REASON = vocabulary.encode(vocabulary.CancelRequested("over"))
+ENDINGS = Endings(FAILED, FAILED, FAILED, FAILED, REASON)
 DECIDED = vocabulary.encode(vocabulary.Decided(()))
 
 _numbers = itertools.count()
@@ -340,7 +343,7 @@ class Store(RuleBasedStateMachine):
     @rule(units=st.sampled_from([1, 2, 256]), data=st.data())
     def tend(self, units: int, data: st.DataObject) -> None:
         worker = data.draw(st.sampled_from(sorted(self.hands)))
-        keeper = self.house.timekeeper(worker, max_lost=3, lost_payload=FAILED)
+        keeper = self.house.timekeeper(worker, max_lost=3, endings=ENDINGS)
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr("streams.due.UNITS", units)
             tended = self.do(keeper.tend())

@@ -14,8 +14,11 @@ local REQUESTS_KEPT_MS = 3600000
 -- A minute: replies nobody fetched belong to a client that has gone.
 local REPLIES_KEPT_MS = 60000
 
+-- cq: payload of the request to cancel it; dm: the kinds of time limits set for it; hb, ma, ri: of a
+-- task, ms between heartbeats, attempts at most, ms before the next one; hd: what its heartbeat said.
 local CONTROL = {
   "v", "a", "in", "ty", "tg", "q", "st", "wk", "tk", "lt", "at", "p", "n", "cr", "up", "by", "ch", "ow", "ls", "us",
+  "cq", "dm", "hb", "ma", "ri", "hd",
 }
 
 local function clock(given)
@@ -106,7 +109,32 @@ local function shrink(key)
   end
 end
 
--- born: id, ty, tg, q, in, payload; p and n of a child; df of a workflow; h of a root; due or nil.
+-- How long what was asked to end may take for it; then it is ended.
+local GRACE_MS = 60000
+
+local function root_of(id)
+  return string.match(id, "^[^/]+")
+end
+
+-- A time limit: becomes due unless the execution ends before. It is one of its letters in dm.
+local LIMITS = { d = "deadline", q = "unclaimed", g = "grace" }
+local function limit(control, letter, due_ms)
+  control.dm = (control.dm or "") .. letter
+  later(due_ms, LIMITS[letter], control.id, 0, control["in"])
+end
+
+local function lift_limit(control, letter)
+  if control.dm and string.find(control.dm, letter, 1, true) then
+    control.dm = string.gsub(control.dm, letter, "")
+    call("ZREM", KEYS[1], due_member(LIMITS[letter], control.id, 0, control["in"]))
+    return true
+  end
+  return false
+end
+
+-- born: id, ty, tg, q, in, payload; p, n and policy of a child; df of a workflow; h of a root; due or
+-- nil; bounds, "" or five numbers, 0 for none: ms until it must have ended and until it must have
+-- begun, then hb, ma, ri.
 local function create(born, now)
   local id, stream = born.id, prefix .. "e:" .. born.id
   call("XADD", stream, "1-0", "t", "created", "a", now, "k", born["in"], "h", born.h or "", "d", born.payload)
@@ -125,10 +153,25 @@ local function create(born, now)
     facts[#facts + 1] = "p"
     facts[#facts + 1] = born.p
     call("ZADD", prefix .. "i:p:" .. born.p, now, id)
+    call("HSET", prefix .. "c:" .. born.p, born.n, born.policy)
+    call("HINCRBY", prefix .. "c:" .. root_of(id), "#", 1)
   end
   if born.df and born.df ~= "" then
     facts[#facts + 1] = "df"
     facts[#facts + 1] = born.df
+  end
+  if born.bounds and born.bounds ~= "" then
+    local ends, begins, beat, attempts, interval = string.match(born.bounds, "^(%d+) (%d+) (%d+) (%d+) (%d+)$")
+    local from = born.due or now
+    if ends ~= "0" then
+      limit(born, "d", from + ends)
+    end
+    if begins ~= "0" then
+      limit(born, "q", from + begins)
+    end
+    for _, value in ipairs({ "dm", born.dm or "", "hb", beat, "ma", attempts, "ri", interval }) do
+      control[#control + 1] = value
+    end
   end
   call("HSET", prefix .. "k:" .. id, unpack(control))
   call("HSET", prefix .. "x:" .. id, unpack(facts))
@@ -148,12 +191,62 @@ local function create(born, now)
   end
 end
 
+-- Live children of an execution stand in its hash c by number, with their policy ("C": asked to end;
+-- "-": it has ended and others live below it); at the root stands how many live below, as "#".
+local function lives_below(id)
+  local key = prefix .. "c:" .. id
+  return call("HLEN", key) > call("HEXISTS", key, "#")
+end
+
+-- It has ended, and nothing lives below it: the ended ones above may have stood there for it alone.
+local function leave_tree(id)
+  while true do
+    local parent, n = string.match(id, "^(.*)/([^/]+)$")
+    if not parent then
+      return
+    end
+    call("HDEL", prefix .. "c:" .. parent, n)
+    if call("EXISTS", prefix .. "k:" .. parent) == 1 or lives_below(parent) then
+      return
+    end
+    id = parent
+  end
+end
+
+local function beat_member(control)
+  return due_member("beat", control.id, control.at, control.tk)
+end
+
+local function worker_of(control)
+  return string.match(control.tk or "", "^(.*)%.%d+$")
+end
+
+-- Tells the worker that runs it not to go on. Renewing its lease tells it too, if this is lost.
+local function tell_worker(control)
+  local worker = worker_of(control)
+  if worker then
+    local box = prefix .. "m:" .. worker
+    call("RPUSH", box, control.tk .. " " .. control.id)
+    call("PEXPIRE", box, REPLIES_KEPT_MS)
+    ring("m:" .. worker)
+  end
+end
+
+-- Takes it out of its worker's hands: what that settles later is stale.
+local function let_go(control)
+  local worker = worker_of(control)
+  if worker then
+    call("HDEL", prefix .. "a:" .. worker, control.id)
+    tell_worker(control)
+  end
+end
+
 -- The terminal event: the last of its stream, told to the parent and to the clients that wait.
 local function finish(control, now, token, kind, payload, ...)
   local id = control.id
   append(control, now, token, kind, "d", payload, ...)
-  if control.ty == "workflow" and control.st == "pending" then
-    -- It ended in its first turn.
+  if control.ty == "workflow" and control.st == "pending" and select("#", ...) > 0 then
+    -- It ended by its own first turn.
     call("HSET", prefix .. "x:" .. id, "sa", control.a)
   end
   move(control, kind, "co", control.a)
@@ -166,6 +259,14 @@ local function finish(control, now, token, kind, payload, ...)
     end
     call("PEXPIRE", prefix .. "r:" .. id, REQUESTS_KEPT_MS)
   end
+  if control.wk == "due" then
+    call("ZREM", KEYS[1], due_member("ready", id, 0, control["in"]))
+  elseif control.hb and control.hb ~= "0" then
+    call("ZREM", KEYS[1], beat_member(control))
+  end
+  for letter in string.gmatch(control.dm or "", ".") do
+    lift_limit(control, letter)
+  end
   call("DEL", prefix .. "k:" .. id)
   local waiting = call("SMEMBERS", prefix .. "b:x:" .. id)
   for _, client in ipairs(waiting) do
@@ -175,10 +276,45 @@ local function finish(control, now, token, kind, payload, ...)
   if #waiting > 0 then
     call("DEL", prefix .. "b:x:" .. id)
   end
+  if control.p then
+    local tree = prefix .. "c:" .. root_of(id)
+    if call("HINCRBY", tree, "#", -1) == 0 then
+      call("HDEL", tree, "#")
+    end
+  end
+  if control.ty == "workflow" and lives_below(id) then
+    later(now, control.closing or "close", id, 0, control["in"])
+    if control.p then
+      call("HSET", prefix .. "c:" .. control.p, control.n, "-")
+    end
+  else
+    leave_tree(id)
+  end
   local parent = control.p and load(control.p)
   if parent then
     append(parent, now, id, "child_" .. kind, "n", control.n, "d", payload)
     save(parent)
     wake(parent)
+  end
+end
+
+-- Somebody wants it to end. A task that nobody runs ends at once; who runs is asked, and has a grace
+-- time. The same `payload` says why in the request and in the terminal event.
+local function cancel(control, now, cause, payload)
+  if control.cq then
+    return
+  end
+  if control.ty == "task" and control.wk ~= "claimed" then
+    finish(control, now, cause, "cancelled", payload)
+    return
+  end
+  control.cq = payload
+  append(control, now, cause, "cancel_requested", "d", payload)
+  limit(control, "g", now + GRACE_MS)
+  save(control, "cq", payload, "dm", control.dm)
+  if control.ty == "task" then
+    tell_worker(control)
+  else
+    wake(control)
   end
 end

@@ -1,0 +1,21 @@
+-- resume_execution: hand out again what was parked because its workers were lost one after the other.
+--
+-- KEYS[1]  due         sorted set; gives the partition's prefix
+-- KEYS[2]  control     hash of the execution
+-- KEYS[3]  projection  hash of the execution
+-- ARGV[1]  id          the execution's id
+-- RETURNS  {"OK"} | {"NOT", wake} (it is not parked) | {"UNKNOWN"} | {"OVER", status}; only OK writes
+
+--@include transition
+
+local control = load(ARGV[1])
+if not control then
+  local status = call("HGET", KEYS[3], "st")
+  return status and { "OVER", status } or { "UNKNOWN" }
+end
+if control.wk ~= "stuck" then
+  return { "NOT", control.wk }
+end
+call("HSET", KEYS[2], "wk", "queued", "ls", 0)
+enqueue(control, false)
+return { "OK" }
