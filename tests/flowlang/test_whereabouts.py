@@ -9,8 +9,8 @@ import flowlang
 from flowlang import Awaited, Machine, Suspended, TaskCompleted, show
 from flowlang.machine import Frame
 from flowlang.snapshot import decode, reachable
-from tests.flowlang.fuzz import recorded
-from tests.flowlang.resuming.runs import CONTEXT, run
+from tests.flowlang.resuming.catalogue import done, generated
+from tests.flowlang.resuming.runs import CONTEXT
 
 START_MS = 1_700_000_000_000
 
@@ -207,11 +207,11 @@ def test_variables_are_told_by_scope_and_only_those_that_can_be_seen() -> None:
 
 
 def test_every_suspended_function_is_told_once_and_who_waits_for_whom_both_ways() -> None:
-    """In every state of the recorded programs; `test_resuming` compares restored machines."""
+    """In every state of generated programs; `test_resuming` compares restored machines."""
     told = 0
-    for program in recorded.read():
-        for moment in run(program.source, program.script).moments:
-            machine = decode(flowlang.compile(program.source), moment.state, CONTEXT)
+    for case in generated():
+        for moment in done(case).moments:
+            machine = decode(flowlang.compile(case.source), moment.state, CONTEXT)
             where = machine.where()
             assert len(where) == sum(isinstance(one, Frame) for one in reachable(machine))
             for position, at in enumerate(where):
