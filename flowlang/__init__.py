@@ -39,6 +39,7 @@ from flowlang.protocol import (
     TimerFired,
     Turn,
 )
+from flowlang.rules import diagnose
 from flowlang.whereabouts import Awaited, Suspended, VisibleScope, show
 
 
@@ -72,7 +73,7 @@ def compile(source: str, path: str = "workflow.flow") -> Program:
 
 def check(source: str, path: str = "workflow.flow") -> list[Diagnostic]:
     """All mistakes and warnings in a .flow file's text, in the order of their places."""
-    return list(parse(source, path).diagnostics)
+    return list(diagnose(parse(source, path)))
 
 
 def evaluate(

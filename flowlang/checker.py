@@ -7,10 +7,10 @@ declares and waits that do not do what they seem to. What JavaScript finds out o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from flowlang import nodes
+from flowlang import elsewhere, nodes
 from flowlang.diagnostics import MOST_SHOWN, Diagnostic, nearest, report
 from flowlang.nodes import Expression, Statement, Target
 from flowlang.source import Source
@@ -41,122 +41,8 @@ MOST_SUGGESTIONS: Final = 20
 """How many undeclared names are compared with all visible ones: a file with more of them is missing
 something else, and 9,000 names against 9,000 would take a minute."""
 
-_MODULES = "call Python code with Task.run; the library needs no module"
-_BYTES = "keep binary data in a task, and pass it as base64 text"
-_WEB = "do it in a task: await Task.run('fetch', { url })"
-
 REFUSED_NAMES: Final = frozenset(["", "eval", "arguments"])
 """Names that the tree's builder has reported; the empty one stands for what is no name."""
-
-MISSING: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("setTimeout", "setInterval"), "wait with 'await Timer.delay(\"30s\")'"),
-    **dict.fromkeys(
-        ("setImmediate", "queueMicrotask"), "call an async function without awaiting it"
-    ),
-    **dict.fromkeys(
-        ("clearTimeout", "clearInterval", "clearImmediate"),
-        'race the timer instead: Promise.race([…, Timer.delay("30s")])',
-    ),
-    **dict.fromkeys(
-        ("fetch", "Headers", "Request", "Response", "FormData", "URL", "URLSearchParams"), _WEB
-    ),
-    **dict.fromkeys(("exports", "module", "__dirname", "__filename"), _MODULES),
-    "process": "pass settings as inputs; read the environment in a task",
-    "globalThis": "name the variable itself",
-    "global": "name the variable itself",
-    "Symbol": "use a string as key",
-    "Proxy": "use plain objects and functions",
-    "Reflect": "use Object.keys, 'in' and plain property access",
-    "RegExp": "use includes, startsWith, indexOf, split or replaceAll with strings, or a task",
-    "BigInt": "numbers are exact to 9007199254740991; keep larger ones as strings",
-    "Intl": "format in a task; toFixed, padStart and Date's toISOString are there",
-    "WeakMap": "use a Map",
-    "WeakSet": "use a Set",
-    "WeakRef": "keep the value itself",
-    "FinalizationRegistry": "use try … finally",
-    "performance": "use Date.now()",
-    "escape": "use encodeURIComponent",
-    "unescape": "use decodeURIComponent",
-    **dict.fromkeys(("atob", "btoa", "TextEncoder", "TextDecoder", "Buffer", "Blob"), _BYTES),
-    **dict.fromkeys(
-        _words(
-            """
-            ArrayBuffer SharedArrayBuffer DataView Atomics Int8Array Uint8Array Uint8ClampedArray
-            Int16Array Uint16Array Int32Array Uint32Array Float32Array Float64Array BigInt64Array
-            BigUint64Array
-            """
-        ),
-        "use an array of numbers",
-    ),
-    **dict.fromkeys(
-        _words(
-            """
-            AbortController AbortSignal Event EventTarget CustomEvent MessageChannel WebAssembly
-            BroadcastChannel DOMException ReadableStream WritableStream TransformStream
-            """
-        ),
-        "do it in a task",
-    ),
-    **dict.fromkeys(
-        ("window", "document", "localStorage", "alert", "XMLHttpRequest"),
-        "a workflow runs on a server: there is no page",
-    ),
-}
-"""Globals that Node (or a browser) has and Flow lacks, with what to write instead."""
-
-_MISSING_MEMBERS: Final[Mapping[str, Mapping[str, str]]] = {
-    "Object": {
-        **dict.fromkeys(
-            ("create", "setPrototypeOf", "getPrototypeOf"), "use an object literal: { … }"
-        ),
-        **dict.fromkeys(
-            (
-                "defineProperty",
-                "defineProperties",
-                "getOwnPropertyDescriptor",
-                "getOwnPropertyDescriptors",
-                "getOwnPropertySymbols",
-            ),
-            "assign the property, or use Object.freeze",
-        ),
-    },
-    "String": {"raw": "write the backslashes twice in an ordinary template"},
-    "Symbol": {},
-}
-
-_PYTHON_CONSTANTS = {"None": "null", "True": "true", "False": "false"}
-_PYTHON_NAMES: Mapping[str, str] = {
-    "print": "write 'console.log(…)'",
-    "len": "write 'x.length'",
-    "str": "write 'String(x)'",
-    "int": "write 'Math.trunc(Number(x))'",
-    "float": "write 'Number(x)'",
-    "bool": "write 'Boolean(x)'",
-    "list": "write '[…]', or 'Array.from(x)'",
-    "dict": "write '{ … }'",
-    "range": "write 'for (let i = 0; i < n; i++)'",
-    "enumerate": "write 'for (const [index, value] of x.entries())'",
-    "isinstance": "write 'typeof x === \"…\"' or 'Array.isArray(x)'",
-    "sorted": "write '[...x].sort()'",
-    "sum": "write 'x.reduce((a, b) => a + b, 0)'",
-    "self": "pass the object as an argument",
-    "Exception": "write 'new Error(…)'",
-    "ValueError": "write 'new RangeError(…)' or 'new Error(…)'",
-}
-_NEW_ADVICE = {
-    "RegExp": "use string methods",
-    "Function": "write an arrow function",
-    "Proxy": "use a plain object",
-    "WeakMap": "use a Map",
-    "WeakSet": "use a Set",
-    "String": "call String(…)",
-    "Number": "call Number(…)",
-    "Boolean": "call Boolean(…)",
-    "Symbol": "use a string",
-    "BigInt": "use Number",
-    "Buffer": "pass base64 text",
-}
-_RACES = frozenset(["race", "any", "race_kv", "any_kv"])
 
 
 def check_tree(
@@ -293,7 +179,7 @@ class _Checker:
             nodes.Assign: self.assign,
             nodes.Sequence: lambda node: self.all(node.expressions),
             nodes.Member: self.member,
-            nodes.Call: self.call,
+            nodes.Call: lambda node: self.all((node.callee, *node.arguments)),
             nodes.Chain: lambda node: self.visit(node.expression),
             nodes.New: self.new,
             nodes.Spread: lambda node: self.visit(node.argument),
@@ -705,9 +591,9 @@ class _Checker:
             self.report("no-require", node.start, node.end)
         elif name == "Function":
             self.report("no-function-constructor", node.start, node.end)
-        elif name in MISSING:
-            code = "no-timers" if name.endswith(("Timeout", "Interval")) else "no-global"
-            self.report(code, node.start, node.end, name=name, advice=MISSING[name])
+        elif name in elsewhere.GLOBALS:
+            code = "no-timers" if name in elsewhere.TIMERS else "no-global"
+            self.report(code, node.start, node.end, name=name, advice=elsewhere.GLOBALS[name])
         else:
             return False
         return True
@@ -727,45 +613,9 @@ class _Checker:
             owner = operand.name
             if name == "prototype" and owner in GLOBALS:
                 self.report("no-prototype", node.start, end, name=f"{owner}.prototype")
-            elif name in _MISSING_MEMBERS.get(owner, ()):
-                advice = _MISSING_MEMBERS[owner][name]
+            elif name in elsewhere.MEMBERS.get(owner, ()):
+                advice = elsewhere.MEMBERS[owner][name]
                 self.report("no-global", node.start, end, name=f"{owner}.{name}", advice=advice)
-
-    def call(self, node: nodes.Call) -> None:
-        callee = node.callee
-        if (
-            isinstance(callee, nodes.Member)
-            and self.is_global_member(callee, "Promise", _RACES)
-            and node.arguments
-        ):
-            self.check_race(node.arguments[0])
-        self.visit(callee)
-        self.all(node.arguments)
-
-    def is_global_member(self, node: Any, owner: str, names: frozenset[str]) -> bool:
-        return (
-            isinstance(node, nodes.Member)
-            and isinstance(node.object, nodes.Identifier)
-            and node.object.name == owner
-            and isinstance(node.property, nodes.StringLiteral)
-            and node.property.value in names
-            and not self.scope.sees(owner)
-        )
-
-    def check_race(self, racers: Any) -> None:
-        values: list[Any] = []
-        if isinstance(racers, nodes.ArrayLiteral):
-            values = list(racers.elements)
-        elif isinstance(racers, nodes.ObjectLiteral):
-            values = [item.value for item in racers.properties if isinstance(item, nodes.Property)]
-        for value in values:
-            if (
-                isinstance(value, nodes.Call)
-                and self.is_global_member(value.callee, "Signal", frozenset(["when", "next"]))
-                and len(value.arguments) == 1
-                and not isinstance(value.arguments[0], nodes.Spread)
-            ):
-                self.report("signal-race", value.start, value.end)
 
     def new(self, node: nodes.New) -> None:
         callee = node.callee
@@ -780,7 +630,7 @@ class _Checker:
                 advice = f"'{name}' is declared here: give that another name"
         else:
             meant = nearest(name, CONSTRUCTORS)
-            advice = _NEW_ADVICE.get(name) or (
+            advice = elsewhere.CONSTRUCTORS.get(name) or (
                 f"did you mean '{meant}'?" if meant else "call a function that returns an object"
             )
         self.report("new-not-allowed", node.start, callee.end, name=name, advice=advice)
@@ -809,14 +659,19 @@ class _Checker:
 
     def unknown_name(self, node: nodes.Identifier, scope: _Scope) -> None:
         name, start, end = node.name, node.start, node.end
-        if name in _PYTHON_CONSTANTS:
-            self.report("python-constant", start, end, name=name, instead=_PYTHON_CONSTANTS[name])
+        if name in elsewhere.PYTHON_CONSTANTS:
+            instead = elsewhere.PYTHON_CONSTANTS[name]
+            self.report("python-constant", start, end, name=name, instead=instead)
             return
-        if name in _PYTHON_NAMES:
-            self.report("python-name", start, end, name=name, advice=_PYTHON_NAMES[name])
+        meant = self.meant(name, scope, self.written)
+        if meant is None and name in elsewhere.PYTHON_NAMES:
+            advice = elsewhere.PYTHON_NAMES[name]
+            self.report("python-name", start, end, name=name, advice=advice)
             return
-        meant = self.meant(name, scope, GLOBALS | self.written)
-        hint = f"did you mean '{meant}'?" if meant else None
+        hint = None if meant is not None else elsewhere.NOT_GLOBAL.get(name)
+        meant = meant or nearest(name, GLOBALS)
+        if hint is None and meant is not None:
+            hint = f"did you mean '{meant}'?"
         self.report("undeclared-read", start, end, name=name, hint=hint)
 
 

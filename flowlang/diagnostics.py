@@ -186,6 +186,9 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
             continue
         if len(letters.symmetric_difference(candidate.lower())) > 2 * allowed:
             continue
+        # With two letters, one left out is likelier than another name that happens to be near.
+        if len(name) < 3 and len(candidate) <= len(name):
+            continue
         slips = 0 if candidate.lower() == lowered else _slips(lowered, candidate.lower(), allowed)
         if slips <= allowed and slips < len(candidate) and (slips, candidate) < (best or (9, "")):
             best = (slips, candidate)
@@ -468,9 +471,72 @@ RULES: Mapping[str, Rule] = {
         "declare it with 'let'",
         "warning",
     ),
+    "unawaited-promise": Rule("nobody awaits this promise: {problem}", "{advice}", "warning"),
+    "unawaited-promises": Rule("nobody awaits these promises: {problem}", "{advice}", "warning"),
+    "async-callback": Rule("'{method}' {problem}", "{advice}", "warning"),
     "signal-race": Rule(
-        "a Signal.when that loses a race still takes the next signal",
-        'give it a timeout instead: Signal.when(name, {{ timeout: "1h" }})',
+        "a Signal.when that loses a race still takes the next signal", "{advice}", "warning"
+    ),
+    "unreachable-code": Rule("this is never reached: {why}", None, "warning"),
+    "return-newline": Rule(
+        "this is never reached: 'return' ends at the end of its line",
+        "let the value begin on the same line as 'return'",
         "warning",
+    ),
+    "unused-name": Rule(
+        "'{name}' {what}", "remove it, or begin its name with '_' to keep it", "warning"
+    ),
+    "unused-value": Rule("the value of this is never used", None, "warning"),
+    "block-for-object": Rule(
+        "this is a block with the label '{label}', not an object",
+        "put the object in parentheses: () => ({{ {label}: … }})",
+        "warning",
+    ),
+    "mixed-equality": Rule(
+        "{left} is compared with {right}: {problem}",
+        "convert one of them first, with String(…), Number(…) or Boolean(…)",
+        "warning",
+    ),
+    "never-equal": Rule("{what}: this is always {always}", "{advice}", "warning"),
+    "typeof-word": Rule("'typeof' never gives {word}", "{advice}", "warning"),
+    "endless-loop": Rule(
+        "this loop never ends: {why}",
+        "await something in it, or leave it with 'break'",
+        "warning",
+    ),
+    "constant-write": Rule(
+        "'{name}' is a constant: assigning to it throws a TypeError",
+        "declare it with 'let'",
+        "warning",
+    ),
+    "early-use": Rule(
+        "'{name}' is used {where}: this throws a ReferenceError",
+        "move the declaration up",
+        "warning",
+    ),
+    "unknown-member": Rule("{owner} '{name}'", None, "warning"),
+    "unknown-method": Rule(
+        "nothing in this program has a method '{name}': calling it throws a TypeError",
+        None,
+        "warning",
+    ),
+    "method-left-out": Rule(
+        "'{name}' is not part of Flow: calling it throws a TypeError", None, "warning"
+    ),
+    "unknown-input": Rule(
+        "'{name}' is no input of this workflow: its front matter does not name it", None, "warning"
+    ),
+    "unknown-option": Rule("'{name}' is not {what}: this throws a TypeError", None, "warning"),
+    "wrong-argument": Rule("{problem}: this throws a TypeError", None, "warning"),
+    "wrong-duration": Rule(
+        "{what} needs a duration, not {found}: this throws a TypeError",
+        "give seconds as a number, or text such as '500ms', '30s', '5m', '24h' or '7d'",
+        "warning",
+    ),
+    "unknown-ignore": Rule(
+        "this silences {what}", "name the warning: // flow-ignore: unused-name", "warning"
+    ),
+    "unneeded-ignore": Rule(
+        "there is no '{name}' to silence here", "remove the comment", "warning"
     ),
 }

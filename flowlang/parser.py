@@ -45,13 +45,18 @@ class ParsedProgram(msgspec.Struct, frozen=True):
     Attributes:
         tree: None when there is an error among the diagnostics.
         front_matter: the default one when the file has none, or a wrong one.
-        diagnostics: in the order of their places.
+        diagnostics: mistakes, and warnings of undeclared names, in the order of their places. What
+            else there is to warn of, `rules.diagnose` finds.
+        begin: where the program begins, behind the front matter.
+        tokens: what its text was split into; empty when it could not be split.
     """
 
     source: Source
     front_matter: FrontMatter
     tree: nodes.Program | None
     diagnostics: tuple[Diagnostic, ...]
+    begin: int = 0
+    tokens: tuple[Token, ...] = ()
 
 
 def parse(source_text: str, path: str) -> ParsedProgram:
@@ -70,6 +75,7 @@ def parse(source_text: str, path: str) -> ParsedProgram:
         return ParsedProgram(source, FrontMatter(), None, in_order(found))
     front_matter, begin = read_front_matter(source, found)
     tree: nodes.Program | None = None
+    tokens = None
     if begin is not None:
         tokens = tokenize(source, begin, found)
         if tokens is not None:
@@ -80,7 +86,9 @@ def parse(source_text: str, path: str) -> ParsedProgram:
                 found.append(report(source, "too-deep", last.start, last.end, limit=DEEPEST))
     if any(diagnostic.severity == "error" for diagnostic in found):
         tree = None
-    return ParsedProgram(source, front_matter, tree, in_order(found))
+    return ParsedProgram(
+        source, front_matter, tree, in_order(found), begin or 0, tuple(tokens or ())
+    )
 
 
 _Result = TypeVar("_Result")

@@ -21,6 +21,7 @@ from flowlang.errors import FlowSyntaxError
 from flowlang.frontmatter import FrontMatter
 from flowlang.limits import PROGRAM_MARK, RoomToRecurse
 from flowlang.parser import ParsedProgram, parse
+from flowlang.rules import diagnose
 from flowlang.runtime import NAMESPACE
 from flowlang.scope import FunctionInfo, analyse
 from flowlang.source import Source
@@ -195,7 +196,7 @@ def compile_program(source: str, path: str) -> Program:
 def _compile(source: str, path: str) -> Program:
     parsed = parse(source, path)
     if parsed.tree is None:
-        raise FlowSyntaxError(parsed.diagnostics)
+        raise FlowSyntaxError(diagnose(parsed))
     with RoomToRecurse():
         return Program(source, path, parsed)
 

@@ -37,11 +37,14 @@ UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400
 MAX_DURATION_MS: Final = 3_650 * UNITS_MS["d"]
 """Ten years: what waits longer is a mistake in the unit."""
 
-_DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|s|m|h|d)")
-_DURATIONS: Final = frozenset({"timeout", "deadline", "queueTimeout", "heartbeat"})
-_TASK_OPTIONS: Final = ("queue", *sorted(_DURATIONS), "priority", "retry")
-_RUN_OPTIONS: Final = ("queue", "timeout", "id", "onParentClose")
-_RETRY_FIELDS: Final = (
+DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|s|m|h|d)")
+"""A duration as text; as a number it is seconds."""
+
+DURATION_OPTIONS: Final = frozenset({"timeout", "deadline", "queueTimeout", "heartbeat"})
+TASK_OPTIONS: Final = ("queue", *sorted(DURATION_OPTIONS), "priority", "retry")
+RUN_OPTIONS: Final = ("queue", "timeout", "id", "onParentClose")
+SIGNAL_OPTIONS: Final = ("timeout",)
+RETRY_FIELDS: Final = (
     "maxAttempts", "initialInterval", "backoff", "maxInterval", "jitter", "nonRetryable",
 )  # fmt: skip
 
@@ -52,7 +55,7 @@ def task_run(
 ) -> JSPromise:
     task = _name_of(name, "Task.run")
     plain = _inputs(inputs, f"the inputs of task {quoted(name)}")
-    return current().run_task(task, plain, _options(options, "Task.run", _TASK_OPTIONS))
+    return current().run_task(task, plain, _options(options, "Task.run", TASK_OPTIONS))
 
 
 @static("Workflow.run", 3)
@@ -61,7 +64,7 @@ def workflow_run(
 ) -> JSPromise:
     workflow = _name_of(name, "Workflow.run")
     plain = _inputs(inputs, f"the inputs of workflow {quoted(name)}")
-    return current().run_workflow(workflow, plain, _options(options, "Workflow.run", _RUN_OPTIONS))
+    return current().run_workflow(workflow, plain, _options(options, "Workflow.run", RUN_OPTIONS))
 
 
 @static("Workflow.start", 3)
@@ -70,7 +73,7 @@ def workflow_start(
 ) -> str:
     workflow = _name_of(name, "Workflow.start")
     plain = _inputs(inputs, f"the inputs of workflow {quoted(name)}")
-    checked = _options(options, "Workflow.start", _RUN_OPTIONS)
+    checked = _options(options, "Workflow.start", RUN_OPTIONS)
     return current().start_workflow(workflow, plain, checked)
 
 
@@ -87,7 +90,7 @@ def timer_until(when: Value = UNDEFINED, *_: Value) -> JSPromise:
 
 def _signal_when(name: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value) -> JSPromise:
     signal = _name_of(name, "Signal.when")
-    plain = _options(options, "Signal.when", ("timeout",))
+    plain = _options(options, "Signal.when", SIGNAL_OPTIONS)
     timeout = plain.get("timeout")
     return current().wait_signal(signal, None if timeout is None else _plain_ms(timeout))
 
@@ -125,7 +128,7 @@ def duration_ms(value: Value, what: str) -> int:
     milliseconds = math.nan
     if value.__class__ is float:
         milliseconds = value * 1000
-    elif value.__class__ is str and (found := _DURATION.fullmatch(value)):
+    elif value.__class__ is str and (found := DURATION.fullmatch(value)):
         milliseconds = float(found[1]) * UNITS_MS[found[2]]
     if not 0 <= milliseconds <= MAX_DURATION_MS:
         if value.__class__ is float:
@@ -191,7 +194,7 @@ def _check_option(key: str, value: Value, call: str) -> None:
     what = f"the option {key} of {call}"
     if value is UNDEFINED:
         return
-    if key in _DURATIONS:
+    if key in DURATION_OPTIONS:
         duration_ms(value, what)
     elif key in ("queue", "id"):
         if value.__class__ is not str or not value:
@@ -209,7 +212,7 @@ def _check_retry(retry: Value, what: str) -> None:
     if not isinstance(retry, JSObject):
         throw("TypeError", f"{what} must be an object")
     for key in own_keys(retry):
-        _check_known(key, _RETRY_FIELDS, f"a field of {what}")
+        _check_known(key, RETRY_FIELDS, f"a field of {what}")
         value = retry[key]
         if value is UNDEFINED:
             continue

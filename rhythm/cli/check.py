@@ -20,10 +20,15 @@ async def check(place: Place, files: tuple[str, ...]) -> None:
 
     Prints every mistake and warning with its place in the source. The exit code is 1 if there is a
     mistake; warnings alone leave it 0.
+
+    \b
+    A comment silences a warning on its line, or on the line below:
+        // flow-ignore: unused-name
     """
     sources = [path for name in files for path in _flow_files(Path(name))]
     found = {path: flowlang.check(_read(path), path=str(path)) for path in sources}
-    mistakes = sum(d.severity == "error" for diagnostics in found.values() for d in diagnostics)
+    severities = [d.severity for diagnostics in found.values() for d in diagnostics]
+    mistakes, warnings = severities.count("error"), severities.count("warning")
 
     if place.as_json:
         print_json([_as_json(path, d) for path, diagnostics in found.items() for d in diagnostics])
@@ -32,6 +37,8 @@ async def check(place: Place, files: tuple[str, ...]) -> None:
             for diagnostic in diagnostics:
                 click.echo(f"{diagnostic}\n")
         verdict = count(mistakes, "mistake") if mistakes else "no mistakes"
+        if warnings:
+            verdict += f", {count(warnings, 'warning')}"
         click.echo(f"{count(len(sources), 'file')} checked, {verdict}")
     if mistakes:
         raise click.exceptions.Exit(Exit.FAILED)

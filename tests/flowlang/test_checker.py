@@ -131,11 +131,6 @@ def test_a_name_that_is_assigned_somewhere_is_warned_of_once() -> None:
     assert codes_of("total = 1\ntotal = total + 1\nreturn total") == ["undeclared-write"]
 
 
-def test_a_signal_that_races_is_warned_of() -> None:
-    assert codes_of("Promise.race([Signal.when('a'), Timer.delay(1)])") == ["signal-race"]
-    assert codes_of("Promise.race([Signal.when('a', { timeout: 5 }), Timer.delay(1)])") == []
-
-
 def test_names_are_not_guessed_about_where_a_statement_was_skipped() -> None:
     assert codes_of("let a = = 1\nreturn b") == ["syntax"]
 

@@ -123,6 +123,7 @@ def test_a_run_that_takes_too_long_ends_with_its_own_code(rhythm: Rhythm) -> Non
 
 def test_run_shows_mistakes_in_the_flow_with_a_caret(rhythm: Rhythm, folder: Path) -> None:
     (folder / "wrong.flow").write_text("const x = 1;\nclass A {}\n")
+    (folder / "odd.flow").write_text("const x = 1;\n")
 
     result = rhythm("run", "wrong.flow")
 
@@ -365,11 +366,15 @@ def test_migrate_may_be_repeated_and_reading_before_it_is_refused(
 
 def test_check_passes_a_good_file_and_counts_mistakes(folder: Path) -> None:
     (folder / "wrong.flow").write_text("const x = 1;\nclass A {}\n")
+    (folder / "odd.flow").write_text("const x = 1;\n")
 
     good = CliRunner().invoke(main, ["check", "flows"], catch_exceptions=False)
     bad = CliRunner().invoke(main, ["check", "flows", "wrong.flow"], catch_exceptions=False)
+    odd = CliRunner().invoke(main, ["check", "odd.flow"], catch_exceptions=False)
     as_json = CliRunner().invoke(main, ["check", "wrong.flow", "--json"], catch_exceptions=False)
 
+    assert odd.exit_code == Exit.OK
+    assert odd.stdout.endswith("1 file checked, no mistakes, 1 warning\n")
     assert (good.exit_code, good.stdout) == (Exit.OK, "3 files checked, no mistakes\n")
     assert bad.exit_code == Exit.FAILED
     assert "wrong.flow:2:1" in bad.stdout

@@ -1,0 +1,176 @@
+"""Calls of the durable library that certainly throw: names, inputs, options and durations as the
+library will refuse them, told before anything runs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from flowlang import nodes
+from flowlang.library.date import parse_date
+from flowlang.library.durable import (
+    DURATION,
+    DURATION_OPTIONS,
+    RETRY_FIELDS,
+    RUN_OPTIONS,
+    SIGNAL_OPTIONS,
+    TASK_OPTIONS,
+)
+from flowlang.rules.facts import Facts
+
+_NAMED: Final = {
+    "Task.run": "the name of a task",
+    "Workflow.run": "the name of a workflow",
+    "Workflow.start": "the name of a workflow",
+    "Signal.when": "the name of a signal",
+    "Signal.next": "the name of a signal",
+    "Signal.send": "the id of an execution",
+    "State.set": "a key",
+    "State.get": "a key",
+}
+_RUNS: Final = frozenset(["Task.run", "Workflow.run", "Workflow.start"])
+_OPTIONS: Final = {
+    "Task.run": (2, TASK_OPTIONS),
+    "Workflow.run": (2, RUN_OPTIONS),
+    "Workflow.start": (2, RUN_OPTIONS),
+    "Signal.when": (1, SIGNAL_OPTIONS),
+    "Signal.next": (1, SIGNAL_OPTIONS),
+}
+_DURATIONS: Final = DURATION_OPTIONS | {"initialInterval", "maxInterval"}
+_IN_WORDS: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([a-z]*)")
+_UNITS: Final = {
+    "": "s", "sec": "s", "second": "s", "ms": "ms", "m": "ms", "millisecond": "ms",
+    "msec": "ms", "min": "m", "minute": "m", "h": "h", "hr": "h", "hour": "h", "d": "d", "day": "d",
+}  # fmt: skip
+"""Words for units, without the "s" of the plural."""
+
+_LITERALS: Final = {
+    nodes.StringLiteral: "a text",
+    nodes.TemplateLiteral: "a text",
+    nodes.NumberLiteral: "a number",
+    nodes.BooleanLiteral: "a boolean",
+    nodes.NullLiteral: "null",
+    nodes.ArrayLiteral: "an array",
+    nodes.ObjectLiteral: "an object",
+    nodes.Function: "a function",
+}
+
+
+def check_calls(facts: Facts) -> None:
+    for call in facts.all(nodes.Call):
+        name = facts.called(call)
+        if name is None or any(isinstance(each, nodes.Spread) for each in call.arguments):
+            continue
+        if name in _NAMED:
+            _check_name(facts, call, name)
+        if name in _RUNS and len(call.arguments) > 1:
+            _check_inputs(facts, call.arguments[1], name)
+        if name in _OPTIONS:
+            index, known = _OPTIONS[name]
+            if len(call.arguments) > index:
+                _check_options(facts, call.arguments[index], name, known)
+        if name in ("Timer.delay", "Timer.until"):
+            _check_wait(facts, call, name)
+
+
+def _check_name(facts: Facts, call: nodes.Call, name: str) -> None:
+    argument = call.arguments[0] if call.arguments else None
+    found = "" if argument is None else _LITERALS.get(type(argument), "a text")
+    if found != "a text":
+        problem = f"{name} needs {_NAMED[name]} first" + (f", a text, not {found}" if found else "")
+    elif isinstance(argument, nodes.StringLiteral) and not argument.value:
+        problem = f"{name} needs {_NAMED[name]} first, and this is empty"
+    else:
+        return
+    facts.report("wrong-argument", argument or call, problem=problem)
+
+
+def _check_inputs(facts: Facts, argument: nodes.Node, name: str) -> None:
+    found = _LITERALS.get(type(argument))
+    if found is not None and found != "an object":
+        hint = f"give it a name: {{ value: {facts.text(argument)} }}"
+        if isinstance(argument, nodes.NullLiteral):
+            hint = "write {} where there are none"
+        problem = f"the inputs of {name} must be an object, not {found}"
+        facts.report("wrong-argument", argument, problem=problem, hint=hint)
+
+
+def _check_options(facts: Facts, argument: nodes.Node, name: str, known: tuple[str, ...]) -> None:
+    found = _LITERALS.get(type(argument))
+    if found is not None and found != "an object":
+        problem = f"the options of {name} must be an object, not {found}"
+        facts.report("wrong-argument", argument, problem=problem)
+    for key, value in _entries(argument):
+        if key.value not in known:
+            _unknown(facts, key, f"an option of {name}", known)
+        elif key.value == "retry":
+            for inner, setting in _entries(value):
+                if inner.value not in RETRY_FIELDS:
+                    _unknown(facts, inner, "a part of 'retry'", RETRY_FIELDS)
+                elif inner.value in _DURATIONS:
+                    _check_duration(facts, setting, f"'{inner.value}'")
+        elif key.value in _DURATIONS:
+            _check_duration(facts, value, f"'{key.value}'")
+
+
+def _entries(node: nodes.Node) -> Iterator[tuple[nodes.StringLiteral, nodes.Expression]]:
+    """The properties of an object that is written out, as far as their names are."""
+    if isinstance(node, nodes.ObjectLiteral):
+        for entry in node.properties:
+            if isinstance(entry, nodes.Property) and isinstance(entry.key, nodes.StringLiteral):
+                yield entry.key, entry.value
+
+
+def _unknown(facts: Facts, key: nodes.StringLiteral, what: str, known: tuple[str, ...]) -> None:
+    meant = facts.meant(key.value, known)
+    hint = f"did you mean '{meant}'?" if meant else f"there are {', '.join(known)}"
+    facts.report("unknown-option", key, name=key.value, what=what, hint=hint)
+
+
+def _check_wait(facts: Facts, call: nodes.Call, name: str) -> None:
+    if not call.arguments:
+        needed = "a duration" if name == "Timer.delay" else "a moment"
+        facts.report("wrong-argument", call, problem=f"{name} needs {needed}")
+    elif name == "Timer.delay":
+        _check_duration(facts, call.arguments[0], name)
+    else:
+        _check_moment(facts, call.arguments[0])
+
+
+def _check_duration(facts: Facts, value: nodes.Node, what: str) -> None:
+    hint = None
+    match value:
+        case nodes.StringLiteral():
+            if DURATION.fullmatch(value.value):
+                return
+            hint = _shorter(value.value)
+        case nodes.Unary(operator="-") | nodes.ObjectLiteral() | nodes.ArrayLiteral():
+            pass
+        case nodes.Function() | nodes.BooleanLiteral() | nodes.NullLiteral():
+            pass
+        case _:
+            return
+    facts.report("wrong-duration", value, what=what, found=facts.text(value), hint=hint)
+
+
+def _shorter(text: str) -> str | None:
+    """What somebody meant who wrote "5 minutes"."""
+    found = _IN_WORDS.fullmatch(text.strip().lower())
+    unit = None if found is None else _UNITS.get(found[2].removesuffix("s") or "s")
+    return None if found is None or unit is None else f"write '{found[1]}{unit}'"
+
+
+def _check_moment(facts: Facts, value: nodes.Node) -> None:
+    if not isinstance(value, nodes.StringLiteral) or not math.isnan(parse_date(value.value)):
+        return
+    found = facts.text(value)
+    problem = f"Timer.until needs a Date, an ISO text or milliseconds since 1970, not {found}"
+    hint = f"to wait that long, write 'Timer.delay({found})'"
+    facts.report(
+        "wrong-argument",
+        value,
+        problem=problem,
+        hint=hint if DURATION.fullmatch(value.value) else None,
+    )
