@@ -165,6 +165,8 @@ class _Progress:
         # How deep the nesting is, and the token that the innermost statement begins at.
         self.depth = 0
         self.statement = -1
+        # The token, such as "[", that had to go on with an operand and did not match.
+        self.stuck = -1
 
     def enter(self, at: int) -> None:
         self.depth += 1
@@ -193,6 +195,7 @@ class _Recorder(_Progress):
         self._failing: str | None = None
         self.depth = 0
         self.statement = -1
+        self.stuck = -1
         self.source = source
         self.tokens = tokens
         self.found = found
@@ -532,7 +535,10 @@ def _rule_tail(
     rule = _TAILS.get(tokens[pos].type)
     if rule is None:
         return None
-    return grammar[rule].match_core(tokens, pos, cache, error)
+    node = grammar[rule].match_core(tokens, pos, cache, error)
+    if node is None:
+        error.stuck = pos
+    return node
 
 
 def _rule_property(
@@ -648,11 +654,15 @@ def _rule_plain_else(tokens: _Tokens, pos: int) -> int | None:
     return pos + 1 if tokens[pos].type == "else" and tokens[pos + 1].type != "if" else None
 
 
-def _rule_end(tokens: _Tokens, pos: int) -> int | None:
+def _rule_end(tokens: _Tokens, pos: int, cache: _Cache, error: _Progress, grammar: Any) -> _Outcome:
+    """A semicolon, or where JavaScript inserts one: not before what can go on with the line above,
+    even if that goes wrong further on."""
     token = tokens[pos]
     if token.type == ";":
         return pos + 1
-    return pos if token.newline or token.type in ("}", "eof") else None
+    if token.newline and error.stuck != pos:
+        return pos
+    return pos if token.type in ("}", "eof") else None
 
 
 def _rule_here(tokens: _Tokens, pos: int) -> int | None:

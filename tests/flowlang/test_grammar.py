@@ -222,6 +222,15 @@ def test_refused(text: str) -> None:
     assert codes_of(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["x = []\n[a, , b] = c", "x = 0\n[]", "f()\n[...a] = b", "x\n(a, )(b c)", "x\n?.[]", "x\n(,)"],
+)
+def test_a_line_that_can_go_on_with_the_one_above_does(text: str) -> None:
+    """JavaScript inserts no semicolon there, although what follows then makes no sense."""
+    assert codes_of(text)
+
+
 WIDE = {
     "operands": "x = " + " + ".join(["a"] * 2000),
     "mixed operators": "x = " + " + ".join(["a * b - c"] * 1000),
