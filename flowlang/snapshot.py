@@ -20,6 +20,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from math import nan
 from typing import Any, Final
 
 import msgspec
@@ -210,7 +211,10 @@ class _Writer:
 
     def reference(self, value: Any) -> Any:
         kind = value.__class__
-        if kind is float or kind is bool or value is None:
+        if kind is float:
+            # What bits a NaN has depends on the processor and on where it came from.
+            return value if value == value else nan
+        if kind is bool or value is None:
             return value
         if kind is str:
             return _text(value)

@@ -114,6 +114,22 @@ def test_signals_that_nobody_took_keep_their_payloads() -> None:
     assert again.outcome == flowlang.Completed([{"a": [1, None, 1.5, "🦉", "\ufffd"]}, 2])
 
 
+def test_every_nan_is_written_alike() -> None:
+    """On most processors, infinity minus infinity has another sign bit than the constant."""
+    sources = [
+        f"const n = {{ v: {nan} }}; await Task.run('a'); return n.v"
+        for nan in (
+            "[NaN][0]               ",
+            "Infinity - [Infinity][0]",
+            "[Infinity][0] * 0       ",
+        )
+    ]
+
+    bodies = {encode(started(source))[HEAD.size :] for source in sources}
+
+    assert len(bodies) == 1
+
+
 LOOPS = {
     "tasks": 'for (let i = 0; i < 1e9; i++) { const got = await Task.run("a", { i }) }',
     "closures": """
