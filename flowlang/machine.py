@@ -361,6 +361,8 @@ class Machine:
         self.requests.clear()
         self.waiters.clear()
         for each in waiting:
+            # What nobody awaits need not be told of as a rejection that nobody handled.
+            each.promise.handled = True
             self.reject(each.promise, _error_value(error, each.line))
 
     def _imported(self, value: Any, event: Event) -> Value:

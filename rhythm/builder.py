@@ -58,7 +58,9 @@ class Rhythm:
             connection, settings, self.surroundings, self.workflow_service, tasks.registry
         )
         self.scheduler_service = SchedulerService(self.execution_service, settings)
-        self.signal_service = SignalService(connection, settings, self.surroundings)
+        self.signal_service = SignalService(
+            connection, settings, self.surroundings, self.execution_service
+        )
         self.history_service = HistoryService(connection)
         self.verification_service = VerificationService(connection, self.workflow_service)
 

@@ -26,6 +26,7 @@ decided             what a workflow decided, having been fed up to `u`          
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -46,6 +47,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
         seed: what a workflow's randomness comes from.
         options: of a task, what the workflow asked for, in Flow's own words.
         run_at_ms: unix ms before which it was not to start.
+        started_by: of a root, the workflow that started it under an id of its own.
     """
 
     type: Literal["workflow", "task"]
@@ -59,6 +61,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
     seed: int = 0
     options: dict[str, Any] = {}
     run_at_ms: int | None = None
+    started_by: str | None = None
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -151,6 +154,14 @@ TERMINAL: Final = frozenset({"completed", "failed", "cancelled"})
 
 _encode = msgspec.msgpack.Encoder().encode
 _DECODERS = {kind: msgspec.msgpack.Decoder(kind) for kind in PAYLOADS.values() if kind is not None}
+
+
+def content_of(created: Created) -> str:
+    """A digest that is the same for starts of the same thing under one id."""
+    same = msgspec.json.encode(
+        [created.type, created.target, value_of(created.inputs)], order="sorted"
+    )
+    return hashlib.blake2b(same, digest_size=8).hexdigest()
 
 
 def encode(payload: Payload) -> bytes:

@@ -118,6 +118,13 @@ def facts_and_state(flat: Sequence[bytes]) -> tuple[dict[str, str], bytes]:
     return {key.decode(): value.decode() for key, value in fields.items()}, state
 
 
+def texts_and_payload(fields: dict[bytes, bytes]) -> tuple[dict[str, str], bytes]:
+    """A stream entry's plain fields as text, and its payload."""
+    payload = fields.get(b"d", b"")
+    plain = {key.decode(): value.decode() for key, value in fields.items() if key != b"d"}
+    return plain, payload
+
+
 def event(entry: Any, stream: str) -> StoredEvent:
     """One entry of a stream, as a script passes it on (a flat list) or redis-py reads it (a dict).
 

@@ -49,6 +49,11 @@ class PartitionKeys:
         """Hash of small facts that queries read."""
         return f"{self.prefix}x:{execution_id}"
 
+    @property
+    def outbox(self) -> str:
+        """Stream of messages to other trees that are to be delivered."""
+        return self.prefix + "o"
+
     def children(self, execution_id: str) -> str:
         """Hash of live children by number, and at a root the count of all that live below it."""
         return f"{self.prefix}c:{execution_id}"

@@ -19,9 +19,10 @@ from streams.scripts import load
 from streams.work import UNBOUNDED, Bounds
 
 _CREATE = load("create_execution")
-_SIGNAL = load("send_signal")
+_TELL = load("tell_execution")
 
 
+_SIGNAL_WITH_START = load("signal_with_start")
 _CANCEL = load("cancel_execution")
 _RESUME = load("resume_execution")
 _DELETE = load("delete_execution")
@@ -85,13 +86,23 @@ async def create_execution(
     return bool(answer == b"CREATED")
 
 
-async def send_signal(
-    connection: Connection, *, execution_id: str, request: str, payload: bytes
+async def tell_execution(
+    connection: Connection,
+    *,
+    execution_id: str,
+    request: str,
+    type: str,
+    payload: bytes,
+    n: int | None = None,
+    incarnation: str = "",
 ) -> int:
-    """Append a signal to a live workflow, once per `request`; return its event's version.
+    """Append an event of the world to a live workflow, once per `request`; return its version.
 
     Args:
-        payload: encoded `signal_received` event.
+        type: ``signal_received``, or how what the workflow asked of another tree has ended.
+        payload: encoded event of that type.
+        n: the command that it answers; None for a signal.
+        incarnation: of the workflow that asked; empty for whichever lives.
 
     Raises:
         UnknownExecution: there is no such workflow.
@@ -99,7 +110,7 @@ async def send_signal(
     """
     keys = connection.keys.partition(execution_id)
     answer = await connection.call(
-        _SIGNAL,
+        _TELL,
         [
             keys.due,
             keys.events(execution_id),
@@ -107,10 +118,72 @@ async def send_signal(
             keys.projection(execution_id),
             keys.requests(execution_id),
         ],
-        [connection.now(), execution_id, request, payload],
+        [
+            connection.now(),
+            execution_id,
+            request,
+            type,
+            "" if n is None else n,
+            incarnation,
+            payload,
+        ],
     )
     _refuse(execution_id, answer)
     return int(answer[1])
+
+
+async def signal_with_start(
+    connection: Connection,
+    *,
+    execution_id: str,
+    request: str,
+    content: str,
+    target: str,
+    queue: str,
+    definition: str,
+    bounds: Bounds,
+    created: bytes,
+    signal: bytes,
+) -> bool:
+    """Start a workflow under an id unless it lives, and send it a signal; True if it was started.
+
+    Args:
+        request: names this call: of the start and of the signal.
+        content, target, queue, definition, bounds: as `create_execution`.
+        created, signal: encoded `created` and `signal_received` events.
+
+    Raises:
+        ExecutionConflict: the id belongs to an execution of other content.
+        ExecutionAlreadyOver: it has ended.
+    """
+    keys = connection.keys.partition(execution_id)
+    answer = await connection.call(
+        _SIGNAL_WITH_START,
+        [
+            keys.due,
+            keys.events(execution_id),
+            keys.control(execution_id),
+            keys.projection(execution_id),
+            keys.requests(execution_id),
+        ],
+        [
+            connection.now(),
+            execution_id,
+            request,
+            content,
+            target,
+            queue,
+            definition,
+            bounds.argument(),
+            created,
+            signal,
+        ],
+    )
+    if answer[0] == b"CONFLICT":
+        raise ExecutionConflict(execution_id)
+    if answer[0] == b"OVER":
+        raise ExecutionAlreadyOver(execution_id, answer[1].decode())
+    return bool(answer[0] == b"STARTED")
 
 
 async def cancel_execution(

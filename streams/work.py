@@ -74,6 +74,11 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
     attempts: int = 1
     interval_ms: int = 0
 
+    @classmethod
+    def parse(cls, argument: str) -> Bounds:
+        """What `argument` gave."""
+        return cls(*map(int, argument.split()))
+
     def argument(self) -> str:
         """As the scripts take it."""
         if not (self.deadline_ms or self.queue_ms or self.heartbeat_ms):
@@ -119,6 +124,29 @@ class NewTimer(msgspec.Struct, frozen=True, gc=False):
     due_ms: int
 
 
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """A message to another tree.
+
+    Attributes:
+        kind: a ``signal`` to the execution `to`, or the ``start`` of one of that id.
+        n: the command that asked for it.
+        policy: of what is started: as of a child; empty when the starter is not told of its end.
+        target, queue, definition, content, bounds: of what is started, as for a start by a client.
+        payload: encoded `signal_received` or `created` event.
+    """
+
+    kind: Literal["signal", "start"]
+    n: int
+    to: str
+    payload: bytes
+    policy: Literal["", "a", "c"] = ""
+    target: str = ""
+    queue: str = ""
+    definition: str = ""
+    content: str = ""
+    bounds: Bounds = UNBOUNDED
+
+
 class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     """What an activation decided, or one chunk of it.
 
@@ -130,6 +158,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         state: encoded state for outsiders; empty when it did not change.
         stopped: timers not needed any more.
         ended: children not needed any more; `reason` is the encoded request to cancel them.
+        outbox: what goes to other trees.
         outcome: empty while it goes on; ``released`` gives the activation back undone.
         payload: encoded terminal event.
         due_ms: for ``released``: when to hand it out again; None is at once.
@@ -148,6 +177,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     stopped: tuple[int, ...] = ()
     ended: tuple[int, ...] = ()
     reason: bytes = b""
+    outbox: tuple[Outgoing, ...] = ()
     outcome: Literal["", "completed", "failed", "cancelled", "released"] = ""
     payload: bytes = b""
     due_ms: int | None = None
@@ -175,6 +205,10 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         for timer in self.timers:
             flat += [timer.n, timer.due_ms]
         flat += [len(self.stopped), *self.stopped, len(self.ended), *self.ended, self.reason]
+        flat.append(len(self.outbox))
+        for sent in self.outbox:
+            flat += [sent.kind, sent.n, sent.to, sent.policy, sent.target, sent.queue]
+            flat += [sent.definition, sent.content, sent.bounds.argument(), sent.payload]
         flat += [self.outcome, self.payload, "" if self.due_ms is None else self.due_ms]
         return flat
 

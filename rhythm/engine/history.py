@@ -186,7 +186,7 @@ def _context(execution_id: str, created: Created, at_ms: int) -> dict[str, Any]:
         "workflowName": created.target,
         "definition": created.definition,
         "queue": created.queue,
-        "parentWorkflowId": created.parent,
+        "parentWorkflowId": created.parent or created.started_by,
         "startedAt": _iso(at_ms),
     }
 

@@ -20,7 +20,7 @@ TASK_OPTIONS: Final = frozenset(
 """What `Task.run` takes. `timeout` is of one attempt, `deadline` of all, from the call on,
 `queueTimeout` of waiting for the first, `heartbeat` the longest silence of an attempt."""
 
-WORKFLOW_OPTIONS: Final = frozenset({"queue", "timeout", "onParentClose"})
+WORKFLOW_OPTIONS: Final = frozenset({"id", "onParentClose", "queue", "timeout"})
 """What `Workflow.run` takes. `timeout` is of the whole run."""
 
 _DURATIONS: Final = ("timeout", "deadline", "queueTimeout", "heartbeat")

@@ -26,10 +26,18 @@ from rhythm.engine.options import (
 )
 from rhythm.engine.retry import duration_ms
 from rhythm.errors import InvalidRequest, PayloadTooLarge, WorkflowNotRegistered
-from rhythm.events import Cancelled, CancelRequested, Completed, Created, Decided, Failed
-from rhythm.models import check_name, check_queue
+from rhythm.events import (
+    Cancelled,
+    CancelRequested,
+    Completed,
+    Created,
+    Decided,
+    Failed,
+    SignalReceived,
+)
+from rhythm.models import check_chosen_id, check_execution_id, check_name, check_queue
 from streams.codec import WorkflowClaim
-from streams.work import UNITS, Bounds, NewChild, NewTimer, Refusal, WorkflowSettlement
+from streams.work import UNITS, Bounds, NewChild, NewTimer, Outgoing, Refusal, WorkflowSettlement
 
 CANCELLED_TYPE: Final = "cancelled"
 
@@ -104,6 +112,7 @@ class _Chunk:
         self._timers: list[NewTimer] = []
         self._stopped: list[int] = []
         self._ended: list[int] = []
+        self._outbox: list[Outgoing] = []
         self._shows_state = False
 
     def settlement(
@@ -133,6 +142,7 @@ class _Chunk:
             timers=tuple(self._timers),
             stopped=tuple(self._stopped),
             ended=tuple(self._ended),
+            outbox=tuple(self._outbox),
             reason=events.encode(live.cancel or CancelRequested()) if self._ended else b"",
         )
         if not last or live.outcome is None:
@@ -160,10 +170,7 @@ class _Chunk:
             case protocol.CancelChild():
                 self._ended.append(command.n)
             case protocol.SendSignal():
-                self._refuse(
-                    command.n,
-                    ErrorInfo("NotSupported", "Signal.send is not available yet"),
-                )
+                self._add_signal(command)
             case protocol.SetState():
                 self._shows_state = True
             case protocol.Log():
@@ -213,20 +220,48 @@ class _Chunk:
             else max(duration_ms(options["timeout"], "timeout"), 1)
         )
         closes = options.get("onParentClose", "cancel" if command.wait else "abandon")
-        self._child(
-            "c" if closes == "cancel" else "a",
-            Bounds(deadline_ms=timeout_ms),
-            Created(
-                type="workflow",
-                target=command.name,
-                queue=options.get("queue") or known.queue or self._created.queue,
-                inputs=inputs,
-                parent=self._execution_id,
-                n=command.n,
-                definition=known.definition,
-                seed=child_seed(self._created.seed, command.n),
-            ),
+        policy: Literal["a", "c"] = "c" if closes == "cancel" else "a"
+        bounds = Bounds(deadline_ms=timeout_ms)
+        chosen = options.get("id")
+        created = Created(
+            type="workflow",
+            target=command.name,
+            queue=options.get("queue") or known.queue or self._created.queue,
+            inputs=inputs,
+            parent=self._execution_id if chosen is None else None,
+            n=command.n if chosen is None else None,
+            definition=known.definition,
+            seed=child_seed(self._created.seed, command.n),
+            started_by=None if chosen is None else self._execution_id,
         )
+        if chosen is None:
+            self._child(policy, bounds, created)
+            return
+        self._outbox.append(
+            Outgoing(
+                "start",
+                command.n,
+                chosen,
+                events.encode(created),
+                policy if command.wait or policy == "c" else "",
+                created.target,
+                created.queue,
+                known.definition,
+                events.content_of(created),
+                bounds,
+            )
+        )
+
+    def _add_signal(self, command: protocol.SendSignal) -> None:
+        try:
+            check_execution_id(command.execution_id, "execution id")
+            check_name(command.name, "signal name")
+            payload = bounded(events.raw(command.payload), "payload", self._payload_limit)
+        except (InvalidRequest, PayloadTooLarge) as error:
+            self._refuse(command.n, ErrorInfo(type(error).__name__, str(error)))
+            return
+        received = events.encode(SignalReceived(command.name, payload))
+        self._outbox.append(Outgoing("signal", command.n, command.execution_id, received))
 
     def _child(self, policy: Literal["a", "c", "t"], bounds: Bounds, created: Created) -> None:
         assert created.n is not None
@@ -286,3 +321,5 @@ def _check_names(target: str, options: Mapping[str, Any]) -> None:
     check_name(target, "name")
     if options.get("queue") is not None:
         check_queue(options["queue"], "queue")
+    if options.get("id") is not None:
+        check_chosen_id(options["id"], "id")

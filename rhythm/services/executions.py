@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Mapping
 from typing import Any, Unpack, overload
@@ -22,7 +21,14 @@ from rhythm.errors import (
     UnreadableEvent,
     WaitTimeout,
 )
-from rhythm.events import Cancelled, CancelRequested, Completed, Created, Failed
+from rhythm.events import (
+    Cancelled,
+    CancelRequested,
+    Completed,
+    Created,
+    Failed,
+    SignalReceived,
+)
 from rhythm.models import (
     CreateRequest,
     Execution,
@@ -104,6 +110,53 @@ class ExecutionService:
     async def start(self, request: CreateRequest, run_at_ms: int | None = None) -> str:
         """Start what a checked request describes, at once or at `run_at_ms`; return its id."""
         execution_id = request.id or self._surroundings.new_execution_id()
+        created, bounds = await self._created(request, run_at_ms)
+        try:
+            with translated():
+                await transitions.create_execution(
+                    self._connection,
+                    execution_id=execution_id,
+                    request=self._surroundings.new_name(),
+                    content=events.content_of(created),
+                    type=created.type,
+                    target=created.target,
+                    queue=created.queue,
+                    definition=created.definition or "",
+                    due_ms=run_at_ms,
+                    payload=events.encode(created),
+                    bounds=bounds,
+                )
+        except ExecutionExists as error:
+            raise await self._exists(execution_id, request) from error
+        return execution_id
+
+    async def signal_or_start(
+        self, request: CreateRequest, signal: SignalReceived, request_id: str | None
+    ) -> str:
+        """Send a signal to a workflow that is started for it unless it lives; return its id."""
+        execution_id = request.id or self._surroundings.new_execution_id()
+        created, bounds = await self._created(request, None)
+        try:
+            with translated():
+                await transitions.signal_with_start(
+                    self._connection,
+                    execution_id=execution_id,
+                    request=request_id or self._surroundings.new_name(),
+                    content=events.content_of(created),
+                    target=created.target,
+                    queue=created.queue,
+                    definition=created.definition or "",
+                    bounds=bounds,
+                    created=events.encode(created),
+                    signal=events.encode(signal),
+                )
+        except ExecutionExists as error:
+            raise await self._exists(execution_id, request) from error
+        return execution_id
+
+    async def _created(
+        self, request: CreateRequest, run_at_ms: int | None
+    ) -> tuple[Created, Bounds]:
         definition: str | None = None
         options: Mapping[str, Any] = {}
         queue = request.queue
@@ -129,25 +182,11 @@ class ExecutionService:
             options=dict(options),
             run_at_ms=run_at_ms,
         )
-        try:
-            with translated():
-                await transitions.create_execution(
-                    self._connection,
-                    execution_id=execution_id,
-                    request=self._surroundings.new_name(),
-                    content=_content(request),
-                    type=request.type.value,
-                    target=request.target_name,
-                    queue=created.queue,
-                    definition=definition or "",
-                    due_ms=run_at_ms,
-                    payload=events.encode(created),
-                    bounds=bounds,
-                )
-        except ExecutionExists as error:
-            first = await self.get_execution(execution_id)
-            raise ExecutionExists(execution_id, _differences(first, request)) from error
-        return execution_id
+        return created, bounds
+
+    async def _exists(self, execution_id: str, request: CreateRequest) -> ExecutionExists:
+        first = await self.get_execution(execution_id)
+        return ExecutionExists(execution_id, _differences(first, request))
 
     async def cancel_execution(
         self, execution_id: str, reason: str | None = None, *, request_id: str | None = None
@@ -410,7 +449,7 @@ def execution_of(stored: StoredExecution) -> Execution:
         completed_at=from_unix_ms(int(facts["co"])) if "co" in facts else None,
         queue=facts["q"],
         attempt=int(facts.get("at", 0)),
-        parent_workflow_id=facts.get("p"),
+        parent_workflow_id=created.parent or created.started_by,
         started_at=from_unix_ms(int(facts["sa"])) if "sa" in facts else None,
         definition=facts.get("df"),
         version=stored.version,
@@ -455,11 +494,3 @@ def _differences(first: Execution | None, request: CreateRequest) -> list[str]:
         "inputs": (first.inputs, request.inputs),
     }
     return [name for name, (before, now) in pairs.items() if before != now]
-
-
-def _content(request: CreateRequest) -> str:
-    """A digest that is the same for starts of the same thing."""
-    same = msgspec.json.encode(
-        [request.type.value, request.target_name, request.inputs], order="sorted"
-    )
-    return hashlib.blake2b(same, digest_size=8).hexdigest()

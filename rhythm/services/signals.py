@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Any, Unpack
 
 import msgspec
 
 from rhythm import events
+from rhythm.errors import InvalidRequest
 from rhythm.events import SignalReceived
-from rhythm.models import SignalParameters, parse_signal
+from rhythm.models import (
+    ExecutionParameters,
+    ExecutionType,
+    SignalParameters,
+    check_chosen_id,
+    check_name,
+    parse_create,
+    parse_signal,
+)
+from rhythm.payloads import encode_payload
+from rhythm.services.executions import ExecutionService
 from rhythm.services.translation import translated
 from rhythm.settings import Settings
 from rhythm.surroundings import Surroundings
@@ -20,10 +31,14 @@ class SignalService:
     """`app.signal_service`."""
 
     def __init__(
-        self, connection: Connection, settings: Settings, surroundings: Surroundings
+        self,
+        connection: Connection,
+        settings: Settings,
+        surroundings: Surroundings,
+        executions: ExecutionService,
     ) -> None:
         self._connection, self._settings = connection, settings
-        self._surroundings = surroundings
+        self._surroundings, self._executions = surroundings, executions
 
     async def send_signal(self, **keywords: Unpack[SignalParameters]) -> None:
         """Send a signal to a workflow; it is recorded when this returns.
@@ -40,9 +55,46 @@ class SignalService:
         request = parse_signal(None, keywords, payload_limit=self._settings.payload_limit)
         received = SignalReceived(request.signal_name, msgspec.Raw(request.encoded_payload))
         with translated():
-            await transitions.send_signal(
+            await transitions.tell_execution(
                 self._connection,
                 execution_id=request.workflow_id,
                 request=request.request_id or self._surroundings.new_name(),
+                type="signal_received",
                 payload=events.encode(received),
             )
+
+    async def signal_with_start(
+        self,
+        *,
+        execution: ExecutionParameters,
+        signal_name: str,
+        payload: Any = None,
+        request_id: str | None = None,
+    ) -> str:
+        """Send a signal to a workflow, which is started for it unless it lives; return its id.
+
+        Both happen at one moment, so that of many who call it with one `id` the first one starts
+        the workflow and all are heard.
+
+        Args:
+            execution: what `create_execution` takes; with an `id`, else a new one is started.
+            payload: any JSON value.
+            request_id: a call repeated with the same one is the same.
+
+        Raises:
+            InvalidRequest, InvalidPayload, PayloadTooLarge: before anything is written.
+            WorkflowNotRegistered: naming the workflows that are known.
+            ExecutionExists: the id belongs to another target or other inputs.
+            ExecutionFinished: the workflow of that id has ended.
+            ConnectionLost: no answer in time; with a `request_id` it is safe to repeat the call.
+        """
+        limit = self._settings.payload_limit
+        request = parse_create(execution, {}, payload_limit=limit)
+        if request.type is not ExecutionType.WORKFLOW:
+            raise InvalidRequest("exec_type", "a signal can only go to a workflow")
+        check_name(signal_name, "signal_name")
+        if request_id is not None:
+            check_chosen_id(request_id, "request_id")
+        encoded = msgspec.Raw(encode_payload(payload, "payload", limit))
+        signal = SignalReceived(signal_name, encoded)
+        return await self._executions.signal_or_start(request, signal, request_id)

@@ -184,7 +184,7 @@ class _Life:
         self._surroundings = app.surroundings
         self._loop = asyncio.get_running_loop()
         name = self._surroundings.new_worker_name()
-        keys = self._connection.keys.partitions[0]
+        keys = self._keys = self._connection.keys.partitions[0]
         lease_ms = round(self._settings.lease * 1000)
         self._seat = WorkerSeat(self._connection, keys, name, lease_ms=lease_ms)
         self._keeper = Timekeeper(
@@ -223,7 +223,8 @@ class _Life:
         lease.start()
         term_s = self._settings.lease
         timekeeping = asyncio.create_task(
-            keep_time(self._connection, self._keeper, term_s=term_s), name="rhythm-timekeeper"
+            keep_time(self._connection, self._keys, self._keeper, term_s=term_s),
+            name="rhythm-timekeeper",
         )
         timekeeping.add_done_callback(self._report)
         hearing = asyncio.create_task(self._hear(), name="rhythm-hearing")

@@ -1,20 +1,26 @@
-"""Take part in keeping the time: timers, scheduled starts, retries, the leases of others."""
+"""Take part in keeping the time: timers, scheduled starts, retries, the leases of others; and
+deliver what trees send to each other.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 
+from rhythm.worker.delivery import deliver_all
 from streams.connection import BlockingReader, Connection
 from streams.due import Timekeeper
 from streams.errors import BackendUnavailable
+from streams.keys import PartitionKeys
 
 logger = logging.getLogger("rhythm.worker")
 
 _AFTER_FAILURE_S = 0.25
 
 
-async def keep_time(connection: Connection, keeper: Timekeeper, *, term_s: float) -> None:
+async def keep_time(
+    connection: Connection, keys: PartitionKeys, keeper: Timekeeper, *, term_s: float
+) -> None:
     """Run until cancelled: be timekeeper when nobody else is, and do what becomes due.
 
     Args:
@@ -25,7 +31,7 @@ async def keep_time(connection: Connection, keeper: Timekeeper, *, term_s: float
     try:
         while True:
             try:
-                await _turn(keeper, reader, term_s / 3)
+                await _turn(connection, keys, keeper, reader, term_s / 3)
             except BackendUnavailable as error:
                 logger.warning("timekeeping was interrupted: %s", error)
                 await asyncio.sleep(_AFTER_FAILURE_S)
@@ -33,12 +39,20 @@ async def keep_time(connection: Connection, keeper: Timekeeper, *, term_s: float
         await reader.close()
 
 
-async def _turn(keeper: Timekeeper, reader: BlockingReader, longest_s: float) -> None:
+async def _turn(
+    connection: Connection,
+    keys: PartitionKeys,
+    keeper: Timekeeper,
+    reader: BlockingReader,
+    longest_s: float,
+) -> None:
     tended = await keeper.tend()
     for worker in tended.lost_workers:
         logger.warning("worker %s is lost: what it held goes to others", worker)
     if not tended.is_keeper:
         await keeper.wait_for_resignation(reader, longest_s)
+        return
+    if await deliver_all(connection, keys):
         return
     if tended.next_due_ms == 0:
         await keeper.wait_until_due(reader, longest_s)

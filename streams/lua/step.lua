@@ -15,7 +15,7 @@
 --                 "released" (not run; due: when to hand it out again, "" for now) |
 --                 "unknown" (as released; remembers since when nobody knows the task)
 --   "workflow", id, token, chunk, last, upto, decided, state, children, refusals, timers, stopped, ended,
---   outcome, payload, due
+--   reason, outbox, outcome, payload, due
 --       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
 --       upto      the last version the worker was given
 --       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
@@ -29,6 +29,9 @@
 --       timers    count, then n, due each;  stopped  count, then n each
 --       ended     count, then n each: children that are not needed any more
 --       reason    encoded request to cancel them, "" without any
+--       outbox    count, then kind, n, to, policy, target, queue, definition, content, bounds, payload each
+--         kind      "signal" to the execution `to` | "start" an execution of that id
+--         policy    of what is started: as of a child, "" when nobody is told of its end
 --       outcome   "" | "completed" | "failed" | "cancelled" | "released";  due  as for a task
 -- RETURNS  {"LOST"} the worker's lease ran out | {"OLD"} a later call was made; neither writes
 --        | {"OK", now, {verdict…}, {claim…}, {claim's token and id…}}; the last are claims of the
@@ -164,7 +167,15 @@ local function settle_workflow()
   for i = 1, tonumber(take()) do
     ended[i] = take()
   end
-  local reason, outcome, payload, due = take(), take(), take(), take()
+  local reason = take()
+  local outbox = {}
+  for i = 1, tonumber(take()) do
+    outbox[i] = {
+      k = take(), n = take(), to = take(), policy = take(), tg = take(), q = take(), df = take(), h = take(),
+      b = take(), d = take(),
+    }
+  end
+  local outcome, payload, due = take(), take(), take()
 
   local verdict, control = judge(id, token)
   if verdict ~= "OK" then
@@ -205,13 +216,20 @@ local function settle_workflow()
     call("HDEL", prefix .. "k:" .. id, "T" .. n)
     call("ZREM", KEYS[1], due_member("timer", id, n, control["in"]))
   end
+  for _, sent in ipairs(outbox) do
+    if sent.policy ~= "" then
+      call("HSET", prefix .. "c:" .. id, sent.n, "@" .. sent.policy .. "|" .. sent.to)
+    end
+    post("k", sent.k, "f", id, "i", control["in"], "to", sent.to, "n", sent.n, "w", sent.policy, "tg", sent.tg,
+      "q", sent.q, "df", sent.df, "h", sent.h, "b", sent.b, "d", sent.d)
+  end
   if #ended > 0 then
     -- A child that nobody runs ends at once, and its end is an event of this stream.
     save(control)
     for _, n in ipairs(ended) do
-      local child = call("HGET", prefix .. "c:" .. id, n) ~= "a" and load(id .. "/" .. n)
-      if child then
-        cancel(child, now, token, reason)
+      local entry = call("HGET", prefix .. "c:" .. id, n)
+      if entry then
+        part_with(control, n, entry, now, token, reason, false)
       end
     end
     local told = load(id)

@@ -104,38 +104,37 @@ local function close_children(id, _, incarnation)
   local key = prefix .. "c:" .. id
   local children = call("HGETALL", key)
   for i = 1, #children, 2 do
-    if children[i + 1] == "c" then
+    local n, entry = children[i], children[i + 1]
+    if entry == "c" or string.sub(entry, 1, 3) == "@c|" then
       if units <= 0 then
         later(now, "close", id, 0, incarnation)
         return
       end
       units = units - 1
-      call("HSET", key, children[i], "C")
-      local child = load(id .. "/" .. children[i])
-      if child then
-        cancel(child, now, "close", closed_payload)
-      end
+      call("HSET", key, n, (string.gsub(entry, "c", "C", 1)))
+      part_with({ id = id, ["in"] = incarnation }, n, entry, now, "close", closed_payload, false)
     end
   end
 end
 
 -- Children of a terminated execution: all end at once, and theirs.
 local function end_children(id, _, incarnation)
-  local numbers = call("HKEYS", prefix .. "c:" .. id)
-  for _, n in ipairs(numbers) do
+  local key = prefix .. "c:" .. id
+  local children = call("HGETALL", key)
+  for i = 1, #children, 2 do
+    local n, entry = children[i], children[i + 1]
     if units <= 0 then
       later(now, "end", id, 0, incarnation)
       return
     end
-    local child_id = id .. "/" .. n
-    local child = load(child_id)
-    if child then
-      units = units - 1
-      let_go(child)
-      child.closing = "end"
-      finish(child, now, "end", "cancelled", closed_payload)
-    elseif n ~= "#" then
-      later(now, "end", child_id, 0, "")
+    units = units - 1
+    if entry == "-" then
+      later(now, "end", id .. "/" .. n, 0, "")
+    elseif n ~= "#" and entry ~= "@-" then
+      part_with({ id = id, ["in"] = incarnation }, n, entry, now, "end", closed_payload, true)
+      if string.sub(entry, 1, 1) == "@" then
+        call("HSET", key, n, "@-")
+      end
     end
   end
 end

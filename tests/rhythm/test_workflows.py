@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -94,6 +95,12 @@ class Stage:
 
     async def types(self, id_: str) -> list[str]:
         return [event.type for event in await self.app.history_service.events(id_)]
+
+    async def until_there(self, id_: str) -> None:
+        """Wait until an execution of another tree was started."""
+        executions = self.app.execution_service
+        while await executions.get_execution(id_) is None:  # noqa: ASYNC110 - no event of ours
+            await asyncio.sleep(0.005)
 
     async def until(self, id_: str, type_: str, count: int = 1) -> None:
         """Wait until the history has so many events of a type."""

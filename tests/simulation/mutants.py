@@ -75,7 +75,7 @@ def _acknowledge_what_was_not_written(patch: pytest.MonkeyPatch) -> None:
 
 
 _STEP, _TEND, _RENEW = streams.work._STEP, streams.due._TEND, streams.work._RENEW
-_SIGNAL, _CREATE = streams.transitions._SIGNAL, streams.transitions._CREATE
+_SIGNAL, _CREATE = streams.transitions._TELL, streams.transitions._CREATE
 
 MUTANTS: Final = (
     Mutant(

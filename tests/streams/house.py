@@ -49,6 +49,15 @@ class House:
         }
         return await transitions.create_execution(self.connection, **(given | changes))
 
+    async def signal(self, id_: str, request: str, payload: bytes = b"S") -> int:
+        return await transitions.tell_execution(
+            self.connection,
+            execution_id=id_,
+            request=request,
+            type="signal_received",
+            payload=payload,
+        )
+
     async def seat(self, name: str = "w1", lease_ms: int = 10_000) -> WorkerSeat:
         seat = WorkerSeat(self.connection, self.keys, name, lease_ms=lease_ms)
         await seat.register(b"about " + name.encode())

@@ -30,7 +30,7 @@ import rhythm.events as vocabulary
 from flowlang.protocol import ErrorInfo
 from rhythm.engine.fold import fold
 from rhythm.events import TERMINAL
-from streams import events, projections, transitions
+from streams import events, projections
 from streams.codec import TaskClaim, WorkflowClaim
 from streams.due import Endings
 from streams.errors import ExecutionAlreadyOver, UnknownExecution, WorkerLost
@@ -139,11 +139,7 @@ class Store(RuleBasedStateMachine):
         id_, name = f"w{number}", f"r{request}"
         payload = vocabulary.encode(vocabulary.SignalReceived("go", vocabulary.raw(request)))
         try:
-            self.do(
-                transitions.send_signal(
-                    self.house.connection, execution_id=id_, request=name, payload=payload
-                )
-            )
+            self.do(self.house.signal(id_, name, payload))
         except ExecutionAlreadyOver:
             assert id_ in self.ended and name not in self.signals.get(id_, ())
         except UnknownExecution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams import definitions, projections, transitions
+from streams import definitions, projections
 from streams.codec import TaskClaim, WorkflowClaim
 from streams.errors import (
     ExecutionAlreadyOver,
@@ -145,9 +145,7 @@ def test_news_that_came_during_a_turn_gives_another_turn(house: House, run: Run)
         await house.start("f")
         seat = await house.seat()
         (claim,) = (await seat.step(["default"], 1, [])).claims
-        await transitions.send_signal(
-            house.connection, execution_id="f", request="r1", payload=b"S"
-        )
+        await house.signal("f", "r1")
 
         step = await seat.step(
             ["default"], 1, [WorkflowSettlement("f", claim.token, 1, decided=b"D")]
@@ -222,7 +220,7 @@ def test_a_timer_fires_when_due_and_not_when_stopped(house: House, run: Run) -> 
         tended = await keeper.tend()
         assert (tended.fired, tended.next_due_ms) == (0, soon)
         house.clock.now_ms = soon - 1
-        await transitions.send_signal(house.connection, execution_id="f", request="r", payload=b"")
+        await house.signal("f", "r")
         (claim,) = (await seat.step(["default"], 1, [])).claims
         await seat.step([], 0, [WorkflowSettlement("f", claim.token, 3, stopped=(2,))])
         house.clock.now_ms = soon
@@ -330,20 +328,18 @@ def test_a_failed_attempt_is_handed_out_again_when_due(house: House, run: Run) -
 def test_signals_are_accepted_once_per_request(house: House, run: Run) -> None:
     async def story() -> None:
         await house.start("f")
-        send = transitions.send_signal
-
-        first = await send(house.connection, execution_id="f", request="r1", payload=b"S")
-        again = await send(house.connection, execution_id="f", request="r1", payload=b"S")
+        first = await house.signal("f", "r1")
+        again = await house.signal("f", "r1")
 
         assert first == again == 2
         with pytest.raises(UnknownExecution):
-            await send(house.connection, execution_id="nobody", request="r1", payload=b"S")
+            await house.signal("nobody", "r1")
         seat = await house.seat()
         (claim,) = (await seat.step(["default"], 1, [])).claims
         done = WorkflowSettlement("f", claim.token, 2, outcome="failed", payload=b"E")
         await seat.step([], 0, [done])
         with pytest.raises(ExecutionAlreadyOver, match="already failed"):
-            await send(house.connection, execution_id="f", request="r2", payload=b"S")
+            await house.signal("f", "r2")
 
     play(house, run, story)
 

@@ -69,6 +69,13 @@ local function enqueue(control, at_head)
   ring("q:" .. control.q)
 end
 
+-- A message to another tree, perhaps in another partition: the timekeeper delivers it.
+local function post(...)
+  local number = call("INCR", prefix .. "o:n")
+  call("XADD", prefix .. "o", number .. "-0", ...)
+  ring("due")
+end
+
 local function due_member(kind, id, n, incarnation)
   return kind .. "|" .. id .. "|" .. n .. "|" .. incarnation
 end
@@ -192,7 +199,8 @@ local function create(born, now)
 end
 
 -- Live children of an execution stand in its hash c by number, with their policy ("C": asked to end;
--- "-": it has ended and others live below it); at the root stands how many live below, as "#".
+-- "-": it has ended and others live below it); at the root stands how many live below, as "#". What it
+-- started in another tree stands there as "@", its policy, "|" and its id, until that has ended.
 local function lives_below(id)
   local key = prefix .. "c:" .. id
   return call("HLEN", key) > call("HEXISTS", key, "#")
@@ -270,8 +278,13 @@ local function finish(control, now, token, kind, payload, ...)
   call("DEL", prefix .. "k:" .. id)
   local waiting = call("SMEMBERS", prefix .. "b:x:" .. id)
   for _, client in ipairs(waiting) do
-    call("RPUSH", prefix .. "b:c:" .. client, id)
-    call("PEXPIRE", prefix .. "b:c:" .. client, REPLIES_KEPT_MS)
+    local starter, n, incarnation = string.match(client, "^@([^|]*)|([^|]*)|(.*)$")
+    if starter then
+      post("k", "end", "f", id, "i", incarnation, "to", starter, "n", n, "t", "child_" .. kind, "d", payload)
+    else
+      call("RPUSH", prefix .. "b:c:" .. client, id)
+      call("PEXPIRE", prefix .. "b:c:" .. client, REPLIES_KEPT_MS)
+    end
   end
   if #waiting > 0 then
     call("DEL", prefix .. "b:x:" .. id)
@@ -316,5 +329,26 @@ local function cancel(control, now, cause, payload)
     tell_worker(control)
   else
     wake(control)
+  end
+end
+
+-- A child of an ended or cancelled workflow, by its entry among the live ones, is to end: at once, or
+-- by being asked. Those in other trees are told through the outbox.
+local function part_with(control, n, entry, now, cause, reason, at_once)
+  local policy, other = string.match(entry, "^@(%a)|(.*)$")
+  if other then
+    if at_once or policy ~= "a" then
+      post("k", at_once and "terminate" or "cancel", "f", control.id, "i", control["in"], "to", other, "n", n,
+        "d", reason)
+    end
+    return
+  end
+  local child = (at_once or entry ~= "a") and load(control.id .. "/" .. n)
+  if child and at_once then
+    let_go(child)
+    child.closing = "end"
+    finish(child, now, cause, "cancelled", reason)
+  elseif child then
+    cancel(child, now, cause, reason)
   end
 end

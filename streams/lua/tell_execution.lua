@@ -1,0 +1,50 @@
+-- tell_execution: append an event of the world to a live workflow, once per request, and wake it.
+--
+-- KEYS[1]  due         sorted set; gives the partition's prefix
+-- KEYS[2]  events      stream of the execution
+-- KEYS[3]  control     hash of the execution
+-- KEYS[4]  projection  hash of the execution
+-- KEYS[5]  requests    hash: request id -> version
+-- ARGV[1]  now          unix ms, or "" for the server's clock
+-- ARGV[2]  id           the execution's id
+-- ARGV[3]  request      request id; the same again changes nothing
+-- ARGV[4]  type         "signal_received", or "child_completed" and the like: what it asked of another tree
+-- ARGV[5]  n            number of the command that it answers, "" for a signal
+-- ARGV[6]  incarnation  of the execution that asked, "" for whichever lives
+-- ARGV[7]  payload      encoded event
+-- RETURNS  {"OK", version} | {"UNKNOWN"} | {"TASK"} | {"OVER", status}; an answer to what has ended
+--          only takes the child from its tree, anything else than a first OK writes nothing
+
+--@include transition
+
+local id, request, type_, n, incarnation, payload = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+
+local seen = call("HGET", KEYS[5], request)
+if seen then
+  return { "OK", tonumber(seen) }
+end
+local control = load(id)
+if control and incarnation ~= "" and control["in"] ~= incarnation then
+  control = nil
+end
+if not control then
+  local status = call("HGET", KEYS[4], "st")
+  if n ~= "" and status then
+    leave_tree(id .. "/" .. n)
+  end
+  return status and { "OVER", status } or { "UNKNOWN" }
+end
+if control.ty ~= "workflow" then
+  return { "TASK" }
+end
+
+if n == "" then
+  append(control, clock(ARGV[1]), request, type_, "d", payload)
+else
+  call("HDEL", prefix .. "c:" .. id, n)
+  append(control, clock(ARGV[1]), request, type_, "n", n, "d", payload)
+end
+call("HSET", KEYS[5], request, control.v)
+save(control)
+wake(control)
+return { "OK", control.v }
