@@ -192,9 +192,10 @@ def current_line() -> int | None:
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        line = _line_in(frame, frame.f_lineno)
-        if line is not None:
-            return line
+        if PROGRAM_MARK in frame.f_globals:
+            line = _line_in(frame, frame.f_lineno)
+            if line is not None:
+                return line
         frame = frame.f_back
     return None
 

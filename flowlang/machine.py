@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from flowlang.errors import InternalError
@@ -247,8 +248,7 @@ class Machine:
         self.random_state = seed & _MASK
         self.execution_id = str((context or {}).get("executionId", ""))
         self.inputs: Value = import_value(inputs or {})
-        facts = import_value(context or {})
-        self.context = Namespace("Context", facts.items(), enumerable=True)
+        self._facts = context or {}
         self.variables: dict[str, Value] = {}
         self.state: dict[str, Any] = {}
         self.outcome: Completed | Failed | None = None
@@ -261,6 +261,13 @@ class Machine:
         self._jobs: deque[tuple[Any, int, Value]] = deque()
         self._rejections: list[JSPromise] = []
         self._commands: list[Command] = []
+
+    @cached_property
+    def context(self) -> Namespace:
+        """The program's `Context`, made when it is first looked at: most programs never do."""
+        from flowlang.library import import_value
+
+        return Namespace("Context", import_value(self._facts).items(), enumerable=True)
 
     # ------------------------------------------------------------------ turns
 

@@ -163,6 +163,7 @@ class Program:
         self.units: str = parsed.source.text
         self.analysis = analyse(parsed.tree)
         self.constants = Constants()
+        self._lines: dict[tuple[str, int], int] = {}
         self.functions = [FunctionCode(self, info) for info in self.analysis.functions]
         self.namespace: dict[str, Any] = {
             **NAMESPACE,
@@ -177,10 +178,12 @@ class Program:
     def line_of(self, code: CodeType, line: int) -> int | None:
         """The source line for a line of generated Python; None if the code is not generated."""
         name = code.co_filename
-        if not name.startswith("<flow function "):
-            return None
-        offsets = self.functions[int(name[15:-1])].offsets
-        return self.line_at(offsets[line - 1]) if offsets else None
+        found = self._lines.get((name, line))
+        if found is None and name.startswith("<flow function "):
+            offsets = self.functions[int(name[15:-1])].offsets
+            if offsets:
+                found = self._lines[name, line] = self.line_at(offsets[line - 1])
+        return found
 
 
 def compile_program(source: str, path: str) -> Program:

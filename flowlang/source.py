@@ -43,6 +43,8 @@ def join_pairs(units: str) -> str:
 def quoted(text: str) -> str:
     """`text` in single quotes on one line, as `console` shows it and messages name it. Not by
     `repr`: what that escapes changes with Python's Unicode."""
+    if text.isascii() and text.isidentifier():
+        return f"'{text}'"
     return f"'{_TO_ESCAPE.sub(_escape, text)}'"
 
 

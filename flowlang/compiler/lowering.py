@@ -427,6 +427,10 @@ class Lowering:
 
     def take_steps(self, size: int) -> None:
         """Take the steps of straight-line code of so many nodes."""
+        steps = 1 + size // NODES_PER_STEP
+        if self.flat and steps > 1:
+            self.emit(f"B.take_steps({steps})")
+            return
         self.emit(f"for _ in {self.stride(size)}: break")
         self.emit("else: B.out_of_steps()")
 

@@ -30,6 +30,7 @@ from flowlang.values import (
 
 _SAFE: Final = 2**53
 _LEFT_OUT: Final = object()
+_UNITS_A_STEP: Final = 64
 
 
 def export_value(value: Value, what: str) -> Any:
@@ -41,7 +42,9 @@ def export_value(value: Value, what: str) -> Any:
     Raises:
         Throw: with a TypeError that names the path, for a `Map`, a `Set`, a promise, a cycle.
     """
-    plain = _Exporter(what).export("", value)
+    plain = _export_record(value) if value.__class__ is JSObject else None
+    if plain is None:
+        plain = _Exporter(what).export("", value)
     return None if plain is _LEFT_OUT else plain
 
 
@@ -51,19 +54,25 @@ def import_value(plain: Any) -> Value:
     Raises:
         ValueError: an integer beyond 2^53, which no number of JavaScript holds, with its path.
     """
-    return _import(plain, "")
+    try:
+        return _import(plain)
+    except _Unfit:
+        raise ValueError(_problem_in(plain, "")) from None
 
 
 class _Exporter:
+    """One value on its way out. `path` leads from it to where the exporter is."""
+
     def __init__(self, what: str) -> None:
         self.what = what
-        self.path: list[str] = []
+        self.path: list[str | int] = []
         self.active: list[Value] = []
 
-    def export(self, key: str, value: Value) -> Any:
+    def export(self, key: str | int, value: Value) -> Any:
         kind = value.__class__
         if kind is str:
-            charge_steps(len(value) >> 6)
+            if len(value) >= _UNITS_A_STEP:
+                charge_steps(len(value) // _UNITS_A_STEP)
             return from_units(value)
         if kind is float:
             return _plain_number(value)
@@ -71,9 +80,10 @@ class _Exporter:
             return value
         if value is UNDEFINED:
             return _LEFT_OUT
-        method = get_member(value, "toJSON")
+        # No plain object inherits a `toJSON`.
+        method = value.get("toJSON") if kind is JSObject else get_member(value, "toJSON")
         if isinstance(method, JSCallable):
-            replaced = call_on(method, value, key)
+            replaced = call_on(method, value, str(key))
             if replaced is not value:
                 return self._export_replaced(replaced)
         return self._export_object(value)
@@ -85,8 +95,40 @@ class _Exporter:
         return self._export_object(value)
 
     def _export_object(self, value: Value) -> Any:
-        if isinstance(value, JSCallable):
-            return _LEFT_OUT
+        if value.__class__ is not JSObject and value.__class__ is not JSArray:
+            if isinstance(value, JSCallable):
+                return _LEFT_OUT
+            self._check_kind(value)
+        active, path = self.active, self.path
+        if any(value is outer for outer in active):
+            self._refuse("contains itself")
+        check_depth(len(active))
+        plain: Any = _export_record(value) if value.__class__ is JSObject else None
+        if plain is not None:
+            return plain
+        active.append(value)
+        if isinstance(value, JSArray):
+            charge_steps(len(value))
+            plain = []
+            for index in range(len(value)):
+                path.append(index)
+                item = self.export(index, get_index(value, float(index)))
+                plain.append(None if item is _LEFT_OUT else item)
+                path.pop()
+        else:
+            keys = own_keys(value)
+            charge_steps(len(keys))
+            plain = {}
+            for key in keys:
+                path.append(key)
+                item = self.export(key, get_member(value, key))
+                if item is not _LEFT_OUT:
+                    plain[from_units(key)] = item
+                path.pop()
+        active.pop()
+        return plain
+
+    def _check_kind(self, value: Value) -> None:
         if isinstance(value, JSPromise):
             self._refuse("is a promise: await it first")
         if isinstance(value, EntryTable):
@@ -94,38 +136,37 @@ class _Exporter:
             self._refuse(f"is a {name}: make it an object or an array first")
         if isinstance(value, JSIterator):
             self._refuse("is an iterator: make it an array first")
-        if any(value is outer for outer in self.active):
-            self._refuse("contains itself")
-        check_depth(len(self.active))
-        self.active.append(value)
-        plain: Any
-        if isinstance(value, JSArray):
-            charge_steps(len(value))
-            plain = []
-            for index in range(len(value)):
-                item = self._export_inner(str(index), f"[{index}]", get_index(value, float(index)))
-                plain.append(None if item is _LEFT_OUT else item)
-        else:
-            keys = own_keys(value)
-            charge_steps(len(keys))
-            plain = {}
-            for key in keys:
-                item = self._export_inner(key, f".{key}", get_member(value, key))
-                if item is not _LEFT_OUT:
-                    plain[from_units(key)] = item
-        self.active.pop()
-        return plain
-
-    def _export_inner(self, key: str, step: str, value: Value) -> Any:
-        self.path.append(step)
-        plain = self.export(key, value)
-        self.path.pop()
-        return plain
 
     def _refuse(self, problem: str) -> None:
-        where = from_units("".join(self.path).removeprefix("."))
+        where = from_units(_path_text(self.path))
         subject = f"{self.what}: {where}" if where else self.what
         throw("TypeError", f"{to_units(subject)} {problem}")
+
+
+def _export_record(value: JSObject) -> dict[str, Any] | None:
+    """A plain object of texts, numbers and the like, as most are; None for every other."""
+    plain: dict[str, Any] = {}
+    for key, item in value.items():
+        kind = item.__class__
+        if kind is float:
+            item = _plain_number(item)
+        elif kind is str:
+            if len(item) >= _UNITS_A_STEP or not item.isascii():
+                return None
+        elif item is UNDEFINED:
+            continue
+        elif kind is not bool and item is not None:
+            return None
+        if key < ":" or not key.isascii():
+            return None  # an index, which comes first, or a key to be converted
+        plain[key] = item
+    charge_steps(len(value))
+    return plain
+
+
+def _path_text(path: list[str | int]) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")
 
 
 def _plain_number(number: float) -> int | float | None:
@@ -136,25 +177,45 @@ def _plain_number(number: float) -> int | float | None:
     return number
 
 
-def _import(plain: Any, path: str) -> Value:
-    if plain is None or plain.__class__ is bool:
-        return plain
-    if isinstance(plain, str):
+class _Unfit(Exception):
+    """Somewhere in a value is something that no program can have."""
+
+
+def _import(plain: Any) -> Value:
+    kind = plain.__class__
+    if kind is str:
         return to_units(plain)
-    if isinstance(plain, float):
+    if kind is float or kind is bool or plain is None:
         return plain
-    if isinstance(plain, int):
-        if not -_SAFE <= plain <= _SAFE:
-            where = f" at {path.removeprefix('.')}" if path else ""
-            raise ValueError(
-                f"the integer {str(plain)[:40]}{where} is beyond 2^53, which a number cannot hold"
-                " exactly: send it as a string"
-            )
-        return float(plain)
     if isinstance(plain, dict):
-        return JSObject(
-            {to_units(key): _import(value, f"{path}.{key}") for key, value in plain.items()}
-        )
+        return JSObject({to_units(key): _import(value) for key, value in plain.items()})
     if isinstance(plain, list | tuple):
-        return JSArray([_import(value, f"{path}[{index}]") for index, value in enumerate(plain)])
-    raise ValueError(f"{path.removeprefix('.') or 'the value'} is no JSON value: {type(plain)}")
+        return JSArray([_import(value) for value in plain])
+    if isinstance(plain, int) and -_SAFE <= plain <= _SAFE:
+        return float(plain)
+    if isinstance(plain, str):
+        return to_units(str(plain))
+    if isinstance(plain, float):
+        return float(plain)
+    raise _Unfit
+
+
+def _problem_in(plain: Any, path: str) -> str:
+    """What is unfit in a value and where; empty when nothing is. Only sought when it is there."""
+    if isinstance(plain, dict):
+        found = (_problem_in(value, f"{path}.{key}") for key, value in plain.items())
+        return next(filter(None, found), "")
+    if isinstance(plain, list | tuple):
+        found = (_problem_in(value, f"{path}[{index}]") for index, value in enumerate(plain))
+        return next(filter(None, found), "")
+    if isinstance(plain, str | float) or plain is None:
+        return ""
+    if not isinstance(plain, int):
+        return f"{path.removeprefix('.') or 'the value'} is no JSON value: {type(plain)}"
+    if -_SAFE <= plain <= _SAFE:
+        return ""
+    where = f" at {path.removeprefix('.')}" if path else ""
+    return (
+        f"the integer {str(plain)[:40]}{where} is beyond 2^53, which a number cannot hold"
+        " exactly: send it as a string"
+    )

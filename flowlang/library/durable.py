@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from flowlang.library.border import export_value, import_value
 from flowlang.library.date import MAX_TIME, parse_date
@@ -39,14 +41,6 @@ MAX_DURATION_MS: Final = 3_650 * UNITS_MS["d"]
 
 DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|s|m|h|d)")
 """A duration as text; as a number it is seconds."""
-
-DURATION_OPTIONS: Final = frozenset({"timeout", "deadline", "queueTimeout", "heartbeat"})
-TASK_OPTIONS: Final = ("queue", *sorted(DURATION_OPTIONS), "priority", "retry")
-RUN_OPTIONS: Final = ("queue", "timeout", "id", "onParentClose")
-SIGNAL_OPTIONS: Final = ("timeout",)
-RETRY_FIELDS: Final = (
-    "maxAttempts", "initialInterval", "backoff", "maxInterval", "jitter", "nonRetryable",
-)  # fmt: skip
 
 
 @static("Task.run", 3)
@@ -177,62 +171,94 @@ def _inputs(value: Value, what: str) -> dict[str, Any]:
     return plain
 
 
-def _options(options: Value, call: str, known: tuple[str, ...]) -> dict[str, Any]:
+def _options(options: Value, call: str, known: _Checks) -> dict[str, Any]:
     """The options as plain values; each must be known and of the right form."""
     if options is UNDEFINED:
         return {}
     if not isinstance(options, JSObject):
         throw("TypeError", f"the options of {call} must be an object")
     for key in own_keys(options):
-        _check_known(key, known, f"an option of {call}")
-        _check_option(key, get_member(options, key), call)
+        if key not in known:
+            _refuse_key(key, known, f"an option of {call}")
+        value = get_member(options, key)
+        if value is not UNDEFINED:
+            known[key](value, f"the option {key} of {call}")
     plain: dict[str, Any] = export_value(options, f"the options of {call}")
     return plain
 
 
-def _check_option(key: str, value: Value, call: str) -> None:
-    what = f"the option {key} of {call}"
-    if value is UNDEFINED:
-        return
-    if key in DURATION_OPTIONS:
-        duration_ms(value, what)
-    elif key in ("queue", "id"):
-        if value.__class__ is not str or not value:
-            throw("TypeError", f"{what} must be a text")
-    elif key == "priority":
-        _check_number(value, what, -math.inf)
-    elif key == "onParentClose":
-        if value not in ("cancel", "abandon"):
-            throw("TypeError", f"{what} must be 'cancel' or 'abandon'")
-    elif key == "retry":
-        _check_retry(value, what)
+def _check_text(value: Value, what: str) -> None:
+    if value.__class__ is not str or not value:
+        throw("TypeError", f"{what} must be a text")
+
+
+def _check_number(value: Value, what: str, least: float = -math.inf) -> None:
+    if value.__class__ is not float or not math.isfinite(value) or value < least:
+        from_ = f" from {least:g}" if math.isfinite(least) else ""
+        throw("TypeError", f"{what} must be a number{from_}")
+
+
+def _check_policy(value: Value, what: str) -> None:
+    if value not in ("cancel", "abandon"):
+        throw("TypeError", f"{what} must be 'cancel' or 'abandon'")
+
+
+def _check_names(value: Value, what: str) -> None:
+    if not isinstance(value, JSArray) or any(name.__class__ is not str for name in value):
+        throw("TypeError", f"{what} must be an array of error names")
 
 
 def _check_retry(retry: Value, what: str) -> None:
     if not isinstance(retry, JSObject):
         throw("TypeError", f"{what} must be an object")
     for key in own_keys(retry):
-        _check_known(key, RETRY_FIELDS, f"a field of {what}")
+        if key not in RETRY_FIELDS:
+            _refuse_key(key, RETRY_FIELDS, f"a field of {what}")
         value = retry[key]
-        if value is UNDEFINED:
-            continue
-        if key in ("initialInterval", "maxInterval"):
-            duration_ms(value, f"{key} in {what}")
-        elif key == "nonRetryable":
-            if not isinstance(value, JSArray) or any(name.__class__ is not str for name in value):
-                throw("TypeError", f"{key} in {what} must be an array of error names")
-        else:
-            _check_number(value, f"{key} in {what}", 1.0 if key == "maxAttempts" else 0.0)
+        if value is not UNDEFINED:
+            RETRY_FIELDS[key](value, f"{key} in {what}")
 
 
-def _check_number(value: Value, what: str, least: float) -> None:
-    if value.__class__ is not float or not math.isfinite(value) or value < least:
-        from_ = f" from {least:g}" if math.isfinite(least) else ""
-        throw("TypeError", f"{what} must be a number{from_}")
+def _refuse_key(key: str, known: _Checks, what: str) -> None:
+    near = get_close_matches(key, known, 1)
+    hint = f" (did you mean '{near[0]}'?)" if near else f" (there are: {', '.join(known)})"
+    throw("TypeError", f"'{key}' is not {what}{hint}")
 
 
-def _check_known(key: str, known: tuple[str, ...], what: str) -> None:
-    if key not in known:
-        near = get_close_matches(key, known, 1)
-        hint = f" (did you mean '{near[0]}'?)" if near else f" (there are: {', '.join(known)})"
-        throw("TypeError", f"'{key}' is not {what}{hint}")
+_Checks: TypeAlias = Mapping[str, Callable[[Value, str], object]]
+"""The options that a call knows, each with what refuses a wrong value, naming it."""
+
+TASK_OPTIONS: Final[_Checks] = {
+    "queue": _check_text,
+    "deadline": duration_ms,
+    "heartbeat": duration_ms,
+    "queueTimeout": duration_ms,
+    "timeout": duration_ms,
+    "priority": _check_number,
+    "retry": _check_retry,
+}
+
+RUN_OPTIONS: Final[_Checks] = {
+    "queue": _check_text,
+    "timeout": duration_ms,
+    "id": _check_text,
+    "onParentClose": _check_policy,
+}
+
+SIGNAL_OPTIONS: Final[_Checks] = {"timeout": duration_ms}
+
+DURATION_OPTIONS: Final = frozenset(
+    name
+    for options in (TASK_OPTIONS, RUN_OPTIONS, SIGNAL_OPTIONS)
+    for name, check in options.items()
+    if check is duration_ms
+)
+
+RETRY_FIELDS: Final[_Checks] = {
+    "maxAttempts": partial(_check_number, least=1.0),
+    "initialInterval": duration_ms,
+    "backoff": partial(_check_number, least=0.0),
+    "maxInterval": duration_ms,
+    "jitter": partial(_check_number, least=0.0),
+    "nonRetryable": _check_names,
+}

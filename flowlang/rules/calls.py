@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from flowlang import nodes
@@ -97,7 +97,7 @@ def _check_inputs(facts: Facts, argument: nodes.Node, name: str) -> None:
         facts.report("wrong-argument", argument, problem=problem, hint=hint)
 
 
-def _check_options(facts: Facts, argument: nodes.Node, name: str, known: tuple[str, ...]) -> None:
+def _check_options(facts: Facts, argument: nodes.Node, name: str, known: Collection[str]) -> None:
     found = _LITERALS.get(type(argument))
     if found is not None and found != "an object":
         problem = f"the options of {name} must be an object, not {found}"
@@ -123,7 +123,7 @@ def _entries(node: nodes.Node) -> Iterator[tuple[nodes.StringLiteral, nodes.Expr
                 yield entry.key, entry.value
 
 
-def _unknown(facts: Facts, key: nodes.StringLiteral, what: str, known: tuple[str, ...]) -> None:
+def _unknown(facts: Facts, key: nodes.StringLiteral, what: str, known: Collection[str]) -> None:
     meant = facts.meant(key.value, known)
     hint = f"did you mean '{meant}'?" if meant else f"there are {', '.join(known)}"
     facts.report("unknown-option", key, name=key.value, what=what, hint=hint)

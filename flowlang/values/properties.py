@@ -179,6 +179,8 @@ def has_property(obj: Value, key: Value) -> bool:
 
 def own_keys(obj: Value) -> list[str]:
     """The names that `Object.keys` gives: own, enumerable, indices first and in order."""
+    if obj.__class__ is JSObject:
+        return ordered_names(list(obj))
     if isinstance(obj, JSObject):
         if isinstance(obj, JSError):
             return ordered_names([key for key in obj if key not in obj.hidden])
