@@ -2,7 +2,8 @@
 
 Of a run that never stopped, each state is decoded there and given the event that came next. What
 can be seen then, commands, console, outcome and new state, must be the same to the byte. As the new
-state is the same as well, a machine that is restored again and again is covered too.
+state is the same as well, a machine that is restored again and again is covered too. And a machine
+that begins there and is given the same events must show the same all along.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final
@@ -21,14 +23,20 @@ import msgspec
 
 import flowlang
 from flowlang import Event, snapshot
-from tests.flowlang.resuming.runs import CONTEXT, Run, seen
+from tests.flowlang.resuming.runs import CONTEXT, Run, new_machine, seen
 
 _ROOT: Final = Path(__file__).parents[3]
 _HASH_SEED: Final = "4242"
 
+_STATE_FROM: Final = 24
+"""Where a snapshot's state begins, behind its head."""
+
 _Task = tuple[str, list[tuple[bytes, Event, int]]]
-_Answer = tuple[bytes, bytes] | str
+_Restored = tuple[bytes, bytes] | str
 """The state encoded again, and what could be seen after the event; or how that failed."""
+
+_Answer = tuple[list[_Restored], list[bytes]]
+"""What came of each state, and what could be seen of a machine that began there."""
 
 
 class StateDiffers(AssertionError):
@@ -63,23 +71,25 @@ class Elsewhere:
             StateDiffers: something else came out, for the first such suspension.
         """
         moments = [(moment.state, moment.event, moment.now_ms) for moment in run.moments]
-        for position, answer in enumerate(self._ask((run.source, moments))):
+        restored, begun = self._ask((run.source, moments))
+        for position, answer in enumerate(restored):
             moment = run.moments[position]
             if isinstance(answer, str):
                 raise StateDiffers(f"going on from suspension {position} failed\n{answer}")
             again, after = answer
             if again != moment.state:
-                raise StateDiffers(
-                    f"encoding what was decoded at suspension {position} gives other bytes\n"
-                    + _difference(moment.state, again)
-                )
+                what = f"encoding what was decoded at suspension {position}"
+                raise StateDiffers(_difference(what, _opened(moment.state), _opened(again)))
             if after != moment.after:
-                raise StateDiffers(
-                    f"going on from suspension {position} with {moment.event}\n"
-                    + _difference(moment.after, after)
-                )
+                what = f"going on from suspension {position} with {moment.event}"
+                raise StateDiffers(_difference(what, _shown(moment.after), _shown(after)))
+        expected = [run.start, *(moment.after for moment in run.moments)]
+        for position, (ours, theirs) in enumerate(zip(expected, begun, strict=True)):
+            if ours != theirs:
+                what = f"turn {position} of a machine that began elsewhere"
+                raise StateDiffers(_difference(what, _shown(ours), _shown(theirs)))
 
-    def _ask(self, task: _Task) -> list[_Answer]:
+    def _ask(self, task: _Task) -> _Answer:
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.flowlang.resuming.elsewhere"],
@@ -90,16 +100,21 @@ class Elsewhere:
             )
         assert self._process.stdin is not None and self._process.stdout is not None
         _write(self._process.stdin, task)
-        answers: list[_Answer] = _read(self._process.stdout)
-        return answers
+        answer: _Answer = _read(self._process.stdout)
+        return answer
 
 
-def _difference(expected: bytes, found: bytes) -> str:
-    return f"  never stopped: {_readable(expected)}\n  restored:      {_readable(found)}"
+def _difference(what: str, expected: object, found: object) -> str:
+    return f"{what} gives other bytes\n  never stopped: {expected}\n  elsewhere:     {found}"
 
 
-def _readable(data: bytes) -> object:
-    return msgspec.msgpack.decode(data)
+def _shown(after: bytes) -> object:
+    turn, state, places = msgspec.msgpack.decode(after)
+    return turn, None if state is None else _opened(state), places
+
+
+def _opened(state: bytes) -> object:
+    return msgspec.msgpack.decode(state[_STATE_FROM:])
 
 
 def serve(tasks: IO[bytes], answers: IO[bytes]) -> None:
@@ -111,10 +126,19 @@ def serve(tasks: IO[bytes], answers: IO[bytes]) -> None:
             return
         source, moments = task
         program = flowlang.compile(source)
-        _write(answers, [_go_on(program, *moment) for moment in moments])
+        restored = [_go_on(program, *moment) for moment in moments]
+        events = [(event, now_ms) for _, event, now_ms in moments]
+        _write(answers, (restored, list(_begin(program, events))))
 
 
-def _go_on(program: flowlang.Program, state: bytes, event: Event, now_ms: int) -> _Answer:
+def _begin(program: flowlang.Program, events: list[tuple[Event, int]]) -> Iterator[bytes]:
+    machine = new_machine(program)
+    yield seen(machine, machine.start())
+    for event, now_ms in events:
+        yield seen(machine, machine.feed(event, now_ms))
+
+
+def _go_on(program: flowlang.Program, state: bytes, event: Event, now_ms: int) -> _Restored:
     try:
         machine = snapshot.decode(program, state, CONTEXT)
         again = snapshot.encode(machine)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 import flowlang
-from flowlang import Event, Machine, Suspended, Turn, show, snapshot
+from flowlang import Event, Machine, Program, Suspended, Turn, show, snapshot
 from tests.flowlang.resuming.world import START_MS, World
 
 INPUTS: Final[dict[str, Any]] = {"users": [{"name": "Ada 🦉"}, {"name": "é"}], "n": 3}
@@ -55,7 +55,7 @@ class Run:
 
 def run(source: str, script: tuple[int, ...] = (), max_events: int = MAX_EVENTS) -> Run:
     """Run a program to its end, or through so many events, chosen by `script` (see `World`)."""
-    machine = Machine(flowlang.compile(source), INPUTS, CONTEXT, SEED, START_MS)
+    machine = new_machine(flowlang.compile(source))
     world = World(machine)
     turn = machine.start()
     done = Run(source, seen(machine, turn), [turn])
@@ -71,6 +71,11 @@ def run(source: str, script: tuple[int, ...] = (), max_events: int = MAX_EVENTS)
         done.turns.append(turn)
         done.moments.append(Moment(state, event, world.now_ms, seen(machine, turn)))
     return done
+
+
+def new_machine(program: Program) -> Machine:
+    """A machine as every run has it."""
+    return Machine(program, INPUTS, CONTEXT, SEED, START_MS)
 
 
 def seen(machine: Machine, turn: Turn) -> bytes:
