@@ -205,6 +205,15 @@ async def all_executions(connection: Connection) -> AsyncIterator[str]:
             yield name.decode()
 
 
+async def all_due(connection: Connection) -> AsyncIterator[tuple[str, str]]:
+    """Execution and kind of all that becomes due, but for leases."""
+    for keys in connection.keys.partitions:
+        async for member, _ in _scanned(connection, "ZSCAN", keys.due, match="*"):
+            kind, execution_id, *_ = member.decode().split("|")
+            if kind != "lease":
+                yield execution_id, kind
+
+
 async def examine(connection: Connection, execution_id: str) -> Examination:
     """What is kept of one execution, for checking it against its events."""
     keys = connection.keys.partition(execution_id)

@@ -57,6 +57,11 @@ class VerificationService:
                 if execution_id not in seen:
                     seen.add(execution_id)
                     yield execution_id, await self._verify(execution_id)
+            async for execution_id, kind in projections.all_due(self._connection):
+                examined = await projections.examine(self._connection, execution_id)
+                if not examined.control and kind not in ("close", "end"):
+                    problem = f"it has ended, or never was, and a {kind} of it becomes due"
+                    yield execution_id, [Finding(execution_id, problem)]
 
     async def _verify(self, execution_id: str) -> list[Finding]:
         for _ in range(_LOOKS):

@@ -38,6 +38,7 @@ class Process:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_alive = True
+        self.drain: Callable[[], None] = lambda: None
         self._goes_on = asyncio.Event()
         self._goes_on.set()
 

@@ -4,11 +4,12 @@ a ledger of what they were promised."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from rhythm import ConnectionLost, ExecutionFinished, ExecutionStatus, TaskContext, WaitTimeout
 from rhythm.builder import Rhythm
@@ -54,6 +55,26 @@ FLOWS = {
         await Promise.race([slow, Timer.delay("1s")])
         await slow
         return "over"
+    """,
+    "careful": """
+        try {
+            await Promise.all([Task.run("slow"), Workflow.run("signals", { n: 1 }), Timer.delay(9)])
+        } finally {
+            State.set("cleaned", await Task.run("add", { a: 1, b: 1 }))
+        }
+    """,
+    "peers": """
+        const id = Context.executionId + "-peer"
+        Workflow.start("signals", { n: 1 }, { id })
+        await Signal.send(id, "go", 41)
+        return await Workflow.run("signals", { n: 1 }, { id })
+    """,
+    "beating": """
+        const retry = { maxAttempts: 20, initialInterval: "100ms" }
+        return await Task.run("falls_silent", {}, { heartbeat: "2s", retry })
+    """,
+    "limited": """
+        try { await Task.run("slow", {}, { timeout: "500ms" }) } catch (error) { return error.name }
     """,
 }
 
@@ -101,9 +122,17 @@ def registry(ledger: Ledger) -> TaskRegistry:
         await asyncio.sleep(2)
         return "slow"
 
+    async def falls_silent(context: TaskContext) -> Any:
+        ledger.runs[context.idempotency_key] += 1
+        if context.heartbeat_details is None:
+            context.heartbeat({"step": 1})
+            await asyncio.sleep(3600)
+        return context.heartbeat_details
+
     tasks = TaskRegistry()
     for function, queue in (
         (add, None), (square, "other"), (third_time, None), (stumble, "other"), (slow, None),
+        (falls_silent, "other"),
     ):  # fmt: skip
         tasks.add(TaskDefinition(function.__name__, queue, function, {"TaskContext": TaskContext}))
     return tasks
@@ -117,6 +146,8 @@ class Wish:
     inputs: dict[str, Any] = field(default_factory=dict)
     is_task: bool = False
     expected: Any = None
+    ends: Literal["by itself", "cancel", "terminate"] = "by itself"
+    """Whether its client lets it come to its end, or asks for one before or after."""
 
 
 def wishes(chance: random.Random) -> list[Wish]:
@@ -132,6 +163,11 @@ def wishes(chance: random.Random) -> list[Wish]:
         lambda: Wish("parent", expected=[3, "LookupError", 25]),
         lambda: Wish("race", expected="over"),
         lambda: _square(chance.randint(0, 9)),
+        lambda: Wish("careful", ends=chance.choice(("cancel", "terminate"))),
+        lambda: Wish("parent", expected=[3, "LookupError", 25], ends="terminate"),
+        lambda: Wish("peers", expected=[41]),
+        lambda: Wish("beating", expected={"step": 1}),
+        lambda: Wish("limited", expected="TimeoutError"),
     ]
     return [chance.choice(makers)() for _ in range(chance.randint(4, 10))]
 
@@ -178,6 +214,10 @@ async def client(
             await asyncio.sleep(chance.expovariate(1))
             await _signal(app, execution_id, i, ledger)
 
+    if wish.ends != "by itself":
+        await asyncio.sleep(chance.expovariate(0.4))
+        await _end(app, execution_id, wish.ends)
+
     while True:
         try:
             ended = await executions.wait_for_execution(execution_id, timeout=60)
@@ -187,6 +227,10 @@ async def client(
                 ledger.blame(f"{execution_id} ({wish.target}) is stuck: {error}")
                 return
     ledger.results[execution_id] = ended.output
+    if wish.ends != "by itself" and ended.status is ExecutionStatus.CANCELLED:
+        if wish.ends == "cancel" and ended.state not in ({}, {"cleaned": 2}):
+            ledger.blame(f"{execution_id} was cancelled with the state {ended.state}")
+        return
     if ended.status is not ExecutionStatus.COMPLETED or ended.output != wish.expected:
         ledger.blame(
             f"{execution_id} ({wish.target}) is {ended.status} with {ended.output!r}, "
@@ -208,6 +252,17 @@ async def _signal(app: Rhythm, execution_id: str, number: int, ledger: Ledger) -
         ledger.blame(f"{execution_id} ended before signal {number} came")
         return
     ledger.signalled.setdefault(execution_id, []).append(request)
+
+
+async def _end(app: Rhythm, execution_id: str, how: str) -> None:
+    executions = app.execution_service
+    call = executions.cancel_execution if how == "cancel" else executions.terminate_execution
+
+    async def end() -> None:
+        await call(execution_id, "enough", request_id=f"{how}-{execution_id}")
+
+    with contextlib.suppress(ExecutionFinished):
+        await repeated(end)
 
 
 async def repeated(call: Callable[[], Any]) -> None:

@@ -85,6 +85,7 @@ class _World:
             database_url="redis://simulated:1/0",
             namespace=self.namespace,
             lease=LEASE_S,
+            shutdown_grace=1.0,
             unknown_task_patience=30.0,
             max_lost_workers=1000,
         )
@@ -145,6 +146,7 @@ class _World:
             concurrency=self.chance.randint(1, 8),
             registry=registry(self.ledger),
         )
+        process.drain = worker.stop
         await worker.run()
 
     async def upheave(self) -> None:
@@ -152,7 +154,9 @@ class _World:
         loop = asyncio.get_running_loop()
         for at in sorted(self.chance.uniform(0, QUIET_AT_S) for _ in range(self.upheavals)):
             await asyncio.sleep(max(at - loop.time(), 0))
-            what = self.chance.choice(("kill", "kill", "pause", "pause", "clock", "another"))
+            what = self.chance.choice(
+                ("kill", "kill", "pause", "pause", "clock", "another", "drain")
+            )
             self.network.counts[what] += 1
             await getattr(self, what)()
         await asyncio.sleep(max(QUIET_AT_S - loop.time(), 0))
@@ -181,6 +185,13 @@ class _World:
     async def clock(self) -> None:
         self.network.clock_offset_ms += self.chance.choice((-5_000, -200, 300, 2_000, 20_000))
 
+    async def drain(self) -> None:
+        if not self.workers:
+            return
+        process = self.chance.choice(list(self.workers))
+        process.drain()
+        self.start_worker()
+
     async def another(self) -> None:
         self.start_worker()
 
@@ -206,7 +217,7 @@ class _World:
         for execution_id in self.ledger.started:
             if execution_id not in ids:
                 self.ledger.blame(f"{execution_id} was acknowledged and is gone")
-        roots = {execution_id for execution_id in ids if "/" not in execution_id}
+        roots = {id_ for id_ in ids if "/" not in id_ and not id_.endswith("-peer")}
         if len(roots) != wanted:
             self.ledger.blame(f"{wanted} were asked for, there are {sorted(roots)}")
         for execution_id, requests in self.ledger.signalled.items():
