@@ -6,6 +6,7 @@ Each breaks one rule of the store's scripts, or of the code around them.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -17,6 +18,7 @@ import streams.due
 import streams.projections
 import streams.transitions
 import streams.work
+from rhythm.worker import delivery
 from streams.errors import BackendUnavailable
 from streams.scripts import Script
 
@@ -72,6 +74,11 @@ def _acknowledge_what_was_not_written(patch: pytest.MonkeyPatch) -> None:
             connection.patience_s = 10.0
 
     patch.setattr(streams.transitions, "create_execution", hasty)
+
+
+def _name_each_delivery_anew(patch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count()
+    patch.setattr(delivery, "_request", lambda message, what: f"{what}-{next(numbers)}")
 
 
 _STEP, _TEND, _RENEW = streams.work._STEP, streams.due._TEND, streams.work._RENEW
@@ -144,6 +151,26 @@ MUTANTS: Final = (
     Mutant(
         "a timer of an ended execution is gone with it",
         in_lua(_STEP, _TEND, old='if string.sub(all[i], 1, 1) == "T" then', new="if false then"),
+        -1,
+    ),
+    Mutant(
+        "a message to another tree is accepted once",
+        _name_each_delivery_anew,
+        -1,
+    ),
+    Mutant(
+        "an attempt that fell silent is given up",
+        in_lua(_TEND, old="beat = miss_beat", new="beat = function() end"),
+        -1,
+    ),
+    Mutant(
+        "who is asked to end and does not is ended after a while",
+        in_lua(_TEND, old="grace = end_after_grace", new="grace = function() end"),
+        -1,
+    ),
+    Mutant(
+        "a terminated tree is ended down to its leaves",
+        in_lua(_TEND, old='["end"] = end_children', new='["end"] = function() end'),
         -1,
     ),
     Mutant(

@@ -30,6 +30,10 @@ OVER_AT_S = 1_200.0
 PROGRAMS = compile_all([(name, source, f"{name}.flow") for name, source in FLOWS.items()])
 
 
+# Methods of `_World`; the more often named, the more often seen.
+_UPHEAVALS = ("kill", "kill", "pause", "pause", "clock", "another", "drain")
+
+
 class Report(msgspec.Struct, frozen=True):
     """What came of a run.
 
@@ -154,9 +158,7 @@ class _World:
         loop = asyncio.get_running_loop()
         for at in sorted(self.chance.uniform(0, QUIET_AT_S) for _ in range(self.upheavals)):
             await asyncio.sleep(max(at - loop.time(), 0))
-            what = self.chance.choice(
-                ("kill", "kill", "pause", "pause", "clock", "another", "drain")
-            )
+            what = self.chance.choice(_UPHEAVALS)
             self.network.counts[what] += 1
             await getattr(self, what)()
         await asyncio.sleep(max(QUIET_AT_S - loop.time(), 0))
@@ -229,9 +231,13 @@ class _World:
                 self.ledger.blame(f"{execution_id} was sent {requests} and has {arrived}")
         for execution_id in ids:
             execution = await app.execution_service.get_execution(execution_id)
-            is_ended_task = execution and execution.type == "task" and execution.completed_at
-            if is_ended_task and not self.ledger.runs[execution_id]:
-                self.ledger.blame(f"task {execution_id} ended and never ran")
+            is_done = execution and execution.type == "task" and execution.status == "completed"
+            if is_done and not self.ledger.runs[execution_id]:
+                self.ledger.blame(f"task {execution_id} is completed and never ran")
+            if execution_id.endswith("-peer"):
+                history = await app.history_service.events(execution_id)
+                if sum(event.type == "signal_received" for event in history) > 1:
+                    self.ledger.blame(f"{execution_id} was sent one signal and got more")
 
 
 class _quiet_logs:
