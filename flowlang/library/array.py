@@ -1,15 +1,17 @@
 """`Array` and its methods.
 
 A callback may change the array it is called from, so every loop looks at the live array at each
-step, up to the length it had at the start, as the standard does. Methods that only read accept
-any array-like object (`[].map.call("abc", f)`); those that write want an array.
+step, up to the length it had at the start, as the standard does. The `valueOf` of an argument may
+change it too: the length that counts is the one before. Methods that only read accept any
+array-like object (`[].map.call("abc", f)`); those that write want an array, and write all of it
+through `_replace`, which knows what may not be changed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, zip_longest
 
 from flowlang.library.registry import (
     callback,
@@ -28,6 +30,7 @@ from flowlang.values import (
     FROZEN,
     HOLE,
     KEYS,
+    SEALED,
     UNDEFINED,
     VALUES,
     ArrayIterator,
@@ -109,10 +112,11 @@ def array_from(
 @method("Array.prototype.at", 1)
 def at(this: Value, index: Value = UNDEFINED, *_: Value) -> Value:
     array = _readable(this)
+    length = len(array)
     position = to_integer(index)
     if position < 0:
-        position += len(array)
-    return _element(array, int(position)) if 0 <= position < len(array) else UNDEFINED
+        position += length
+    return _element(array, int(position)) if 0 <= position < length else UNDEFINED
 
 
 @method("Array.prototype.concat", 1)
@@ -141,9 +145,11 @@ def copy_within(
     to = relative_index(target, length, 0)
     first = relative_index(start, length, 0)
     last = relative_index(end, length, length)
-    count = max(0, min(last - first, length - to))
-    charge_steps(count)
-    array[to : to + count] = array[first : first + count]
+    count = min(last - first, length - to)
+    if count > 0:
+        charge_steps(count)
+        copied = _with_length(array, length)[first : first + count]
+        _replace(array, to, to + count, copied, "copyWithin")
     return array
 
 
@@ -191,8 +197,9 @@ def fill(
     array = _writable(this, "fill")
     length = len(array)
     first, last = relative_index(start, length, 0), relative_index(end, length, length)
-    charge_steps(max(0, last - first))
-    array[first:last] = [value] * (last - first)
+    if first < last:
+        charge_steps(last - first)
+        _replace(array, first, last, [value] * (last - first), "fill")
     return array
 
 
@@ -237,9 +244,10 @@ def find_last_index(this: Value, predicate: Value = UNDEFINED, *_: Value) -> flo
 @method("Array.prototype.flat", 0)
 def flat(this: Value, depth: Value = UNDEFINED, *_: Value) -> JSArray:
     array = _readable(this)
+    length = len(array)
     levels = 1.0 if depth is UNDEFINED else to_integer(depth)
     items: list[Value] = []
-    _flatten(array, levels, items, 0)
+    _flatten(_with_length(array, length), levels, items, 0)
     return new_array(items)
 
 
@@ -268,8 +276,9 @@ def for_each(this: Value, function: Value = UNDEFINED, *_: Value) -> Value:
 @method("Array.prototype.includes", 1)
 def includes(this: Value, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> bool:
     array = _readable(this)
-    charge_steps(len(array))
-    for index in range(relative_index(start, len(array), 0), len(array)):
+    length = len(array)
+    charge_steps(length)
+    for index in range(relative_index(start, length, 0), length):
         if same_value_zero(_element(array, index), wanted):
             return True
     return False
@@ -278,8 +287,10 @@ def includes(this: Value, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *
 @method("Array.prototype.indexOf", 1)
 def index_of(this: Value, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> float:
     array = _readable(this)
-    charge_steps(len(array))
-    for index in range(relative_index(start, len(array), 0), len(array)):
+    length = len(array)
+    charge_steps(length)
+    first = relative_index(start, length, 0)
+    for index in range(first, min(length, len(array))):
         if strict_equals(array[index], wanted):
             return float(index)
     return -1.0
@@ -294,7 +305,7 @@ def last_index_of(this: Value, wanted: Value = UNDEFINED, *start: Value) -> floa
     first = min(position, length - 1.0) if position >= 0 else length + position
     if first < 0:
         return -1.0
-    for index in range(int(first), -1, -1):
+    for index in range(min(int(first), len(array) - 1), -1, -1):
         if strict_equals(array[index], wanted):
             return float(index)
     return -1.0
@@ -303,14 +314,16 @@ def last_index_of(this: Value, wanted: Value = UNDEFINED, *start: Value) -> floa
 @method("Array.prototype.join", 1)
 def join(this: Value, separator: Value = UNDEFINED, *_: Value) -> str:
     array = _readable(this)
-    return _join(array, "," if separator is UNDEFINED else to_string(separator), [])
+    length = len(array)
+    return _join(array, length, "," if separator is UNDEFINED else to_string(separator), [])
 
 
 @method("Array.prototype.toString", 0)
 def array_to_string(this: Value, *_: Value) -> str:
     if this.__class__ is ExoticArray and is_callable(own_join := get_member(this, "join")):
         return call_on(own_join, this)  # type: ignore[no-any-return]  # whatever it answers
-    return _join(_readable(this), ",", [])
+    array = _readable(this)
+    return _join(array, len(array), ",", [])
 
 
 @method("Array.prototype.map", 1)
@@ -334,14 +347,15 @@ def pop(this: Value, *_: Value) -> Value:
     charge_steps(1)
     if not array:
         return UNDEFINED
-    value = array.pop()
+    value = array[-1]
+    _replace(array, len(array) - 1, len(array), [], "pop")
     return UNDEFINED if value is HOLE else value
 
 
 @method("Array.prototype.push", 1)
 def push(this: Value, *items: Value) -> float:
     array = this if this.__class__ is JSArray else _resizable(this, "push")
-    array.extend(items)
+    _replace(array, len(array), len(array), items, "push")
     check_array(len(array))
     charge_memory(ELEMENT_UNITS * len(items))
     return float(len(array))
@@ -377,7 +391,8 @@ def reduce_right(this: Value, reducer: Value = UNDEFINED, *initial: Value) -> Va
 def reverse(this: Value, *_: Value) -> JSArray:
     array = _writable(this, "reverse")
     charge_steps(len(array))
-    array.reverse()
+    if len(array) > 1:
+        _replace(array, 0, len(array), array[::-1], "reverse")
     return array
 
 
@@ -394,7 +409,8 @@ def shift(this: Value, *_: Value) -> Value:
     charge_steps(1 + (len(array) >> 4))  # moving the rest is cheap, but not free
     if not array:
         return UNDEFINED
-    value = array.pop(0)
+    value = array[0]
+    _replace(array, 0, 1, [], "shift")
     return UNDEFINED if value is HOLE else value
 
 
@@ -404,15 +420,16 @@ def unshift(this: Value, *items: Value) -> float:
     check_array(len(array) + len(items))
     charge_steps(len(items) + (len(array) >> 4))
     charge_memory(ELEMENT_UNITS * len(items))
-    array[:0] = items
+    _replace(array, 0, 0, items, "unshift")
     return float(len(array))
 
 
 @method("Array.prototype.slice", 2)
 def slice_(this: Value, start: Value = UNDEFINED, end: Value = UNDEFINED, *_: Value) -> JSArray:
     array = _readable(this)
-    first, last = relative_index(start, len(array), 0), relative_index(end, len(array), len(array))
-    items = list.__getitem__(array, slice(first, max(first, last)))
+    length = len(array)
+    first, last = relative_index(start, length, 0), relative_index(end, length, length)
+    items = list.__getitem__(_with_length(array, length), slice(first, max(first, last)))
     charge_steps(len(items))
     return new_array(items)
 
@@ -426,9 +443,8 @@ def sort(this: Value, comparator: Value = UNDEFINED, *_: Value) -> JSArray:
     holes = length - len(present)
     in_order = _sorted(present, compare)
     # The comparator may have changed the array meanwhile; the answer is written over it.
-    array[: len(in_order)] = in_order
-    if holes and len(array) > len(in_order):
-        array[len(in_order) : length] = [HOLE] * holes
+    if length > 1:
+        _replace(array, 0, length, in_order + [HOLE] * holes, "sort")
     return array
 
 
@@ -442,21 +458,25 @@ def to_sorted(this: Value, comparator: Value = UNDEFINED, *_: Value) -> JSArray:
 @method("Array.prototype.splice", 2)
 def splice(this: Value, *args: Value) -> JSArray:
     array = _resizable(this, "splice")
+    length = len(array)
     first, count, items = _splice_arguments(array, args)
-    check_array(len(array) - count + len(items))
-    charge_steps(count + len(items) + (len(array) >> 4))
+    check_array(length - count + len(items))
+    charge_steps(count + len(items) + (length >> 4))
     charge_memory(ELEMENT_UNITS * len(items))
+    if len(array) != length:
+        array[:] = _with_length(array, length)
     removed = list.__getitem__(array, slice(first, first + count))
-    array[first : first + count] = items
+    _replace(array, first, first + count, items, "splice")
     return new_array(removed)
 
 
 @method("Array.prototype.toSpliced", 2)
 def to_spliced(this: Value, *args: Value) -> JSArray:
     array = _readable(this)
+    length = len(array)
     first, count, items = _splice_arguments(array, args)
-    made = [UNDEFINED if value is HOLE else value for value in array]
-    check_array(len(array) - count + len(items))
+    check_array(length - count + len(items))
+    made = [UNDEFINED if value is HOLE else value for value in _with_length(array, length)]
     made[first : first + count] = items
     charge_steps(len(made))
     return new_array(made)
@@ -465,13 +485,14 @@ def to_spliced(this: Value, *args: Value) -> JSArray:
 @method("Array.prototype.with", 2)
 def with_(this: Value, index: Value = UNDEFINED, value: Value = UNDEFINED, *_: Value) -> JSArray:
     array = _readable(this)
+    length = len(array)
     position = to_integer(index)
     if position < 0:
-        position += len(array)
-    if not 0 <= position < len(array):
+        position += length
+    if not 0 <= position < length:
         throw("RangeError", "index out of range")
-    charge_steps(len(array))
-    made = [UNDEFINED if item is HOLE else item for item in array]
+    charge_steps(length)
+    made = [UNDEFINED if item is HOLE else item for item in _with_length(array, length)]
     made[int(position)] = value
     return new_array(made)
 
@@ -511,17 +532,52 @@ def _writable(this: Value, name: str) -> JSArray:
         return this
     if not isinstance(this, JSArray):
         throw("TypeError", f"{name} on something other than an array is not part of Flow")
-    if integrity_of(this) == FROZEN:
-        throw("TypeError", f"cannot {name} a frozen array")
     return this
 
 
 def _resizable(this: Value, name: str) -> JSArray:
-    """The object of a method that adds or removes elements."""
+    """The object of a method that sets its length, if only to what it is."""
     array = _writable(this, name)
-    if array.__class__ is ExoticArray and integrity_of(array) != EXTENSIBLE:
-        throw("TypeError", f"cannot {name}: the array is not extensible")
+    if array.__class__ is ExoticArray and integrity_of(array) == FROZEN:
+        throw("TypeError", f"cannot {name}: the array is frozen")
     return array
+
+
+def _replace(array: JSArray, first: int, last: int, items: Sequence[Value], name: str) -> None:
+    """`array[first:last] = items`, for the method called `name`.
+
+    The array may have become shorter since `first` and `last` were found; holes at its new end
+    are not written.
+    """
+    if array.__class__ is ExoticArray and (integrity := integrity_of(array)) != EXTENSIBLE:
+        _check_changes(array, [*array[:first], *items, *array[last:]], integrity, name)
+    if last > len(array):
+        present = len(items)
+        while present > 0 and items[present - 1] is HOLE and first + present > len(array):
+            present -= 1
+        items = items[:present]
+        array.extend([HOLE] * (first - len(array)))
+    array[first:last] = items
+
+
+def _check_changes(array: JSArray, made: list[Value], integrity: int, name: str) -> None:
+    """Throw unless an array that is not extensible, sealed or frozen may become `made`."""
+    charge_steps(len(array))
+    for old, new in zip_longest(array, made, fillvalue=HOLE):
+        if integrity == FROZEN:
+            throw("TypeError", f"cannot {name}: the array is frozen")
+        if old is HOLE and new is not HOLE:
+            throw("TypeError", f"cannot {name}: the array is not extensible")
+        if new is HOLE and old is not HOLE and integrity == SEALED:
+            throw("TypeError", f"cannot {name}: the array is sealed")
+
+
+def _with_length(array: JSArray, length: int) -> list[Value]:
+    """The elements as an array of `length` has them, which `array` was before arguments were
+    converted."""
+    if len(array) == length:
+        return array
+    return [*array[:length], *[HOLE] * (length - len(array))]
 
 
 def _loop(this: Value, function: Value, name: str) -> tuple[JSArray, Callable[..., Value]]:
@@ -584,23 +640,23 @@ def _flatten(array: JSArray, levels: float, into: list[Value], depth: int) -> No
     check_array(len(into))
 
 
-def _join(array: JSArray, separator: str, active: list[JSArray]) -> str:
-    """The elements as text; an array inside of itself counts as empty."""
+def _join(array: JSArray, count: int, separator: str, active: list[JSArray]) -> str:
+    """The first `count` elements as text; an array inside of itself counts as empty."""
     if any(array is outer for outer in active):
         return ""
     check_depth(len(active))
-    charge_steps(len(array))
+    charge_steps(count)
     active.append(array)
     parts: list[str] = []
     length = 0
-    for index in range(len(array)):
+    for index in range(count):
         value = _element(array, index)
         if value is None or value is UNDEFINED:
             part = ""
         elif value.__class__ is str:
             part = value
         elif value.__class__ is JSArray:
-            part = _join(value, ",", active)
+            part = _join(value, len(value), ",", active)
         else:
             part = to_string(value)
         length += len(part)

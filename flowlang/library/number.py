@@ -24,6 +24,7 @@ from flowlang.values import (
     to_integer,
     to_number,
     to_string,
+    to_uint32,
     whole_to_float,
 )
 
@@ -78,7 +79,7 @@ def parse_float(value: Value = UNDEFINED, *_: Value) -> float:
 def parse_int(value: Value = UNDEFINED, radix: Value = UNDEFINED, *_: Value) -> float:
     text = to_string(value).strip(WHITESPACE)
     charge_steps(len(text) >> 6)
-    base = int(to_integer(radix) % 2.0**32) if math.isfinite(to_integer(radix)) else 0
+    base = to_uint32(radix)
     sign = -1.0 if text[:1] == "-" else 1.0
     if text[:1] in ("-", "+"):
         text = text[1:]

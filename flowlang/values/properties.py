@@ -341,8 +341,11 @@ def set_array_length(array: JSArray, value: Value) -> None:
     if integrity == FROZEN:
         return
     if length < len(array):
-        if integrity == EXTENSIBLE or integrity < SEALED:
+        if integrity < SEALED:
             del array[length:]
+        else:
+            while len(array) > length and array[-1] is HOLE:
+                array.pop()
     elif length > len(array):
         check_array(length)
         charge_memory(ELEMENT_UNITS * (length - len(array)))
