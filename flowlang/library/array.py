@@ -539,7 +539,7 @@ def _resizable(this: Value, name: str) -> JSArray:
     """The object of a method that sets its length, if only to what it is."""
     array = _writable(this, name)
     if array.__class__ is ExoticArray and integrity_of(array) == FROZEN:
-        throw("TypeError", f"cannot {name}: the array is frozen")
+        throw("TypeError", f"cannot {name} a frozen array")
     return array
 
 
@@ -565,19 +565,18 @@ def _check_changes(array: JSArray, made: list[Value], integrity: int, name: str)
     charge_steps(len(array))
     for old, new in zip_longest(array, made, fillvalue=HOLE):
         if integrity == FROZEN:
-            throw("TypeError", f"cannot {name}: the array is frozen")
+            throw("TypeError", f"cannot {name} a frozen array")
         if old is HOLE and new is not HOLE:
             throw("TypeError", f"cannot {name}: the array is not extensible")
         if new is HOLE and old is not HOLE and integrity == SEALED:
             throw("TypeError", f"cannot {name}: the array is sealed")
 
 
-def _with_length(array: JSArray, length: int) -> list[Value]:
-    """The elements as an array of `length` has them, which `array` was before arguments were
-    converted."""
+def _with_length(array: JSArray, length: int) -> JSArray:
+    """The array, or a copy cut or stretched to the length it had before arguments were converted."""
     if len(array) == length:
         return array
-    return [*array[:length], *[HOLE] * (length - len(array))]
+    return JSArray([*array[:length], *[HOLE] * (length - len(array))])
 
 
 def _loop(this: Value, function: Value, name: str) -> tuple[JSArray, Callable[..., Value]]:
