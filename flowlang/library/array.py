@@ -573,7 +573,7 @@ def _check_changes(array: JSArray, made: list[Value], integrity: int, name: str)
 
 
 def _with_length(array: JSArray, length: int) -> JSArray:
-    """The array, or a copy cut or stretched to the length it had before arguments were converted."""
+    """The array, or a copy cut or stretched to its length before arguments were converted."""
     if len(array) == length:
         return array
     return JSArray([*array[:length], *[HOLE] * (length - len(array))])
