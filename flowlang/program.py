@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LANGUAGE_VERSION: Final = 1
 """Raised by a release that changes what programs do; an execution keeps the one it began with."""
 
-LOWERING_VERSION: Final = 3
+LOWERING_VERSION: Final = 4
 """Raised by a release that changes where compiled code keeps what; it makes snapshots unusable."""
 
 KEPT_PROGRAMS: Final = 256

@@ -99,9 +99,9 @@ def _apply(low: Lowering, node: nodes.Call, callable_: Operand) -> Operand:
     """
     flat = low.facts.is_flat(*node.arguments)
     if flat:
-        values = low.operands(_plain(node.arguments))
+        values = low.operands(node.arguments)
     else:
-        callable_, *values = low.operands(_plain(node.arguments), before=[callable_])
+        callable_, *values = low.operands(node.arguments, before=[callable_])
     code = f"{callable_.code}({listed(node.arguments, values)})"
     if low.line_of(node.start) != low.line_of(low.offset):
         # A line of its own in generated Python, so that the call's line in the source is known.
@@ -109,17 +109,10 @@ def _apply(low: Lowering, node: nodes.Call, callable_: Operand) -> Operand:
     return Operand(code, depth=deepest([callable_, *values]))
 
 
-def _plain(arguments: _Arguments) -> list[nodes.Expression]:
-    return [
-        argument.argument if isinstance(argument, nodes.Spread) else argument
-        for argument in arguments
-    ]
-
-
 def listed(arguments: _Arguments, values: Sequence[Operand]) -> str:
     """Arguments as Python text."""
     return ", ".join(
-        f"*collect({value.code})" if isinstance(argument, nodes.Spread) else value.code
+        f"*{value.code}" if isinstance(argument, nodes.Spread) else value.code
         for argument, value in zip(arguments, values, strict=True)
     )
 
@@ -129,7 +122,7 @@ def _new(low: Lowering, node: nodes.New) -> Operand:
     constructor = GLOBALS[node.callee.name]
     assert isinstance(constructor, Builtin)
     name = low.constants.name_of(f"new {node.callee.name}", constructor.construct)
-    values = low.operands(_plain(node.arguments))
+    values = low.operands(node.arguments)
     code = f"{name}({listed(node.arguments, values)})"
     if low.line_of(node.start) != low.line_of(low.offset):
         code = f"(\n#@{node.start}\n{code})"

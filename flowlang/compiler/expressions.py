@@ -119,20 +119,14 @@ def to_text(value: Operand) -> str:
 
 @lowers_expression(nodes.ArrayLiteral)
 def _array(low: Lowering, node: nodes.ArrayLiteral) -> Operand:
-    values = low.operands(
-        [
-            element.argument if isinstance(element, nodes.Spread) else element
-            for element in node.elements
-            if element is not None
-        ]
-    )
+    values = low.operands([element for element in node.elements if element is not None])
     remaining = iter(values)
     items = []
     for element in node.elements:
         if element is None:
             items.append("HOLE")
         elif isinstance(element, nodes.Spread):
-            items.append(f"*collect({next(remaining).code})")
+            items.append(f"*{next(remaining).code}")
         else:
             items.append(next(remaining).code)
     listed = f"({', '.join(items)},)" if items else ""

@@ -345,9 +345,11 @@ class Lowering:
         return f"({name} := {operand.code})", name
 
     def operands(
-        self, expressions: Sequence[nodes.Expression], before: Sequence[Operand] = ()
+        self, expressions: Sequence[nodes.Expression | nodes.Spread], before: Sequence[Operand] = ()
     ) -> list[Operand]:
         """Lower expressions that are evaluated one after the other, after those in `before`.
+
+        What `...x` gives is collected in its turn too; its operand is text for a Python list.
 
         The caller sees to it that those in `before` may go into a temporary, and that they are
         stable already if an expression is flat.
@@ -357,10 +359,17 @@ class Lowering:
         last_flat = suspends[-1] if suspends else -1
         for position, expression in enumerate(expressions):
             lines, mark, indent = self.lines, len(self.lines), self.indent
+            is_spread = isinstance(expression, nodes.Spread)
+            if isinstance(expression, nodes.Spread):
+                expression = expression.argument
             operand = self.expression(expression)
             if self.lines is lines and len(lines) > mark:
                 self.spill(done, mark, indent)
+            if is_spread:
+                operand = Operand(f"collect({operand.code})", depth=operand.depth + 1)
             if position < last_flat:
+                if is_spread:  # a slot holds values of the language
+                    operand = Operand(f"JSArray({operand.code})", depth=operand.depth)
                 operand = self.keep(operand, slot=True)
             done.append(operand)
         return done

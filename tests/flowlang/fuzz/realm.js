@@ -70,6 +70,7 @@
   }
   globalThis.crypto = { randomUUID: () => world.uuid() }
   delete Error.stackTraceLimit // V8's own
+  delete Error.captureStackTrace
   Math.random = () => world.random()
 
   globalThis.Date = new Proxy(RealDate, {

@@ -53,10 +53,15 @@ class Variable:
 
 @dataclass
 class Block:
-    """A scope of the source."""
+    """A scope of the source.
+
+    Attributes:
+        is_case: a part of a `switch`, whose other parts may declare names in the same scope.
+    """
 
     variables: list[Variable] = field(default_factory=list)
     is_function: bool = False
+    is_case: bool = False
 
 
 class Draft:
@@ -110,9 +115,9 @@ class Draft:
         return [one for one in self.visible(*kinds) if one.writable]
 
     @contextmanager
-    def block(self) -> Iterator[None]:
+    def block(self, is_case: bool = False) -> Iterator[None]:
         """A scope of its own."""
-        self.blocks.append(Block())
+        self.blocks.append(Block(is_case=is_case))
         try:
             yield
         finally:

@@ -68,6 +68,9 @@ _PROMISES: Final = (
     "[{ then() { throw new RangeError('m2') } }]",
 )  # fmt: skip
 
+_CHOSEN: Final = "ydzDwOAP"
+"""Arguments for which not every value will do: with some, Flow differs by declaration."""
+
 _KEYED_PROMISES: Final = (
     "{}", "{ a: 1, b: Promise.resolve(2) }", "{ b: Promise.reject('r1'), 1: Promise.resolve(3) }",
     "{ x: { then(r) { r('t') } }, y: new Promise(() => {}) }",
@@ -106,8 +109,7 @@ class LibraryCalls(Literals):
 
     def argument(self, letter: str, size: int) -> str:
         """An argument; now and then of a kind that does not fit."""
-        # Combinators take objects too, and Date.parse only the standard's texts, by declaration.
-        if self.often(6) and letter not in "ydzOADw":
+        if self.often(6) and letter not in _CHOSEN:
             return self.odd()
         if letter in _LETTERS:
             return self.pick(_LETTERS[letter])
@@ -136,6 +138,9 @@ class LibraryCalls(Literals):
             case "O":
                 kinds = ("object", "array", "map", "function", "error", "undefined", "null")
                 return self.literal(self.pick(kinds))
+            case "P":
+                kinds = ("object", "array", "string", "map", "error", "date", "null", "number")
+                return self.literal(self.pick(kinds))
             case "A":
                 return self.literal(self.pick(("object", "array", "map", "error", "date", "null")))
             case "y":
@@ -150,7 +155,7 @@ class LibraryCalls(Literals):
         if letters and self.often(30):
             letters = letters[: self.below(len(letters) + 1)]
         given = [self.argument(letter, size) for letter in letters]
-        if self.often(4) and method.arguments[:1] not in ("O", "A"):
+        if self.often(4) and method.arguments[:1] not in tuple(_CHOSEN):
             given.append(self.odd())
         if given and self.often(4):
             given[-1] = f"...[{given[-1]}]"

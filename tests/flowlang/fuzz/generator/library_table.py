@@ -8,6 +8,7 @@ A line reads `name(arguments) -> result`, one letter for an argument:
     e entries       j a JSON text    x a replacer      u a text with % escapes
     z any value but a function: built-in ones are frozen in Flow, by declaration
     m a promise or value             y promises, by position or key    g a radix or digits
+    P any value but a function, whose `prototype` Flow lacks, by declaration
     w a field that is no text: alone it is a time, and Date.parse takes fewer texts, by declaration
     O an object or nothing, and A an object: Object(x) of a primitive differs, by declaration
 """
@@ -113,7 +114,7 @@ _STATICS: Final = """
     Number.isNaN(v)->boolean Number.isSafeInteger(n)->boolean Number.parseFloat(s)->number
     Number.parseInt(sg)->number
     Object.assign(Aov)->object Object.entries(o)->array Object.freeze(o)->object
-    Object.fromEntries(e)->object Object.getOwnPropertyNames(o)->array Object.hasOwn(ok)->boolean
+    Object.fromEntries(e)->object Object.getOwnPropertyNames(P)->array Object.hasOwn(ok)->boolean
     Object.is(vv)->boolean Object.isExtensible(z)->boolean Object.isFrozen(z)->boolean
     Object.isSealed(z)->boolean Object.keys(o)->array Object.preventExtensions(o)->object
     Object.seal(o)->object Object.values(o)->array

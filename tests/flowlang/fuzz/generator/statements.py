@@ -69,7 +69,7 @@ class Statements(Functions):
     def _shadowed(self) -> str:
         """A name of an outer block, to be declared again; fresh if there is none."""
         here = {one.name for one in self.blocks[-1].variables}
-        if self.blocks[-1].is_function:
+        if self.blocks[-1].is_function or self.blocks[-1].is_case:
             return self.fresh()
         outer = [one.name for one in self.visible() if one.name not in here and one.name[0] == "v"]
         return self.fresh() if not outer else f"{self.pick(outer)}"
@@ -247,7 +247,7 @@ class Statements(Functions):
 
     def case_body(self, size: int) -> list[str]:
         """A case's statements; what they declare is not used by other cases, which may come first."""
-        with self.block():
+        with self.block(is_case=True):
             lines = self.statements(self.below(2) + 1, size)
         return [*lines, "break"] if self.often(50) else lines
 
