@@ -23,8 +23,16 @@ RECURSION_NEEDED: Final = 11_000
 """Python frames that our own work may need: the parser up to 45 for each of 220 levels of source,
 a run up to 3 for each call of a program and as many for each level of data."""
 
+OBJECT_UNITS: Final = 64
+PROPERTY_UNITS: Final = 32
+ELEMENT_UNITS: Final = 16
+"""Units of memory of a new object, property and element, as the language says."""
+
 SCOPE_UNITS: Final = 64
 """Units of memory of a new function or scope."""
+
+TEXT_PER_STEP: Final = 64
+"""So many characters that a library call touches count as one step."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -132,10 +140,36 @@ class Budget:
         raise LimitError(message, current_line())
 
 
+def charge_step() -> None:
+    """Spend one step: for a library call, or for one element."""
+    budget = _budget.get(_OUTSIDE)
+    if next(budget.steps, None) is None:
+        budget.out_of_steps()
+
+
 def charge_steps(count: int) -> None:
-    """Spend steps for a library call that touches `count` elements, or 64 characters each."""
+    """Spend steps for a library call that touches `count` elements."""
     if count > 0:
         _budget.get(_OUTSIDE).take_steps(count)
+
+
+def charge_reading(length: int) -> None:
+    """Spend the steps of going over so many characters of a text, one for each 64."""
+    if length >= TEXT_PER_STEP:
+        _budget.get(_OUTSIDE).take_steps(length // TEXT_PER_STEP)
+
+
+def charge_elements(count: int) -> None:
+    """Spend a step and the memory of each of `count` new elements."""
+    budget = _budget.get(_OUTSIDE)
+    budget.memory -= ELEMENT_UNITS * count
+    if budget.memory < 0:
+        budget.out_of_memory()
+    if count == 1:
+        if next(budget.steps, None) is None:
+            budget.out_of_steps()
+    elif count:
+        budget.take_steps(count)
 
 
 def charge_memory(units: int) -> None:
@@ -154,6 +188,13 @@ def check_string(length: int) -> None:
     budget.memory -= length
     if budget.memory < 0:
         budget.out_of_memory()
+
+
+def check_length(length: int) -> None:
+    """Refuse a string longer than one may be. Charges nothing."""
+    budget = _budget.get(_OUTSIDE)
+    if length > budget.limits.string:
+        budget.give_up(f"a string of more than {budget.limits.string:,} characters")
 
 
 def check_array(length: int) -> None:

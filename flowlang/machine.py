@@ -19,11 +19,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from flowlang.errors import InternalError
 from flowlang.limits import (
+    ELEMENT_UNITS,
+    OBJECT_UNITS,
+    TEXT_PER_STEP,
     Budget,
     LimitError,
     Limits,
     RoomToRecurse,
     charge_memory,
+    charge_steps,
     current_line,
     line_of_error,
     restore_budget,
@@ -51,7 +55,7 @@ from flowlang.protocol import (
     Turn,
 )
 from flowlang.runtime import AWAIT
-from flowlang.source import from_units, quoted, to_units
+from flowlang.source import from_units, named, to_units
 from flowlang.values import (
     FULFILLED,
     PENDING,
@@ -77,8 +81,11 @@ if TYPE_CHECKING:
     from flowlang.program import FunctionCode, Program
     from flowlang.whereabouts import Suspended
 
-PROMISE_UNITS: Final = 64
-"""Units of memory of a promise, or of a frame: both are objects."""
+COMMAND_UNITS: Final = 256
+"""Units of memory of something asked of the world: a command, and what remembers the request."""
+
+LONGEST_REMARK: Final = 16_384
+"""Characters of a line that the machine logs itself."""
 
 
 def current() -> Machine:
@@ -383,6 +390,7 @@ class Machine:
     def _finish(self) -> None:
         """See how things stand, with no job left."""
         for promise in self._rejections:
+            charge_steps(2)
             if not promise.handled:
                 self._remark("error", f"unhandled rejection: {_described(promise.value)}")
         self._rejections.clear()
@@ -421,7 +429,8 @@ class Machine:
         if depth >= budget.depth_limit:
             budget.too_deep()
         budget.depth = depth + 1
-        promise = self.new_promise()
+        charge_memory(2 * OBJECT_UNITS + ELEMENT_UNITS * code.slots)
+        promise = JSPromise()
         try:
             self._run(Frame(code, scope, promise), args)
         finally:
@@ -543,6 +552,7 @@ class Machine:
             # A promise's own `then`, called with functions that would settle the promise alike.
             self.then(thenable, UNDEFINED, UNDEFINED, job.promise)
             return
+        charge_memory(2 * OBJECT_UNITS)
         already = [False]
         resolve = ResolveFunction(job.promise, already, False)
         reject = ResolveFunction(job.promise, already, True)
@@ -555,7 +565,7 @@ class Machine:
 
     def new_promise(self) -> JSPromise:
         """A pending promise."""
-        charge_memory(PROMISE_UNITS)
+        charge_memory(OBJECT_UNITS)
         return JSPromise()
 
     def promise_resolve(self, value: Value) -> JSPromise:
@@ -612,6 +622,7 @@ class Machine:
         derived: JSPromise | None,
     ) -> None:
         """React to a promise: handlers that are no functions pass the outcome on to `derived`."""
+        charge_memory(OBJECT_UNITS)
         promise.handled = True
         reaction = Reaction(on_fulfilled, on_rejected, derived)
         if promise.state == PENDING:
@@ -673,17 +684,26 @@ class Machine:
 
     def set_state(self, key: str, plain: Any) -> None:
         """Show a plain value to outsiders."""
+        charge_memory(COMMAND_UNITS)
+        charge_steps(2)
         self.state[key] = plain
         self._commands.append(SetState(key, plain))
 
     def log(self, level: str, text: str) -> None:
-        """Log a line of the program's console."""
+        """Log a line of the program's console. It is kept in the history, so it takes memory."""
+        charge_memory(OBJECT_UNITS + len(text))
+        charge_steps(1 + len(text) // TEXT_PER_STEP)
         self._commands.append(Log(level, from_units(text), current_line() or 0))
 
     def _remark(self, level: str, text: str) -> None:
-        self._commands.append(Log(level, text, is_remark=True))
+        shown = text if len(text) <= LONGEST_REMARK else f"{text[:LONGEST_REMARK]}…"
+        charge_memory(OBJECT_UNITS + len(shown))
+        self._commands.append(Log(level, shown, is_remark=True))
 
     def _number(self) -> int:
+        """The number of the next thing asked of the world, charged for."""
+        charge_memory(COMMAND_UNITS)
+        charge_steps(3)
         self.numbered += 1
         return self.numbered
 
@@ -706,7 +726,7 @@ class Machine:
         for position, waiter in enumerate(self.waiters):
             if waiter.timer == n:
                 del self.waiters[position]
-                message = f"no signal {quoted(waiter.name)} came in time"
+                message = f"no signal {named(waiter.name)} came in time"
                 error = ErrorInfo("TimeoutError", message, type="timeout")
                 self.reject(waiter.promise, _error_value(error, waiter.line))
                 return
@@ -788,7 +808,9 @@ def error_info(value: Value) -> ErrorInfo:
 def _text_of(value: Value) -> str:
     """`String(value)` for people; a value that refuses to be a string is named by its type."""
     try:
-        return from_units(to_string(value))
+        text = to_string(value)
+        charge_steps(1 + len(text) // TEXT_PER_STEP)
+        return from_units(text)
     except Throw:
         return "a value that cannot be shown"
 
@@ -805,8 +827,7 @@ def _error_value(info: ErrorInfo, line: int) -> JSError:
     from flowlang.library import import_value
 
     error = make_error("Error", to_units(info.message))
-    error["name"] = to_units(info.name)
-    error.hidden.add("name")
+    error.define_hidden("name", to_units(info.name))
     if info.type is not None:
         error["type"] = info.type
     if info.details is not None:

@@ -71,6 +71,7 @@ def parse(source_text: str, path: str) -> ParsedProgram:
     length = len(source.text)
     if length > LONGEST_SOURCE:
         at = LONGEST_SOURCE
+        source = Source(source_text[: 2 * at], path)  # the rest is not even looked at
         found.append(report(source, "source-too-long", at, at, length=length, limit=LONGEST_SOURCE))
         return ParsedProgram(source, FrontMatter(), None, in_order(found))
     front_matter, begin = read_front_matter(source, found)

@@ -14,9 +14,17 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from flowlang import values
-from flowlang.limits import charge_memory, charge_steps, check_array, check_string
-from flowlang.values import (
+from flowlang.limits import (
     ELEMENT_UNITS,
+    PROPERTY_UNITS,
+    charge_elements,
+    charge_memory,
+    charge_reading,
+    check_array,
+    check_length,
+    check_string,
+)
+from flowlang.values import (
     HOLE,
     TDZ,
     UNDEFINED,
@@ -111,6 +119,7 @@ def get_index_method(owner: Value, key: Value) -> Any:
     if owner is None or owner is UNDEFINED:
         return get_index(owner, key)  # throws
     name = to_property_key(key)
+    charge_reading(len(name))
     if owner.__class__ is JSArray:
         return bind_call(get_index(owner, key), owner, name)
     return get_method(owner, name)
@@ -137,7 +146,7 @@ def read_global(machine: Machine, name: str) -> Value:
 
 def write_global(machine: Machine, name: str, value: Value) -> None:
     if name not in machine.variables:
-        charge_memory(values.PROPERTY_UNITS)
+        charge_memory(PROPERTY_UNITS)
     machine.variables[name] = value
 
 
@@ -211,12 +220,6 @@ _SHORT: Final = 4096
 """Copying so many characters takes no longer than a step, and is no matter for any limit."""
 
 
-def check_length(length: int) -> None:
-    """Refuse a string longer than one may be, without charging for it."""
-    check_string(length)
-    charge_memory(-length)
-
-
 def spread_array(items: tuple[Value, ...]) -> JSArray:
     """An array literal with spread elements."""
     check_array(len(items))
@@ -226,7 +229,7 @@ def spread_array(items: tuple[Value, ...]) -> JSArray:
 
 def rest_array(items: tuple[Value, ...]) -> JSArray:
     """The arguments that a rest parameter takes."""
-    charge_memory(values.PROPERTY_UNITS * 2 + ELEMENT_UNITS * len(items))
+    charge_memory(PROPERTY_UNITS * 2 + ELEMENT_UNITS * len(items))
     return JSArray(items)
 
 
@@ -272,10 +275,11 @@ def take_rest(iterator: JSIterator) -> JSArray:
     """All values that are left for a rest element."""
     items = []
     for item in iterator:
-        charge_steps(1)
-        charge_memory(ELEMENT_UNITS)
+        charge_elements(1)
         items.append(item)
-    charge_memory(2 * values.PROPERTY_UNITS)
+        if len(items) & 0xFFF == 0:
+            check_array(len(items))
+    charge_memory(2 * PROPERTY_UNITS)
     return JSArray(items)
 
 
@@ -288,7 +292,7 @@ def require_destructurable(value: Value) -> Value:
 def rest_of(owner: Value, taken: Sequence[str]) -> JSObject:
     """The properties of `owner` that the pattern did not take."""
     rest = JSObject()
-    charge_memory(2 * values.PROPERTY_UNITS)
+    charge_memory(2 * PROPERTY_UNITS)
     copy_data_properties(rest, owner, taken)
     return rest
 

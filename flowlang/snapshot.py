@@ -419,7 +419,7 @@ class _Reader:
     def fill_error(self, node: list[Any], made: JSError) -> None:
         self.fill_keys(node, made)
         made.kind = node[3]
-        made.hidden = set(self.values(node[4]))
+        made.hidden = frozenset(self.values(node[4]))
         made.line = node[5]
         made.integrity = node[6]
 

@@ -322,5 +322,4 @@ def show(value: Value) -> str:
     """The text in which `console` shows a value that stands in another one: strings in quotes."""
     if value is TDZ:
         return repr(value)
-    text = console.show(value)
-    return from_units(text if len(text) <= console.MAX_LINE else text[: console.MAX_LINE] + "…")
+    return from_units(console.show(value))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from flowlang import nodes
 from flowlang.compiler.expressions import join, texts_of
-from flowlang.compiler.lowering import Form, Lowering, Operand, lowers_expression
+from flowlang.compiler.lowering import LONG_NAME, Form, Lowering, Operand, lowers_expression
 from flowlang.compiler.operators import combine, text_to_add, to_numeric, undecided
 from flowlang.scope import Variable, property_name
 
@@ -129,7 +129,8 @@ def _store(
     """Write a member whose owner, key and value are evaluated in this order."""
     if isinstance(target.property, nodes.StringLiteral):
         name = ascii(target.property.value)
-        if owner.is_name and value.is_stable and target.property.value != "__proto__":
+        special = target.property.value == "__proto__" or len(target.property.value) > LONG_NAME
+        if owner.is_name and value.is_stable and not special:
             test = f"{owner.code}.__class__ is JSObject and {name} in {owner.code}"
             low.emit(f"if {test}: {owner.code}[{name}] = {value.code}")
             low.emit(f"else: set_member({owner.code}, {name}, {value.code})")

@@ -11,7 +11,14 @@ from collections.abc import Sequence
 
 from flowlang import nodes
 from flowlang.compiler.expressions import constant_member, deepest, read_member
-from flowlang.compiler.lowering import UNDEFINED, Form, Lowering, Operand, lowers_expression
+from flowlang.compiler.lowering import (
+    LONG_NAME,
+    UNDEFINED,
+    Form,
+    Lowering,
+    Operand,
+    lowers_expression,
+)
 from flowlang.library import GLOBALS
 from flowlang.values import Builtin, get_method
 
@@ -59,7 +66,9 @@ def _call_member(
         code = f"get_index_method({owner.code}, {key.code})"
     else:
         assert isinstance(callee.property, nodes.StringLiteral)
-        code = f"get_method({owner.code}, {callee.property.value!a})"
+        name = callee.property.value
+        function = "get_method" if len(name) <= LONG_NAME else "get_index_method"
+        code = f"{function}({owner.code}, {name!a})"
     return _apply(low, node, Operand(code, depth=depth))
 
 

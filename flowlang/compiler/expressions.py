@@ -8,6 +8,7 @@ from math import inf, isinf, isnan
 
 from flowlang import nodes
 from flowlang.compiler.lowering import (
+    LONG_NAME,
     UNDEFINED,
     AwaitPoint,
     Form,
@@ -85,8 +86,9 @@ def texts_of(
     """Lower expressions, each of which is made a text before the next one is evaluated. The
     operands in `before` come first, as in `Lowering.operands`."""
     done = list(before)
+    suspends = [at for at, node in enumerate(expressions) if low.facts.is_flat(node)]
+    last_flat = suspends[-1] if suspends else -1
     for position, expression in enumerate(expressions):
-        later = expressions[position + 1 :]
         lines, mark, indent = low.lines, len(low.lines), low.indent
         value = low.operands([expression])[0]
         if low.lines is lines and len(lines) > mark:
@@ -94,7 +96,7 @@ def texts_of(
         text = value
         if value.type != "string":
             text = Operand(text_of(value), "string", depth=value.depth + 1)
-        done.append(low.keep(text, slot=True) if low.facts.is_flat(*later) else text)
+        done.append(low.keep(text, slot=True) if position < last_flat else text)
     return done
 
 
@@ -269,6 +271,8 @@ def read_member(low: Lowering, owner: Operand, node: nodes.Member, key: Operand 
         return Operand(f"get_index({owner.code}, {key.code})", depth=depth)
     assert isinstance(node.property, nodes.StringLiteral)
     name = node.property.value
+    if len(name) > LONG_NAME:
+        return Operand(f"get_member({owner.code}, {name!a})", depth=depth)
     first, again = low.named(owner)
     if name == "length":
         test = f"{first}.__class__ is JSArray"

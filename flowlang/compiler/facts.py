@@ -10,11 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from flowlang import nodes
-from flowlang.limits import SCOPE_UNITS
-from flowlang.values import ELEMENT_UNITS, PROPERTY_UNITS
-
-OBJECT_UNITS = 64
-"""Units of memory of an object or array without what is in it."""
+from flowlang.limits import ELEMENT_UNITS, OBJECT_UNITS, PROPERTY_UNITS, SCOPE_UNITS
 
 WEIGHT_LIMIT = 60
 """How heavy a construct may get before it is lowered flat. Python takes 20 blocks within each other

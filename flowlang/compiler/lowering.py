@@ -32,6 +32,9 @@ MAX_DEPTH = 25
 """Operands nested deeper than this are put into a temporary; Python's parser takes 200 brackets
 within each other, and one level of ours needs up to five."""
 
+LONG_NAME = 64
+"""A property name longer than this is read by a function that charges for it."""
+
 NODES_PER_STEP = 16
 """So many nodes of straight-line code count as one step."""
 

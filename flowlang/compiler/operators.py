@@ -157,7 +157,7 @@ def _strict(low: Lowering, left: Operand, right: Operand, *, negated: bool) -> O
             code = f"({low.named(other)[0]} {is_not} {operand.code})"
             return Operand(code, "boolean", depth=depth)
     for operand in (left, right):
-        if operand.form is Form.CONSTANT and operand.type == "string":
+        if operand.form is Form.CONSTANT and operand.type == "string" and len(operand.code) < 64:
             return Operand(f"({left.code} {equals} {right.code})", "boolean", depth=depth)
     if left.type == right.type == "number":
         return Operand(f"({left.code} {equals} {right.code})", "boolean", depth=depth)

@@ -73,6 +73,10 @@ def _function_declaration(low: Lowering, node: nodes.FunctionDeclaration) -> Non
         low.emit(f"{low.place(outer)} = {low.place(own)}")
 
 
+MOST_ELIFS = 500
+"""Python's parser recurses over `elif`, and gives up after some thousands of them."""
+
+
 @lowers_statement(nodes.If)
 def _if(low: Lowering, node: nodes.If) -> None:
     if low.facts.is_flat(node):
@@ -84,6 +88,9 @@ def _if(low: Lowering, node: nodes.If) -> None:
         if not tests:
             low.charge(branch.test)
             tests.append(truth(low, branch.test))
+            if len(node.branches) > MOST_ELIFS:
+                _if_with_statements(low, node, tests, [])
+                return
             continue
         with low.captured(indent=0) as lines:
             low.charge(branch.test)
@@ -122,10 +129,10 @@ def _if_with_statements(low: Lowering, node: nodes.If, tests: list[str], lines: 
         low.emit(f"{chosen} = {len(node.branches)}")
         low.emit("break")
     for position, branch in enumerate(node.branches):
-        with low.indented(f"{'elif' if position else 'if'} {chosen} == {position}:"):
+        with low.indented(f"if {chosen} == {position}:"):
             low.statement(branch.body)
     if node.alternate is not None:
-        with low.indented("else:"):
+        with low.indented(f"if {chosen} == {len(node.branches)}:"):
             low.statement(node.alternate)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, zip_longest
+from typing import Final
 
 from flowlang.library.registry import (
     callback,
@@ -22,9 +23,19 @@ from flowlang.library.registry import (
     static,
 )
 from flowlang.library.sorting import merge_sort
-from flowlang.limits import charge_memory, charge_steps, check_array, check_depth, check_string
-from flowlang.values import (
+from flowlang.limits import (
     ELEMENT_UNITS,
+    OBJECT_UNITS,
+    charge_elements,
+    charge_memory,
+    charge_reading,
+    charge_steps,
+    check_array,
+    check_depth,
+    check_length,
+    check_string,
+)
+from flowlang.values import (
     ENTRIES,
     EXTENSIBLE,
     FROZEN,
@@ -67,7 +78,8 @@ def _make_array(*args: Value) -> JSArray:
         if not 0 <= length < 2.0**32 or length != math.floor(length):
             throw("RangeError", "invalid array length")
         check_array(int(length))
-        return new_array([HOLE] * int(length))
+        charge_memory(OBJECT_UNITS + ELEMENT_UNITS * int(length))
+        return JSArray([HOLE] * int(length))
     return new_array(list(args))
 
 
@@ -126,10 +138,13 @@ def concat(this: Value, *others: Value) -> JSArray:
         if isinstance(part, JSArray):
             check_array(len(items) + len(part))
             charge_steps(len(part))
+            charge_memory(ELEMENT_UNITS * len(part))
             items += part
         else:
+            charge_memory(ELEMENT_UNITS)
             items.append(part)
-    return new_array(items)
+    charge_memory(OBJECT_UNITS)
+    return JSArray(items)
 
 
 @method("Array.prototype.copyWithin", 2)
@@ -155,17 +170,17 @@ def copy_within(
 
 @method("Array.prototype.entries", 0)
 def entries(this: Value, *_: Value) -> ArrayIterator:
-    return ArrayIterator(_readable(this), ENTRIES)
+    return _iterator(this, ENTRIES)
 
 
 @method("Array.prototype.keys", 0)
 def keys(this: Value, *_: Value) -> ArrayIterator:
-    return ArrayIterator(_readable(this), KEYS)
+    return _iterator(this, KEYS)
 
 
 @method("Array.prototype.values", 0)
 def values(this: Value, *_: Value) -> ArrayIterator:
-    return ArrayIterator(_readable(this), VALUES)
+    return _iterator(this, VALUES)
 
 
 @method("Array.prototype.every", 1)
@@ -247,8 +262,9 @@ def flat(this: Value, depth: Value = UNDEFINED, *_: Value) -> JSArray:
     length = len(array)
     levels = 1.0 if depth is UNDEFINED else to_integer(depth)
     items: list[Value] = []
+    charge_memory(OBJECT_UNITS)
     _flatten(_with_length(array, length), levels, items, 0)
-    return new_array(items)
+    return JSArray(items)
 
 
 @method("Array.prototype.flatMap", 1)
@@ -260,8 +276,10 @@ def flat_map(this: Value, mapper: Value = UNDEFINED, *_: Value) -> JSArray:
         if isinstance(result, JSArray):
             _flatten(result, 0.0, items, 0)
         else:
+            charge_memory(ELEMENT_UNITS)
             items.append(result)
-    return new_array(items)
+    charge_memory(OBJECT_UNITS)
+    return JSArray(items)
 
 
 @method("Array.prototype.forEach", 1)
@@ -315,7 +333,7 @@ def last_index_of(this: Value, wanted: Value = UNDEFINED, *start: Value) -> floa
 def join(this: Value, separator: Value = UNDEFINED, *_: Value) -> str:
     array = _readable(this)
     length = len(array)
-    return _join(array, length, "," if separator is UNDEFINED else to_string(separator), [])
+    return _join(array, length, "," if separator is UNDEFINED else to_string(separator), {})
 
 
 @method("Array.prototype.toString", 0)
@@ -323,22 +341,22 @@ def array_to_string(this: Value, *_: Value) -> str:
     if this.__class__ is ExoticArray and is_callable(own_join := get_member(this, "join")):
         return call_on(own_join, this)  # type: ignore[no-any-return]  # whatever it answers
     array = _readable(this)
-    return _join(array, len(array), ",", [])
+    return _join(array, len(array), ",", {})
 
 
 @method("Array.prototype.map", 1)
 def map_(this: Value, mapper: Value = UNDEFINED, *_: Value) -> JSArray:
     array, call = _loop(this, mapper, "map")
     length = len(array)
+    charge_memory(OBJECT_UNITS + ELEMENT_UNITS * length)
     if sees_at_most(mapper, 1):
-        made = [value if value is HOLE else call(value) for value in islice(array, length)]
-        made += [HOLE] * (length - len(made))
-        return new_array(made)
-    made = [HOLE] * length
+        found = [value if value is HOLE else call(value) for value in islice(array, length)]
+        return JSArray(found + [HOLE] * (length - len(found)))
+    made = JSArray([HOLE] * length)
     for index, value in _live(array):
         if value is not HOLE:
             made[index] = call(value, float(index), this)
-    return new_array(made)
+    return made
 
 
 @method("Array.prototype.pop", 0)
@@ -355,9 +373,9 @@ def pop(this: Value, *_: Value) -> Value:
 @method("Array.prototype.push", 1)
 def push(this: Value, *items: Value) -> float:
     array = this if this.__class__ is JSArray else _resizable(this, "push")
+    charge_elements(len(items))
     _replace(array, len(array), len(array), items, "push")
     check_array(len(array))
-    charge_memory(ELEMENT_UNITS * len(items))
     return float(len(array))
 
 
@@ -439,6 +457,7 @@ def sort(this: Value, comparator: Value = UNDEFINED, *_: Value) -> JSArray:
     compare = _comparator(comparator, "sort")
     array = _writable(this, "sort")
     length = len(array)
+    charge_steps(length)
     present = [value for value in array if value is not HOLE]
     holes = length - len(present)
     in_order = _sorted(present, compare)
@@ -452,6 +471,7 @@ def sort(this: Value, comparator: Value = UNDEFINED, *_: Value) -> JSArray:
 def to_sorted(this: Value, comparator: Value = UNDEFINED, *_: Value) -> JSArray:
     compare = _comparator(comparator, "toSorted")
     array = _readable(this)
+    charge_steps(len(array))
     return new_array(_sorted([UNDEFINED if value is HOLE else value for value in array], compare))
 
 
@@ -476,9 +496,9 @@ def to_spliced(this: Value, *args: Value) -> JSArray:
     length = len(array)
     first, count, items = _splice_arguments(array, args)
     check_array(length - count + len(items))
+    charge_steps(length + len(items))
     made = [UNDEFINED if value is HOLE else value for value in _with_length(array, length)]
     made[first : first + count] = items
-    charge_steps(len(made))
     return new_array(made)
 
 
@@ -507,6 +527,11 @@ def _elements(source: Value) -> list[Value]:
     check_array(length)
     check_growth(length)
     return [get_index(source, float(index)) for index in range(length)]
+
+
+def _iterator(this: Value, kind: int) -> ArrayIterator:
+    charge_memory(OBJECT_UNITS)
+    return ArrayIterator(_readable(this), kind)
 
 
 def _readable(this: Value) -> JSArray:
@@ -550,6 +575,7 @@ def _replace(array: JSArray, first: int, last: int, items: Sequence[Value], name
     are not written.
     """
     if array.__class__ is ExoticArray and (integrity := integrity_of(array)) != EXTENSIBLE:
+        charge_steps(len(array))
         _check_changes(array, [*array[:first], *items, *array[last:]], integrity, name)
     if last > len(array):
         present = len(items)
@@ -629,23 +655,29 @@ def _search(this: Value, predicate: Value, name: str, *, backwards: bool) -> tup
 
 
 def _flatten(array: JSArray, levels: float, into: list[Value], depth: int) -> None:
+    """Append the elements, charged as new ones; those of arrays `levels` deep instead of them."""
     check_depth(depth)
-    charge_steps(len(array))
+    charge_steps(1 + len(array))
+    before = len(into)
     for value in array:
         if isinstance(value, JSArray) and levels >= 1:
+            charge_memory(ELEMENT_UNITS * (len(into) - before))
             _flatten(value, levels - 1, into, depth + 1)
+            before = len(into)
         elif value is not HOLE:
             into.append(value)
+    charge_memory(ELEMENT_UNITS * (len(into) - before))
     check_array(len(into))
 
 
-def _join(array: JSArray, count: int, separator: str, active: list[JSArray]) -> str:
-    """The first `count` elements as text; an array inside of itself counts as empty."""
-    if any(array is outer for outer in active):
+def _join(array: JSArray, count: int, separator: str, active: dict[JSArray, None]) -> str:
+    """The first `count` elements as text; an array inside of itself, one of those `active`, counts
+    as empty."""
+    if array in active:
         return ""
     check_depth(len(active))
-    charge_steps(count)
-    active.append(array)
+    charge_steps(1 + count)
+    active[array] = None
     parts: list[str] = []
     length = 0
     for index in range(count):
@@ -659,10 +691,18 @@ def _join(array: JSArray, count: int, separator: str, active: list[JSArray]) -> 
         else:
             part = to_string(value)
         length += len(part)
+        if len(part) > _LONG:
+            check_length(length)
         parts.append(part)
-    active.pop()
-    check_string(length + len(separator) * max(0, len(parts) - 1))
+    del active[array]
+    length += len(separator) * max(0, len(parts) - 1)
+    check_string(length)
+    charge_reading(length)
     return separator.join(parts)
+
+
+_LONG: Final = 1000
+"""From so many characters on, a part may take the whole over the limit before it is joined."""
 
 
 def _comparator(function: Value, name: str) -> Callable[..., Value] | None:
@@ -672,7 +712,8 @@ def _comparator(function: Value, name: str) -> Callable[..., Value] | None:
 def _sorted(items: list[Value], compare: Callable[..., Value] | None) -> list[Value]:
     """Sorted by the program's comparator, or as texts; undefined goes last, unasked."""
     known = [item for item in items if item is not UNDEFINED]
-    charge_steps(len(items) * max(1, len(items).bit_length()))
+    rounds = max(1, len(items).bit_length())
+    charge_steps(len(items) * rounds)
     if compare is not None:
         ask = compare
 
@@ -682,6 +723,7 @@ def _sorted(items: list[Value], compare: Callable[..., Value] | None) -> list[Va
 
         known = merge_sort(known, order)
     elif all(item.__class__ is str or item.__class__ is float for item in known):
+        charge_reading(rounds * sum(len(item) for item in known if item.__class__ is str))
         known.sort(key=to_string)
     else:
         known = merge_sort(known, _text_order)
@@ -690,6 +732,7 @@ def _sorted(items: list[Value], compare: Callable[..., Value] | None) -> list[Va
 
 def _text_order(left: Value, right: Value) -> float:
     first, second = to_string(left), to_string(right)
+    charge_reading(min(len(first), len(second)))
     return -1.0 if first < second else float(first > second)
 
 

@@ -9,8 +9,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flowlang.limits import charge_steps, check_depth
-from flowlang.source import from_units, to_units
+from flowlang.limits import (
+    ELEMENT_UNITS,
+    OBJECT_UNITS,
+    PROPERTY_UNITS,
+    TEXT_PER_STEP,
+    charge_memory,
+    charge_reading,
+    charge_steps,
+    check_depth,
+)
+from flowlang.source import from_units, shortened, surrogates_in, to_units
 from flowlang.values import (
     UNDEFINED,
     EntryTable,
@@ -30,11 +39,13 @@ from flowlang.values import (
 
 _SAFE: Final = 2**53
 _LEFT_OUT: Final = object()
-_UNITS_A_STEP: Final = 64
+
+_OBJECT_STEPS: Final = 3
+"""Steps of writing an object, besides those for what is in it."""
 
 
 def export_value(value: Value, what: str) -> Any:
-    """A value as it leaves the program; undefined becomes None.
+    """A value as it leaves the program; undefined becomes None. Charged as new memory.
 
     Args:
         what: names the value in messages, such as "the inputs of task 'charge'".
@@ -66,13 +77,17 @@ class _Exporter:
     def __init__(self, what: str) -> None:
         self.what = what
         self.path: list[str | int] = []
-        self.active: list[Value] = []
+        self.active: dict[Value, None] = {}
 
     def export(self, key: str | int, value: Value) -> Any:
         kind = value.__class__
         if kind is str:
-            if len(value) >= _UNITS_A_STEP:
-                charge_steps(len(value) // _UNITS_A_STEP)
+            if len(value) >= TEXT_PER_STEP:
+                charge_memory(len(value))
+                charge_reading(len(value))
+            if value.isascii():
+                return value
+            charge_steps(surrogates_in(value))
             return from_units(value)
         if kind is float:
             return _plain_number(value)
@@ -100,15 +115,16 @@ class _Exporter:
                 return _LEFT_OUT
             self._check_kind(value)
         active, path = self.active, self.path
-        if any(value is outer for outer in active):
+        if value in active:
             self._refuse("contains itself")
         check_depth(len(active))
         plain: Any = _export_record(value) if value.__class__ is JSObject else None
         if plain is not None:
             return plain
-        active.append(value)
+        active[value] = None
         if isinstance(value, JSArray):
-            charge_steps(len(value))
+            charge_steps(_OBJECT_STEPS + len(value))
+            charge_memory(OBJECT_UNITS + ELEMENT_UNITS * len(value))
             plain = []
             for index in range(len(value)):
                 path.append(index)
@@ -116,8 +132,9 @@ class _Exporter:
                 plain.append(None if item is _LEFT_OUT else item)
                 path.pop()
         else:
+            charge_steps(_OBJECT_STEPS)
             keys = own_keys(value)
-            charge_steps(len(keys))
+            charge_memory(OBJECT_UNITS + PROPERTY_UNITS * len(keys))
             plain = {}
             for key in keys:
                 path.append(key)
@@ -125,7 +142,7 @@ class _Exporter:
                 if item is not _LEFT_OUT:
                     plain[from_units(key)] = item
                 path.pop()
-        active.pop()
+        del active[value]
         return plain
 
     def _check_kind(self, value: Value) -> None:
@@ -151,7 +168,7 @@ def _export_record(value: JSObject) -> dict[str, Any] | None:
         if kind is float:
             item = _plain_number(item)
         elif kind is str:
-            if len(item) >= _UNITS_A_STEP or not item.isascii():
+            if len(item) >= TEXT_PER_STEP or not item.isascii():
                 return None
         elif item is UNDEFINED:
             continue
@@ -160,12 +177,13 @@ def _export_record(value: JSObject) -> dict[str, Any] | None:
         if key < ":" or not key.isascii():
             return None  # an index, which comes first, or a key to be converted
         plain[key] = item
-    charge_steps(len(value))
+    charge_steps(_OBJECT_STEPS + len(value))
+    charge_memory(OBJECT_UNITS + PROPERTY_UNITS * len(value))
     return plain
 
 
 def _path_text(path: list[str | int]) -> str:
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    steps = (f"[{step}]" if isinstance(step, int) else f".{shortened(step)}" for step in path)
     return "".join(steps).removeprefix(".")
 
 

@@ -12,6 +12,7 @@ import re
 from typing import Final, NamedTuple
 
 from flowlang.library.registry import constructor, method, static
+from flowlang.limits import OBJECT_UNITS, charge_memory, charge_steps
 from flowlang.machine import current
 from flowlang.values import (
     UNDEFINED,
@@ -30,6 +31,9 @@ from flowlang.values import (
 DAY_MS: Final = 86_400_000
 MAX_TIME: Final = 8.64e15
 """Beyond so many milliseconds from 1970 there are no dates, says the standard."""
+
+_DATE_STEPS: Final = 3
+"""Steps that the calendar takes: what it does is as slow as so many calls."""
 
 _DAYS: Final = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 _MONTHS: Final = (
@@ -72,8 +76,10 @@ def _now_text(*_: Value) -> str:
 
 @constructor("Date", 7, call=_now_text)
 def make_date(*args: Value) -> JSDate:
+    charge_memory(OBJECT_UNITS)
     if not args:
         return JSDate(float(current().now_ms))
+    charge_steps(_DATE_STEPS)
     if len(args) > 1:
         return JSDate(_clip(_from_parts(args)))
     if isinstance(args[0], JSDate):
@@ -89,11 +95,13 @@ def now(*_: Value) -> float:
 
 @static("Date.parse", 1)
 def parse(text: Value = UNDEFINED, *_: Value) -> float:
+    charge_steps(_DATE_STEPS)
     return parse_date(to_string(text))
 
 
 @static("Date.UTC", 7)
 def utc(*args: Value) -> float:
+    charge_steps(_DATE_STEPS)
     return _clip(_from_parts(args or (UNDEFINED,)))
 
 
@@ -173,6 +181,7 @@ def to_utc_string(this: Value, *_: Value) -> str:
 
 def fields_of(time: float) -> Fields:
     """A valid time's parts."""
+    charge_steps(_DATE_STEPS)
     days, rest = divmod(int(time), DAY_MS)
     weekday = (days + 4) % 7
     # The year from the era of 400 years that begins on 1 March 0000.
@@ -349,6 +358,7 @@ def _register_setter(name: str, fields: tuple[str, ...]) -> None:
 
     def set_(this: Value, *args: Value) -> float:
         date = _date(this, f"set{name}")
+        charge_steps(_DATE_STEPS)
         given = [to_number(arg) for arg in args[: len(fields)]] or [math.nan]
         time = date.time
         if time != time:

@@ -15,9 +15,10 @@ from typing import Any, Final, TypeAlias
 
 from flowlang.library.border import export_value, import_value
 from flowlang.library.date import MAX_TIME, parse_date
-from flowlang.library.registry import namespace, static
+from flowlang.library.registry import charge_text, namespace, static
+from flowlang.limits import charge_steps
 from flowlang.machine import current
-from flowlang.source import from_units, quoted
+from flowlang.source import from_units, named
 from flowlang.values import (
     UNDEFINED,
     JSArray,
@@ -48,7 +49,7 @@ def task_run(
     name: Value = UNDEFINED, inputs: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value
 ) -> JSPromise:
     task = _name_of(name, "Task.run")
-    plain = _inputs(inputs, f"the inputs of task {quoted(name)}")
+    plain = _inputs(inputs, f"the inputs of task {named(name)}")
     return current().run_task(task, plain, _options(options, "Task.run", TASK_OPTIONS))
 
 
@@ -57,7 +58,7 @@ def workflow_run(
     name: Value = UNDEFINED, inputs: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value
 ) -> JSPromise:
     workflow = _name_of(name, "Workflow.run")
-    plain = _inputs(inputs, f"the inputs of workflow {quoted(name)}")
+    plain = _inputs(inputs, f"the inputs of workflow {named(name)}")
     return current().run_workflow(workflow, plain, _options(options, "Workflow.run", RUN_OPTIONS))
 
 
@@ -66,7 +67,7 @@ def workflow_start(
     name: Value = UNDEFINED, inputs: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value
 ) -> str:
     workflow = _name_of(name, "Workflow.start")
-    plain = _inputs(inputs, f"the inputs of workflow {quoted(name)}")
+    plain = _inputs(inputs, f"the inputs of workflow {named(name)}")
     checked = _options(options, "Workflow.start", RUN_OPTIONS)
     return current().start_workflow(workflow, plain, checked)
 
@@ -99,14 +100,14 @@ def signal_send(
 ) -> JSPromise:
     execution_id = _name_of(execution, "Signal.send", "an execution id")
     signal = _name_of(name, "Signal.send", "the signal's name")
-    plain = export_value(payload, f"the payload of signal {quoted(name)}")
+    plain = export_value(payload, f"the payload of signal {named(name)}")
     return current().send_signal(execution_id, signal, plain)
 
 
 @static("State.set", 2)
 def state_set(key: Value = UNDEFINED, value: Value = UNDEFINED, *_: Value) -> Value:
     name = _name_of(key, "State.set", "a key")
-    current().set_state(name, export_value(value, f"the state {quoted(key)}"))
+    current().set_state(name, export_value(value, f"the state {named(name)}"))
     return UNDEFINED
 
 
@@ -128,7 +129,7 @@ def duration_ms(value: Value, what: str) -> int:
         if value.__class__ is float:
             shown = number_to_string(value)
         else:
-            shown = quoted(value) if value.__class__ is str else f"a {typeof(value)}"
+            shown = named(value) if value.__class__ is str else f"a {typeof(value)}"
         throw(
             "TypeError",
             f"{what} got {shown}: give seconds, or text such as '500ms', '30s', '5m', '24h', '7d'",
@@ -156,6 +157,7 @@ def _moment_ms(when: Value) -> int:
 def _name_of(value: Value, call: str, what: str = "a name") -> str:
     if value.__class__ is not str or not value:
         throw("TypeError", f"{call} needs {what}: a text that is not empty, not a {typeof(value)}")
+    charge_text(len(value))
     return from_units(value)
 
 
@@ -204,7 +206,9 @@ def _check_policy(value: Value, what: str) -> None:
 
 
 def _check_names(value: Value, what: str) -> None:
-    if not isinstance(value, JSArray) or any(name.__class__ is not str for name in value):
+    is_array = isinstance(value, JSArray)
+    charge_steps(len(value) if is_array else 0)
+    if not is_array or any(name.__class__ is not str for name in value):
         throw("TypeError", f"{what} must be an array of error names")
 
 
@@ -220,9 +224,10 @@ def _check_retry(retry: Value, what: str) -> None:
 
 
 def _refuse_key(key: str, known: _Checks, what: str) -> None:
-    near = get_close_matches(key, known, 1)
+    charge_steps(64)  # looking for a name alike is slow
+    near = get_close_matches(key[:40], known, 1)
     hint = f" (did you mean '{near[0]}'?)" if near else f" (there are: {', '.join(known)})"
-    throw("TypeError", f"'{key}' is not {what}{hint}")
+    throw("TypeError", f"{named(key)} is not {what}{hint}")
 
 
 _Checks: TypeAlias = Mapping[str, Callable[[Value, str], object]]

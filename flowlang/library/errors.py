@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from flowlang.library.registry import constructor, method
-from flowlang.limits import charge_memory
+from flowlang.limits import check_string
 from flowlang.values import (
     UNDEFINED,
     JSArray,
@@ -51,8 +51,7 @@ def make_aggregate_error(
     errors: Value = UNDEFINED, message: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value
 ) -> JSError:
     error = _new_error("AggregateError", message, options)
-    error["errors"] = JSArray(collect(errors))
-    error.hidden.add("errors")
+    error.define_hidden("errors", JSArray(collect(errors)))
     return error
 
 
@@ -68,13 +67,12 @@ def error_to_string(this: Value, *_: Value) -> str:
     shown_message = "" if message is UNDEFINED else to_string(message)
     if not shown_name or not shown_message:
         return shown_name or shown_message
+    check_string(len(shown_name) + 2 + len(shown_message))
     return f"{shown_name}: {shown_message}"
 
 
 def _new_error(kind: str, message: Value, options: Value) -> JSError:
     error = make_error(kind, None if message is UNDEFINED else to_string(message))
-    charge_memory(160)  # an object with three properties
     if is_object(options) and has_property(options, "cause"):
-        error["cause"] = get_member(options, "cause")
-        error.hidden.add("cause")
+        error.define_hidden("cause", get_member(options, "cause"))
     return error

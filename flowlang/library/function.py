@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flowlang.library.registry import method
-from flowlang.limits import charge_steps, check_array
+from flowlang.library.registry import charge_text, method
+from flowlang.limits import ELEMENT_UNITS, OBJECT_UNITS, charge_memory, charge_steps, check_array
 from flowlang.values import (
     UNDEFINED,
     BoundFunction,
@@ -36,11 +36,14 @@ def apply(this: Value, this_arg: Value = UNDEFINED, args: Value = UNDEFINED, *_:
     length = len(args) if isinstance(args, JSArray) else to_length(get_member(args, "length"))
     check_array(length)
     charge_steps(length)
-    return call_on(function, this_arg, *(get_index(args, float(at)) for at in range(length)))
+    charge_memory(ELEMENT_UNITS * length)
+    return call_on(function, this_arg, *[get_index(args, float(at)) for at in range(length)])
 
 
 @method("Function.prototype.bind", 1)
 def bind(this: Value, this_arg: Value = UNDEFINED, *args: Value) -> BoundFunction:
+    charge_steps(len(args))
+    charge_memory(OBJECT_UNITS + ELEMENT_UNITS * len(args))
     return BoundFunction(_function(this, "bind"), this_arg, list(args))
 
 
@@ -48,7 +51,9 @@ def bind(this: Value, this_arg: Value = UNDEFINED, *args: Value) -> BoundFunctio
 def function_to_string(this: Value, *_: Value) -> str:
     function = _function(this, "toString")
     if isinstance(function, JSFunction):
-        return function.code.source_text
+        text = function.code.source_text
+        charge_text(len(text))
+        return text
     name = function.shown_name if isinstance(function, Builtin) else ""
     return f"function {name}() {{ [native code] }}"
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from flowlang.library.registry import charge_text, namespace, static
-from flowlang.limits import charge_memory, charge_steps, check_depth
+from flowlang.limits import (
+    ELEMENT_UNITS,
+    OBJECT_UNITS,
+    PROPERTY_UNITS,
+    charge_memory,
+    charge_reading,
+    charge_steps,
+    check_depth,
+    check_length,
+)
 from flowlang.machine import current
-from flowlang.source import from_units, join_pairs, to_units
+from flowlang.source import from_units, join_pairs, stretches, surrogates_in, to_units
 from flowlang.values import (
     HOLE,
     UNDEFINED,
@@ -22,10 +32,10 @@ from flowlang.values import (
     Namespace,
     Throw,
     Value,
-    array_index,
     get_own,
     is_object,
     make_error,
+    other_names,
     own_keys,
     set_member,
     throw,
@@ -34,11 +44,12 @@ from flowlang.values import (
 
 namespace("crypto")
 
-_UNRESERVED: Final = frozenset(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()"
-)
-_RESERVED: Final = frozenset(";/?:@&=+$,#")
-_HEX: Final = frozenset("0123456789abcdefABCDEF")
+_UNRESERVED: Final = "A-Za-z0-9_.!~*'()-"
+_RESERVED: Final = ";/?:@&=+$,#"
+_NOT_IN_COMPONENTS: Final = re.compile(f"[^{_UNRESERVED}]+")
+_NOT_IN_URIS: Final = re.compile(f"[^{_RESERVED}{_UNRESERVED}]+")
+_ESCAPES: Final = re.compile("(?:%[0-9A-Fa-f]{2})+|%")
+_MANY_PIECES: Final = 4096
 _CLONED_KINDS: Final = frozenset(
     {"EvalError", "RangeError", "ReferenceError", "SyntaxError", "TypeError", "URIError"}
 )
@@ -51,12 +62,12 @@ def random_uuid(*_: Value) -> str:
 
 @static("encodeURIComponent", 1)
 def encode_uri_component(text: Value = UNDEFINED, *_: Value) -> str:
-    return _encode(to_string(text), _UNRESERVED)
+    return _encode(to_string(text), _NOT_IN_COMPONENTS)
 
 
 @static("encodeURI", 1)
 def encode_uri(text: Value = UNDEFINED, *_: Value) -> str:
-    return _encode(to_string(text), _UNRESERVED | _RESERVED)
+    return _encode(to_string(text), _NOT_IN_URIS)
 
 
 @static("decodeURIComponent", 1)
@@ -66,7 +77,7 @@ def decode_uri_component(text: Value = UNDEFINED, *_: Value) -> str:
 
 @static("decodeURI", 1)
 def decode_uri(text: Value = UNDEFINED, *_: Value) -> str:
-    return _decode(to_string(text), _RESERVED)
+    return _decode(to_string(text), frozenset(_RESERVED))
 
 
 @static("structuredClone", 1)
@@ -78,50 +89,80 @@ def structured_clone(*args: Value) -> Value:
     return _clone(args[0], {}, 0)
 
 
-def _encode(text: str, kept: frozenset[str]) -> str:
-    charge_text(len(text))
+def _encode(text: str, to_escape: re.Pattern[str]) -> str:
+    charge_reading(len(text))
+    charge_steps(surrogates_in(text))
     parts: list[str] = []
-    for sign in join_pairs(text):
-        if sign in kept:
-            parts.append(sign)
-        elif "\ud800" <= sign <= "\udfff":
-            throw("URIError", "the text has half of a surrogate pair")
-        else:
-            parts += [f"%{byte:02X}" for byte in sign.encode()]
-    encoded = "".join(parts)
-    charge_text(len(encoded))
-    return encoded
+    length = 0
+    for stretch in stretches(join_pairs(text)):
+        encoded, runs = to_escape.subn(_escaped, stretch)
+        charge_steps(runs)
+        length += len(encoded)
+        check_length(length)
+        parts.append(encoded)
+    charge_text(length)
+    return "".join(parts)
+
+
+def _escaped(run: re.Match[str]) -> str:
+    try:
+        return "%" + run[0].encode().hex("%").upper()
+    except UnicodeEncodeError:
+        throw("URIError", "the text has half of a surrogate pair")
 
 
 def _decode(text: str, kept: frozenset[str]) -> str:
     """Percent signs decoded as UTF-8, except those that stand for a sign in `kept`."""
     charge_text(len(text))
+    charge_steps(text.count("%"))
+    decoded: list[str] = []
+    pieces: list[str] = []
+    done = 0
+    for run in _ESCAPES.finditer(text):
+        pieces += (text[done : run.start()], _unescaped(run[0], kept))
+        done = run.end()
+        if len(pieces) > _MANY_PIECES:
+            decoded.append("".join(pieces))
+            pieces.clear()
+    return "".join((*decoded, *pieces, text[done:]))
+
+
+def _unescaped(run: str, kept: frozenset[str]) -> str:
+    """What a run of escapes stands for."""
+    if len(run) < 3:
+        throw("URIError", _NO_DIGITS)
+    encoded = bytes.fromhex(run.replace("%", ""))
+    try:
+        signs = encoded.decode()
+    except UnicodeDecodeError:
+        throw("URIError", _what_is_wrong(encoded))
+    if kept.isdisjoint(signs):
+        return to_units(signs)
     parts: list[str] = []
     at = 0
-    while at < len(text):
-        if text[at] != "%":
-            end = text.find("%", at)
-            end = len(text) if end < 0 else end
-            parts.append(text[at:end])
-            at = end
-            continue
-        first = _byte_at(text, at)
-        count = 1 if first < 0x80 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4
-        encoded = bytes(_byte_at(text, at + 3 * step) for step in range(count))
-        try:
-            sign = encoded.decode()
-        except UnicodeDecodeError:
-            throw("URIError", "the text has percent signs that are no UTF-8")
-        parts.append(text[at : at + 3] if sign in kept else to_units(sign))
-        at += 3 * count
+    for sign in signs:
+        width = 3 * len(sign.encode())
+        parts.append(run[at : at + width] if sign in kept else to_units(sign))
+        at += width
     return "".join(parts)
 
 
-def _byte_at(text: str, at: int) -> int:
-    digits = text[at + 1 : at + 3]
-    if text[at : at + 1] != "%" or len(digits) != 2 or not _HEX.issuperset(digits):
-        throw("URIError", "the text has a percent sign without two hexadecimal digits")
-    return int(digits, 16)
+def _what_is_wrong(encoded: bytes) -> str:
+    """Why bytes are no UTF-8: the first sign that is none is cut off, or made of wrong ones."""
+    at = 0
+    while True:
+        first = encoded[at]
+        end = at + (1 if first < 0x80 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4)
+        if end > len(encoded):
+            return _NO_DIGITS
+        try:
+            encoded[at:end].decode()
+        except UnicodeDecodeError:
+            return "the text has percent signs that are no UTF-8"
+        at = end
+
+
+_NO_DIGITS: Final = "the text has a percent sign without two hexadecimal digits"
 
 
 def _clone(value: Value, known: dict[Value, Value], depth: int) -> Value:
@@ -131,8 +172,8 @@ def _clone(value: Value, known: dict[Value, Value], depth: int) -> Value:
     if value in known:
         return known[value]
     check_depth(depth)
-    charge_steps(1)
-    charge_memory(64)
+    charge_steps(2)
+    charge_memory(OBJECT_UNITS)
     if isinstance(value, JSArray):
         return _clone_array(value, known, depth)
     if isinstance(value, JSDate):
@@ -145,35 +186,32 @@ def _clone(value: Value, known: dict[Value, Value], depth: int) -> Value:
     if isinstance(value, JSObject) and not isinstance(value, Namespace):
         made = known[value] = JSObject()
         keys = own_keys(value)
-        charge_steps(len(keys))
-        charge_memory(32 * len(keys))
+        charge_memory(PROPERTY_UNITS * len(keys))
         for key in keys:
             made[key] = _clone(value[key], known, depth + 1)
         return made
     what = f"{value.name}" if isinstance(value, Builtin | Namespace) else "a function or a promise"
     error = make_error("Error", f"structuredClone cannot copy {from_units(what)}")
-    error["name"] = "DataCloneError"
-    error.hidden.add("name")
+    error.define_hidden("name", "DataCloneError")
     raise Throw(error)
 
 
 def _clone_array(array: JSArray, known: dict[Value, Value], depth: int) -> JSArray:
     made = known[array] = JSArray()
     charge_steps(len(array))
-    charge_memory(16 * len(array))
+    charge_memory(ELEMENT_UNITS * len(array))
     for item in list(array):
         made.append(HOLE if item is HOLE else _clone(item, known, depth + 1))
     if array.__class__ is not JSArray:
-        for key in own_keys(array):
-            if array_index(key) < 0:
-                set_member(made, key, _clone(get_own(array, key), known, depth + 1))
+        for key in other_names(array):
+            set_member(made, key, _clone(get_own(array, key), known, depth + 1))
     return made
 
 
 def _clone_table(table: EntryTable, known: dict[Value, Value], depth: int) -> EntryTable:
     made = known[table] = JSMap() if isinstance(table, JSMap) else JSSet()
-    charge_steps(len(table.index))
-    charge_memory(16 * len(table.index))
+    charge_steps(len(table.entries))
+    charge_memory(ELEMENT_UNITS * len(table.index))
     for entry in list(table.entries):
         if entry is not None:
             key = _clone(entry[0], known, depth + 1)

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from flowlang.library.registry import OBJECT_UNITS, charge_text, namespace, static
-from flowlang.limits import charge_memory, charge_steps, check_depth, check_string
-from flowlang.values import (
+from flowlang.library.registry import charge_text, namespace, static
+from flowlang.limits import (
     ELEMENT_UNITS,
+    OBJECT_UNITS,
     PROPERTY_UNITS,
+    charge_memory,
+    charge_reading,
+    charge_step,
+    charge_steps,
+    check_depth,
+    check_length,
+)
+from flowlang.source import join_pairs, surrogates_in, to_units
+from flowlang.values import (
     UNDEFINED,
     JSArray,
     JSCallable,
@@ -38,10 +47,10 @@ from flowlang.values import (
 
 namespace("JSON")
 
-_SURROGATE: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
-_ESCAPE: Final = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})|.)", re.DOTALL)
-_NESTING: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
-_INNER: Final = r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*'
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_BRACKET: Final = re.compile(r"[\[\]{}]")
+_INNER: Final = r'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
 _TOKEN: Final = re.compile(
     rf'[ \t\n\r]*("{_INNER}"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?'
     r"|true|false|null|[][{},:])"
@@ -50,18 +59,24 @@ _BROKEN: Final = re.compile(rf'[ \t\n\r]*(?:"{_INNER})?')
 _KEY, _KEY_OR_END, _VALUE = '"', '"}', '"0[{'
 """What tokens may come, by their first sign; 0 stands for numbers and words."""
 
+_MANY: Final = 20_000
+"""So many elements may be made before they are charged for; more are counted in the text first."""
+
+_HARMLESS_DEPTH: Final = 300
+
 
 @static("JSON.parse", 2)
 def parse(source: Value = UNDEFINED, reviver: Value = UNDEFINED, *_: Value) -> Value:
     text = to_string(source)
-    charge_steps(len(text) >> 6)
-    _check_nesting(text)
+    charge_reading(len(text))
+    is_charged = _look_ahead(text)
+    has_pairs = "\\u" in text
     try:
-        value = _adopt(
-            _DECODER.decode(_ESCAPE.sub(_raw_high_surrogate, text) if "\\u" in text else text)
-        )
+        root = (_PAIR_DECODER if has_pairs else _DECODER).decode(text)
     except json.JSONDecodeError:
+        charge_steps(4)
         throw("SyntaxError", f"JSON.parse: {_explain(text)}")
+    value = _adopt(root, has_pairs=has_pairs, is_charged=is_charged)
     if is_callable(reviver):
         holder = JSObject({"": value})
         return _revive(holder, "", reviver.call, 0)
@@ -83,9 +98,14 @@ def stringify(
 def quote(text: str) -> str:
     """A text as a JSON string; lone surrogates are escaped, pairs stay as they are."""
     quoted = encode_basestring(text)
-    if text.isascii():
+    if text.isascii() or _SURROGATE.search(quoted) is None:
         return quoted
-    return _SURROGATE.sub(_escaped_if_lone, quoted)
+    joined = join_pairs(quoted)
+    lone = surrogates_in(joined)
+    if not lone:
+        return quoted
+    check_length(len(quoted) + 5 * lone)
+    return to_units(joined.encode("utf-8", "backslashreplace").decode())
 
 
 class _Writer:
@@ -94,7 +114,8 @@ class _Writer:
     def __init__(self, replacer: Value, space: Value) -> None:
         self.parts: list[str] = []
         self.length = 0
-        self.active: list[Value] = []
+        self.checked_at = 0
+        self.active: dict[Value, None] = {}
         self.replace: Callable[..., Value] | None = None
         self.only: list[str] | None = None
         if isinstance(replacer, JSCallable):
@@ -132,7 +153,7 @@ class _Writer:
                 self._write_array(value, indent)
             else:
                 self._write_object(value, indent)
-            self.active.pop()
+            del self.active[value]
         return True
 
     def _asked_to_json(self, key: str, value: Value) -> Value:
@@ -142,30 +163,37 @@ class _Writer:
         return call_on(method, value, key) if isinstance(method, JSCallable) else value
 
     def _enter(self, value: Value) -> None:
-        if any(value is outer for outer in self.active):
+        if value in self.active:
             throw("TypeError", "JSON.stringify: the value contains itself")
         check_depth(len(self.active))
-        self.active.append(value)
+        self.active[value] = None
 
     def _append(self, part: str) -> None:
         self.length += len(part)
+        if self.length >= self.checked_at:
+            check_length(self.length)
+            self.checked_at = self.length + _CHECKED_EVERY
         self.parts.append(part)
 
     def _write_array(self, array: JSArray, indent: str) -> None:
-        charge_steps(len(array))
+        charge_steps(1 + len(array))
         inner = indent + self.gap
         before = f"\n{inner}" if self.gap else ""
+        between = f",{before}"
         self._append("[")
         for index in range(len(array)):
-            self._append(f",{before}" if index else before)
+            self._append(between if index else before)
             if not self.write(array, str(index), get_index(array, float(index)), inner):
                 self._append("null")
         self._append(f"\n{indent}]" if self.gap and array else "]")
-        check_string(self.length)
 
     def _write_object(self, obj: Value, indent: str) -> None:
-        keys = own_keys(obj) if self.only is None else self.only
-        charge_steps(len(keys))
+        if self.only is None:
+            charge_steps(1)
+            keys = own_keys(obj)
+        else:
+            keys = self.only
+            charge_steps(1 + len(keys))
         inner = indent + self.gap
         before = f"\n{inner}" if self.gap else ""
         self._append("{")
@@ -178,7 +206,10 @@ class _Writer:
             else:
                 del self.parts[at:]
         self._append("}" if first or not self.gap else f"\n{indent}}}")
-        check_string(self.length)
+
+
+_CHECKED_EVERY: Final = 1 << 16
+"""Characters between two looks at whether the text is too long."""
 
 
 def _refuse_constant(name: str) -> Any:
@@ -190,8 +221,20 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
-def _adopt(root: Any) -> Value:
-    """The parser's answer with its lists as arrays, charged as new memory."""
+def _with_units(pairs: list[tuple[str, Any]]) -> JSObject:
+    return JSObject({to_units(key): value for key, value in pairs})
+
+
+_PAIR_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_with_units, parse_int=float, parse_constant=_refuse_constant
+)
+"""For texts in which both halves of a surrogate pair may be escaped: the reader joins those."""
+
+
+def _adopt(root: Any, *, has_pairs: bool, is_charged: bool) -> Value:
+    """The reader's answer with its lists as arrays, and its texts in units if they may not be."""
+    if root.__class__ is str:
+        return to_units(root)
     if root.__class__ is list:
         root = JSArray(root)
     waiting: list[Any] = [root] if root.__class__ is JSArray or root.__class__ is JSObject else []
@@ -214,8 +257,11 @@ def _adopt(root: Any) -> Value:
                 waiting.append(child)
             elif kind is str:
                 memory += len(child)
-    charge_steps(steps)
-    charge_memory(memory)
+                if has_pairs:
+                    parent[key] = to_units(child)
+    if not is_charged:
+        charge_steps(steps)
+        charge_memory(memory)
     return root
 
 
@@ -240,29 +286,40 @@ def _revive(holder: Value, key: str, call: Callable[..., Value], depth: int) -> 
     return call(key, value)
 
 
-def _raw_high_surrogate(escape: re.Match[str]) -> str:
-    """A high surrogate's escape as the character, lest the parser join it to a pair."""
-    return chr(int(escape[1], 16)) if escape[1] else escape[0]
+def _look_ahead(text: str) -> bool:
+    """Refuse what nests too deeply, before a parser that recurses sees it, and charge for what a
+    large text holds, before it is made. Whether that was done."""
+    openers = text.count("[") + text.count("{")
+    is_large = openers + text.count(",") > _MANY
+    if not is_large and openers <= _HARMLESS_DEPTH:
+        return False
+    depth = 0
+    for strings, (start, end) in enumerate(_between_strings(text), 1):
+        if is_large:
+            objects = text.count("[", start, end) + text.count("{", start, end)
+            elements = objects + text.count(",", start, end)
+            charge_steps(elements + (not strings & 0x3))
+            properties = text.count(":", start, end)
+            more = PROPERTY_UNITS - ELEMENT_UNITS
+            charge_memory(OBJECT_UNITS * objects + ELEMENT_UNITS * elements + more * properties)
+        for bracket in _BRACKET.finditer(text, start, end):
+            if bracket[0] in "[{":
+                depth += 1
+                check_depth(depth)
+            else:
+                depth -= 1
+    if is_large:
+        charge_memory(len(text))
+    return is_large
 
 
-def _escaped_if_lone(found: re.Match[str]) -> str:
-    text = found[0]
-    return text if len(text) == 2 else f"\\u{ord(text):04x}"
-
-
-def _check_nesting(text: str) -> None:
-    """Refuse what nests too deeply, before a parser that recurses sees it."""
-    if text.count("[") + text.count("{") < 300:
-        return
-    depth = deepest = 0
-    for token in _NESTING.finditer(text):
-        sign = token[0]
-        if sign in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif sign in "]}":
-            depth -= 1
-    check_depth(deepest)
+def _between_strings(text: str) -> Iterator[tuple[int, int]]:
+    """Where the stretches of a JSON text that are no strings begin and end."""
+    start = 0
+    for string in _STRING.finditer(text):
+        yield start, string.start()
+        start = string.end()
+    yield start, len(text)
 
 
 def _explain(text: str) -> str:
@@ -279,6 +336,7 @@ def _stops_at(text: str) -> int:
     """Where a text that is no JSON stops being the beginning of one."""
     inside, allowed, at = "", _VALUE, 0
     while (token := _TOKEN.match(text, at)) is not None:
+        charge_step()
         first = token[1][0]
         kind = first if first in '"[]{},:' else "0"
         if kind not in allowed:

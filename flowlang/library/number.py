@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import re
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import cache
 from typing import Final
 
 from flowlang.library.registry import REGISTRY, constructor, method, static
-from flowlang.limits import charge_steps
+from flowlang.limits import charge_reading, charge_step
 from flowlang.values import (
     UNDEFINED,
     WHITESPACE,
@@ -68,7 +69,7 @@ def _new_boolean(*_: Value) -> Value:
 @static("parseFloat", 1)
 def parse_float(value: Value = UNDEFINED, *_: Value) -> float:
     text = to_string(value).lstrip(WHITESPACE)
-    charge_steps(len(text) >> 6)
+    charge_reading(len(text))
     found = _FLOAT_PREFIX.match(text)
     if found is None:
         return math.nan
@@ -78,7 +79,7 @@ def parse_float(value: Value = UNDEFINED, *_: Value) -> float:
 @static("parseInt", 2)
 def parse_int(value: Value = UNDEFINED, radix: Value = UNDEFINED, *_: Value) -> float:
     text = to_string(value).strip(WHITESPACE)
-    charge_steps(len(text) >> 6)
+    charge_reading(len(text))
     base = to_uint32(radix)
     sign = -1.0 if text[:1] == "-" else 1.0
     if text[:1] in ("-", "+"):
@@ -88,13 +89,14 @@ def parse_int(value: Value = UNDEFINED, radix: Value = UNDEFINED, *_: Value) -> 
     base = base or 10
     if not 2 <= base <= 36:
         return math.nan
-    allowed = frozenset(_DIGITS[:base] + _DIGITS[:base].upper())
-    end = 0
-    while end < len(text) and text[end] in allowed:
-        end += 1
-    if end == 0:
-        return math.nan
-    return sign * _digits_to_float(text[:end], base)
+    found = _digits_of(base).match(text)
+    return math.nan if found is None else sign * _digits_to_float(found[0], base)
+
+
+@cache
+def _digits_of(base: int) -> re.Pattern[str]:
+    digits = _DIGITS[:base]
+    return re.compile(f"[{digits}{digits.upper()}]+")
 
 
 @static("isNaN", 1)
@@ -136,6 +138,7 @@ REGISTRY["Number"].members.update(CONSTANTS)
 @method("Number.prototype.toString", 1)
 def number_method_to_string(this: Value, radix: Value = UNDEFINED, *_: Value) -> str:
     number = _this_number(this, "toString")
+    charge_step()
     base = 10.0 if radix is UNDEFINED else to_integer(radix)
     if not 2 <= base <= 36:
         throw("RangeError", "toString() needs a radix from 2 to 36")

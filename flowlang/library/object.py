@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowlang.library.registry import constructor, method, new_array, new_object, static
 from flowlang.limits import charge_steps
-from flowlang.source import quoted
+from flowlang.source import named
 from flowlang.values import (
     EXTENSIBLE,
     FROZEN,
@@ -32,6 +32,7 @@ from flowlang.values import (
     get_own,
     has_own,
     integrity_of,
+    is_enumerable,
     is_object,
     iterate,
     own_keys,
@@ -64,9 +65,7 @@ def assign(target: Value = UNDEFINED, *sources: Value) -> Value:
     for source in sources:
         if source is None or source is UNDEFINED:
             continue
-        keys = own_keys(source)
-        charge_steps(len(keys))
-        for key in keys:
+        for key in own_keys(source):
             value = get_own(source, key)
             if value is not HOLE:
                 _must_set(target, key, value)
@@ -142,7 +141,6 @@ def from_entries(source: Value = UNDEFINED, *_: Value) -> JSObject:
 def get_own_property_names(value: Value = UNDEFINED, *_: Value) -> JSArray:
     _require_value(value, "Object.getOwnPropertyNames")
     names: list[Value] = list(own_names(value))
-    charge_steps(len(names))
     return new_array(names)
 
 
@@ -165,7 +163,7 @@ def has_own_property(this: Value, key: Value = UNDEFINED, *_: Value) -> bool:
 @method("Object.prototype.propertyIsEnumerable", 1)
 def property_is_enumerable(this: Value, key: Value = UNDEFINED, *_: Value) -> bool:
     name = to_property_key(key)
-    return has_own(this, name) and name in own_keys(this)
+    return has_own(this, name) and is_enumerable(this, name)
 
 
 @method("Object.prototype.toString", 0)
@@ -220,9 +218,7 @@ def _require_value(value: Value, name: str) -> None:
 
 def _listed(value: Value, name: str) -> list[str]:
     _require_value(value, name)
-    keys = own_keys(value)
-    charge_steps(len(keys))
-    return keys
+    return own_keys(value)
 
 
 def _own_value(value: Value, key: str) -> Value:
@@ -244,5 +240,6 @@ def _must_set(target: Value, key: str, value: Value) -> None:
     """Set a property as strict code would: what cannot be set is a TypeError."""
     integrity = _integrity(target)
     if integrity != EXTENSIBLE and (integrity == FROZEN or get_own(target, key) is HOLE):
-        throw("TypeError", f"cannot assign to property {quoted(key)}: the object does not allow it")
+        shown = named(key)
+        throw("TypeError", f"cannot assign to property {shown}: the object does not allow it")
     set_member(target, key, value)

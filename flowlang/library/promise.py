@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flowlang.library.registry import REGISTRY, callback, constructor, method, new_object
-from flowlang.limits import charge_memory, charge_steps
+from flowlang.limits import ELEMENT_UNITS, OBJECT_UNITS, charge_memory, charge_step
 from flowlang.machine import current
 from flowlang.values import (
     UNDEFINED,
@@ -87,6 +87,7 @@ def finally_(this: Value, on_finally: Value = UNDEFINED, *_: Value) -> Value:
         throw("TypeError", "Promise.prototype.finally was called on something that is no promise")
     if not isinstance(on_finally, JSCallable):
         return call_method(this, "then", on_finally, on_finally)
+    charge_memory(2 * OBJECT_UNITS)
     return call_method(
         this, "then", FinallyFunction(on_finally, False), FinallyFunction(on_finally, True)
     )
@@ -104,6 +105,7 @@ class FinallyFunction(NativeFunction):
         self.rejected = rejected
 
     def call(self, *args: Value) -> Value:
+        charge_memory(OBJECT_UNITS)
         outcome = args[0] if args else UNDEFINED
         on_finally: Any = self.on_finally
         promise = current().promise_resolve(on_finally.call())
@@ -159,8 +161,7 @@ class Combination:
             return
         if self.kind == "any":
             error = make_error("AggregateError", "All promises were rejected")
-            error["errors"] = self.values
-            error.hidden.add("errors")
+            error.define_hidden("errors", self.values)
             self.settle.call(error)
         elif self.keys is None:
             self.settle.call(self.values)
@@ -229,13 +230,14 @@ def _combine(kind: str, this: Value, source: Value) -> JSPromise:
     promise, resolve, reject = _new_capability()
     try:
         keys, values = _sources(source, kind)
-        charge_memory(64)
+        charge_memory(2 * OBJECT_UNITS)
         base = kind.removesuffix("_kv")
         combination = Combination(
             base, keys if base != "any" else None, reject if base == "any" else resolve
         )
         for position, value in enumerate(values):
-            charge_steps(1)
+            charge_step()
+            charge_memory(2 * OBJECT_UNITS + ELEMENT_UNITS)
             combination.values.append(UNDEFINED)
             next_promise = current().promise_resolve(value)
             called = [False]
@@ -261,7 +263,8 @@ def _race(kind: str, this: Value, source: Value) -> JSPromise:
     try:
         keys, values = _sources(source, kind)
         for position, value in enumerate(values):
-            charge_steps(1)
+            charge_step()
+            charge_memory(OBJECT_UNITS)
             fulfilled: JSCallable = resolve
             if kind == "race_kv":
                 fulfilled = KeyedFunction(_key(keys, position), resolve)
@@ -325,6 +328,7 @@ def _invoke_then(promise: JSPromise, fulfilled: JSCallable, rejected: JSCallable
 
 def _new_capability() -> tuple[JSPromise, ResolveFunction, ResolveFunction]:
     """A promise and the two functions that settle it, once."""
+    charge_memory(2 * OBJECT_UNITS)
     promise = current().new_promise()
     already = [False]
     return (

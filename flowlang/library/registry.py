@@ -10,10 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
-from flowlang.limits import charge_memory, charge_steps, check_string
+from flowlang.limits import (
+    ELEMENT_UNITS,
+    OBJECT_UNITS,
+    PROPERTY_UNITS,
+    charge_memory,
+    charge_reading,
+    check_string,
+)
 from flowlang.runtime import bound_call
 from flowlang.values import (
-    ELEMENT_UNITS,
     UNDEFINED,
     Builtin,
     JSArray,
@@ -32,9 +38,6 @@ REGISTRY: Final[dict[str, Builtin]] = {}
 
 NAMESPACES: Final[dict[str, Namespace]] = {}
 """Every built-in object that is no function, such as `Math`."""
-
-OBJECT_UNITS: Final = 64
-"""What a new object or array costs in memory units, before its properties or elements."""
 
 Function: TypeAlias = Callable[..., Any]
 _F = TypeVar("_F", bound=Function)
@@ -99,7 +102,8 @@ def new_array(items: list[Value]) -> JSArray:
 
 
 def new_object(**properties: Value) -> JSObject:
-    """A small plain object with these properties."""
+    """A small plain object with these properties, charged as new memory."""
+    charge_memory(OBJECT_UNITS + PROPERTY_UNITS * len(properties))
     return JSObject(properties)
 
 
@@ -113,9 +117,9 @@ def this_text(this: Value, name: str) -> str:
 
 
 def charge_text(length: int) -> None:
-    """Charge for touching so many characters and making a text of them."""
+    """Charge for going over so many characters and making a text of them."""
     check_string(length)
-    charge_steps(length >> 6)
+    charge_reading(length)
 
 
 def _add(function: Builtin) -> None:

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 from flowlang.library.registry import charge_text, constructor, method, new_array, static, this_text
 from flowlang.library.unicode import FORMS, lower_case, normal_form, upper_case
-from flowlang.limits import charge_steps, check_array, check_string
-from flowlang.source import from_units, quoted, to_units
+from flowlang.limits import (
+    ELEMENT_UNITS,
+    OBJECT_UNITS,
+    charge_memory,
+    charge_reading,
+    charge_step,
+    charge_steps,
+    check_array,
+    check_length,
+    check_string,
+)
+from flowlang.source import from_units, named, surrogates_in, to_units
 from flowlang.values import (
     UNDEFINED,
     WHITESPACE,
@@ -112,8 +123,8 @@ def concat(this: Value, *others: Value) -> str:
 @method("String.prototype.endsWith", 1)
 def ends_with(this: Value, wanted: Value = UNDEFINED, end: Value = UNDEFINED, *_: Value) -> bool:
     text, part = this_text(this, "endsWith"), to_string(wanted)
-    charge_steps(len(part) >> 6)
-    return text[: _clamped(end, len(text), len(text))].endswith(part)
+    charge_reading(len(part))
+    return text.endswith(part, 0, _clamped(end, len(text), len(text)))
 
 
 @method("String.prototype.startsWith", 1)
@@ -121,21 +132,21 @@ def starts_with(
     this: Value, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value
 ) -> bool:
     text, part = this_text(this, "startsWith"), to_string(wanted)
-    charge_steps(len(part) >> 6)
+    charge_reading(len(part))
     return text.startswith(part, _clamped(start, len(text), 0))
 
 
 @method("String.prototype.includes", 1)
 def includes(this: Value, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> bool:
     text, part = this_text(this, "includes"), to_string(wanted)
-    charge_steps(len(text) >> 6)
+    charge_reading(len(text))
     return text.find(part, _clamped(start, len(text), 0)) >= 0
 
 
 @method("String.prototype.indexOf", 1)
 def index_of(this: Value, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value) -> float:
     text, part = this_text(this, "indexOf"), to_string(wanted)
-    charge_steps(len(text) >> 6)
+    charge_reading(len(text))
     return float(text.find(part, _clamped(start, len(text), 0)))
 
 
@@ -144,23 +155,28 @@ def last_index_of(
     this: Value, wanted: Value = UNDEFINED, start: Value = UNDEFINED, *_: Value
 ) -> float:
     text, part = this_text(this, "lastIndexOf"), to_string(wanted)
-    charge_steps(len(text) >> 6)
+    charge_reading(len(text))
     position = to_number(start)
     last = len(text) if position != position else _clamped(position, len(text), 0)
-    return float(text.rfind(part, 0, last + len(part)))
+    end = min(last + len(part), len(text))
+    if len(part) <= _QUICK:
+        return float(text.rfind(part, 0, end))
+    # Python's search is linear from the front only.
+    charge_memory(len(text))
+    found = text[:end][::-1].find(part[::-1])
+    return float(end - found - len(part)) if found >= 0 else -1.0
 
 
 @method("String.prototype.isWellFormed", 0)
 def is_well_formed(this: Value, *_: Value) -> bool:
     text = this_text(this, "isWellFormed")
-    charge_steps(len(text) >> 6)
     return _well_formed(text) == text
 
 
 @method("String.prototype.toWellFormed", 0)
 def to_well_formed(this: Value, *_: Value) -> str:
     text = this_text(this, "toWellFormed")
-    charge_text(len(text))
+    check_string(len(text))
     return _well_formed(text)
 
 
@@ -170,8 +186,9 @@ def normalize(this: Value, form: Value = UNDEFINED, *_: Value) -> str:
     name = "NFC" if form is UNDEFINED else to_string(form)
     known = next((known for known in FORMS if known == name), None)
     if known is None:
-        throw("RangeError", f"{quoted(name)} is no normalization form: use NFC, NFD, NFKC or NFKD")
-    charge_steps(len(text) >> 6)
+        shown = named(name)
+        throw("RangeError", f"{shown} is no normalization form: use NFC, NFD, NFKC or NFKD")
+    charge_reading(len(text))
     result = normal_form(known, text)
     charge_text(len(result))
     return result
@@ -207,7 +224,7 @@ def replace(
 ) -> str:
     text, part = this_text(this, "replace"), to_string(wanted)
     replacer = _replacer(replacement)
-    charge_steps(len(text) >> 6)
+    charge_reading(len(text))
     position = text.find(part)
     if position < 0:
         return text
@@ -222,24 +239,23 @@ def replace_all(
 ) -> str:
     text, part = this_text(this, "replaceAll"), to_string(wanted)
     replacer = _replacer(replacement)
-    charge_steps(len(text) >> 6)
+    charge_reading(len(text))
     parts: list[str] = []
     length = done = 0
     position = text.find(part)
     while position >= 0:
         inserted = replacer(text, part, position)
         length += position - done + len(inserted)
-        check_string(length)
-        charge_steps(1)
+        check_length(length)
+        charge_step()
         parts += (text[done:position], inserted)
         done = position + len(part)
         position = text.find(part, position + max(1, len(part)))
         if position > len(text):
             break
+    charge_text(length + len(text) - done)
     parts.append(text[done:])
-    result = "".join(parts)
-    charge_text(len(result))
-    return result
+    return "".join(parts)
 
 
 @method("String.prototype.slice", 2)
@@ -271,12 +287,14 @@ def split(
         return new_array([])
     if separator is UNDEFINED:
         return new_array([text])
-    charge_steps(len(text) >> 6)
-    pieces = list(text) if part == "" else text.split(part)
-    check_array(len(pieces))
-    charge_steps(len(pieces))
     charge_text(len(text))
-    return new_array(pieces[:most])
+    count = min(most, text.count(part) + (1 if part else -1))
+    check_array(count)
+    charge_steps(count)
+    charge_memory(OBJECT_UNITS + ELEMENT_UNITS * count)
+    # The last piece may hold what the limit cuts off.
+    pieces = list(text[:count]) if part == "" else text.split(part, count)
+    return JSArray(pieces[:count])
 
 
 @method("String.prototype.toLowerCase", 0)
@@ -314,6 +332,10 @@ def trim_start(this: Value, *_: Value) -> str:
     return text.lstrip(WHITESPACE)
 
 
+_QUICK: Final = 64
+"""Searching backwards for a text of at most so many characters is left to Python."""
+
+
 def _clamped(value: Value, length: int, default: int) -> int:
     """A position argument cut to the text: below is its start, beyond is its end."""
     if value is UNDEFINED:
@@ -329,6 +351,10 @@ def _units_of(point: int) -> str:
 
 
 def _well_formed(text: str) -> str:
+    charge_reading(len(text))
+    if text.isascii():
+        return text
+    charge_steps(surrogates_in(text))
     return to_units(from_units(text))
 
 
@@ -337,11 +363,9 @@ def _padding(text: str, length: Value, filler: Value) -> str:
     missing = wanted - len(text)
     fill = " " if filler is UNDEFINED else to_string(filler)
     if missing <= 0 or not fill:
-        charge_text(len(text))
         return ""
-    check_string(int(min(wanted, 2.0**53)))
+    charge_text(int(min(wanted, 2.0**53)))
     count = int(missing)
-    charge_steps(count >> 6)
     return (fill * (count // len(fill) + 1))[:count]
 
 
@@ -379,7 +403,8 @@ def _expand(template: str, text: str, part: str, position: int) -> str:
         else:
             piece, done = "$", at_sign + 1
         length += len(piece)
-        check_string(length)
+        check_length(length)
+        charge_step()
         pieces.append(piece)
     pieces.append(template[done:])
     return "".join(pieces)

@@ -14,7 +14,8 @@ from functools import cache
 from itertools import accumulate
 from typing import Final, Literal
 
-from flowlang.source import join_pairs, to_units
+from flowlang.limits import charge_memory, charge_steps, check_length
+from flowlang.source import join_pairs, surrogates_in, to_units
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 FORMS: Final[tuple[Form, ...]] = ("NFC", "NFD", "NFKC", "NFKD")
@@ -35,21 +36,62 @@ def upper_case(text: str) -> str:
 def normal_form(form: Form, text: str) -> str:
     if text.isascii():
         return text
+    if form in ("NFKC", "NFKD"):
+        check_length(len(text) + 17 * text.count(_LONGEST))
+    charge_memory(_NORMALIZING_UNITS * len(text))
 
     def normalized(part: str) -> str:
-        return unicodedata.normalize(form, part)
+        marks = _long_run_of_marks()
+        return unicodedata.normalize(form, marks.sub(_in_order, part))
 
     return by_known_stretches(normalized, text)
 
 
+_LONGEST: Final = "\ufdfa"
+"""The character that becomes 18 in a compatibility form; no other becomes more than 8."""
+
+_NORMALIZING_UNITS: Final = 16
+"""Units of memory a character: Python works with four bytes for each that it becomes."""
+
+
+@cache
+def _long_run_of_marks() -> re.Pattern[str]:
+    """A pattern of more combining marks in a row than any language has."""
+    planes_0_and_1 = map(chr, range(0x300, 0x20000))
+    marks = [
+        sign
+        for sign in planes_0_and_1
+        if unicodedata.combining(unicodedata.normalize("NFD", sign)[0])
+    ]
+    return re.compile(f"[{''.join(marks)}]{{31,}}")
+
+
+def _in_order(run: re.Match[str]) -> str:
+    """A run of marks in canonical order, which changes no normal form of the text. Python would
+    put each into its place by going back over those before it."""
+    charge_steps(len(run[0]))
+    decomposed = "".join(unicodedata.normalize("NFD", sign) for sign in run[0])
+    return "".join(sorted(decomposed, key=unicodedata.combining))
+
+
 def by_known_stretches(change: Callable[[str], str], text: str) -> str:
-    """Change what stands between characters that Unicode 14 does not know."""
+    """Change what stands between characters that Unicode 14 does not know.
+
+    Charged for the surrogates in the text, and for the room that Python needs on the way.
+    """
+    pairs = surrogates_in(text)
+    charge_steps(pairs)
+    charge_memory(_WORKING_UNITS * len(text))
+    unknown = _unknown() if pairs else _unknown_in_plane_0()
     text = join_pairs(text)
-    unknown = _unknown()
     parts = [text] if unknown.search(text) is None else unknown.split(text)
     # The pattern has one group: every second part is a stretch of unknown characters.
     parts[::2] = [_changed(change, part, unknown) for part in parts[::2]]
     return to_units("".join(parts))
+
+
+_WORKING_UNITS: Final = 4
+"""Units of memory a character: Python works with up to 12 bytes for each."""
 
 
 def _changed(change: Callable[[str], str], part: str, unknown: re.Pattern[str]) -> str:
@@ -61,14 +103,20 @@ def _changed(change: Callable[[str], str], part: str, unknown: re.Pattern[str]) 
 
 
 @cache
-def _unknown() -> re.Pattern[str]:
-    """A pattern, with a group, of the characters that Unicode 14 does not know."""
+def _unknown(end: int = 0x110000) -> re.Pattern[str]:
+    """A pattern, with a group, of the characters below `end` that Unicode 14 does not know."""
     edges = list(accumulate(int(length, 16) for length in _RUNS.split()))
     ranges = "".join(
-        f"\\U{start:08x}-\\U{end - 1:08x}"
-        for start, end in zip(edges[::2], edges[1::2], strict=True)
+        f"\\U{first:08x}-\\U{behind - 1:08x}"
+        for first, behind in zip(edges[::2], edges[1::2], strict=True)
+        if first < end
     )
     return re.compile(f"([{ranges}]+)")
+
+
+def _unknown_in_plane_0() -> re.Pattern[str]:
+    """The same for texts without surrogates, for which it is much quicker."""
+    return _unknown(0x10000)
 
 
 # Made from the Unicode Character Database 14.0.0, as hexadecimal numbers: characters that are

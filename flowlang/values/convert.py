@@ -10,7 +10,7 @@ import math
 import re
 from typing import Final
 
-from flowlang.limits import deeper_call
+from flowlang.limits import TEXT_PER_STEP, charge_reading, deeper_call
 from flowlang.values.kinds import (
     PRIMITIVES,
     UNDEFINED,
@@ -213,6 +213,8 @@ def place_point(digits: str, point: int) -> str:
 
 def string_to_number(text: str) -> float:
     """StringToNumber: the whole text must be a number, but for white space around it."""
+    if len(text) > TEXT_PER_STEP:
+        charge_reading(len(text))
     text = text.strip(WHITESPACE)
     if not text:
         return 0.0

@@ -17,7 +17,17 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final, NoReturn, Protocol, TypeAlias, TypeVar
 
-from flowlang.limits import current_line
+from flowlang.limits import (
+    ELEMENT_UNITS,
+    OBJECT_UNITS,
+    PROPERTY_UNITS,
+    TEXT_PER_STEP,
+    charge_memory,
+    charge_reading,
+    charge_steps,
+    check_string,
+    current_line,
+)
 
 Value: TypeAlias = Any
 """A JavaScript value. `Any`, because the hot paths narrow by class rather than by isinstance."""
@@ -156,9 +166,15 @@ class JSError(JSObject):
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.hidden: set[str] = set()
+        self.hidden: frozenset[str] = frozenset()
         self.line: int | None = current_line()
         self.integrity = EXTENSIBLE
+
+    def define_hidden(self, key: str, value: Value) -> None:
+        """Set a property that no loop over keys sees."""
+        charge_memory(PROPERTY_UNITS)
+        self[key] = value
+        self.hidden |= {key}
 
     def __missing__(self, key: str) -> Value:
         inherited = ERROR_PROTOTYPES.get(self.kind)
@@ -332,22 +348,37 @@ class BoundFunction(NativeFunction):
 
     @property
     def shown_name(self) -> str:
-        target: Any = self.target
+        *chain, target = self._chain()
         if isinstance(target, JSFunction):
-            return f"bound {target.code.name if target.name is None else target.name}"
-        return f"bound {target.shown_name}"
+            name = target.code.name if target.name is None else target.name
+        else:
+            name = target.shown_name
+        check_string(len("bound ") * len(chain) + len(name))
+        return "bound " * len(chain) + name
 
     @property
     def length(self) -> int:
-        target: Any = self.target
-        length = target.code.length if isinstance(target, JSFunction) else target.length
-        return max(0, length - len(self.args))
+        *chain, target = self._chain()
+        length: int = target.code.length if isinstance(target, JSFunction) else target.length
+        for bound in reversed(chain):
+            length = max(0, length - len(bound.args))
+        return length
 
     def call(self, *args: Value) -> Value:
-        target: Any = self.target
+        *chain, target = self._chain()
+        given = [argument for bound in reversed(chain) for argument in bound.args]
+        charge_steps(len(given))
         if target.__class__ is Builtin and target.method is not None:
-            return target.method(self.this, *self.args, *args)
-        return target.call(*self.args, *args)
+            return target.method(chain[-1].this, *given, *args)
+        return target.call(*given, *args)
+
+    def _chain(self) -> list[Any]:
+        """This function, what it binds if that is bound too, and so on to what is not."""
+        found: list[Any] = [self]
+        while found[-1].__class__ is BoundFunction:
+            found.append(found[-1].target)
+        charge_steps(len(found) - 1)
+        return found
 
 
 PENDING, FULFILLED, REJECTED = 0, 1, 2
@@ -390,23 +421,27 @@ class EntryTable(JSExotic):
 
     A removed entry leaves `None` behind, so that running iterators, which hold positions, stay
     right; when too many have gathered the list is compacted and the iterators are moved.
+
+    Attributes:
+        first: before this position there are removed entries only.
     """
 
-    __slots__ = ("_iterators", "entries", "index")
+    __slots__ = ("_iterators", "entries", "first", "index")
 
     def __init__(self, entries: Iterable[list[Value] | None] = ()) -> None:
         self.props = None
         self.entries: list[list[Value] | None] = list(entries)
-        self._iterators: list[weakref.ref[TableIterator]] = []
+        self._iterators: list[weakref.ref[TableIterator]] | None = None
         self._reindex()
 
     def restored(self) -> None:
         """Rebuild what the entries imply. Hashing by identity does not look into the keys."""
         if not hasattr(self, "_iterators"):
-            self._iterators = []
+            self._iterators = None
         self._reindex()
 
     def _reindex(self) -> None:
+        self.first = 0
         self.index: dict[Any, int] = {
             _entry_key(entry[0]): position
             for position, entry in enumerate(self.entries)
@@ -448,23 +483,31 @@ class EntryTable(JSExotic):
         self.entries[position] = None
         if len(self.entries) > 32 and len(self.entries) > 2 * len(self.index):
             self._compact()
+        elif position == self.first:
+            while position < len(self.entries) and self.entries[position] is None:
+                position += 1
+            self.first = position
         return True
 
     def clear(self) -> None:
         self.index.clear()
         self.entries.clear()
+        self.first = 0
         for iterator in self._living_iterators():
             iterator.position = 0
 
     def watch(self, iterator: TableIterator) -> None:
         """Keep `iterator`'s position right when entries move."""
-        if not hasattr(self, "_iterators"):
-            self._iterators = []  # the iterator was restored from a snapshot before the table
-        self._iterators = [known for known in self._iterators if known() is not None]
-        self._iterators.append(weakref.ref(iterator))
+        # An iterator may be restored from a snapshot before its table.
+        watched: list[weakref.ref[TableIterator]] = getattr(self, "_iterators", None) or []
+        # Those that are gone are forgotten when the list has doubled: nothing looks for them.
+        if len(watched) >= 8 and len(watched) & (len(watched) - 1) == 0:
+            watched = [known for known in watched if known() is not None]
+        watched.append(weakref.ref(iterator))
+        self._iterators = watched
 
     def _living_iterators(self) -> list[TableIterator]:
-        found = (known() for known in self._iterators)
+        found = (known() for known in self._iterators or ())
         return [iterator for iterator in found if iterator is not None]
 
     def _compact(self) -> None:
@@ -472,7 +515,7 @@ class EntryTable(JSExotic):
             before = self.entries[: iterator.position]
             iterator.position -= sum(1 for entry in before if entry is None)
         self.entries = [entry for entry in self.entries if entry is not None]
-        self.index = {_entry_key(entry[0]): at for at, entry in enumerate(self.entries) if entry}
+        self._reindex()
 
 
 @state_class("map", "props", "entries")
@@ -504,6 +547,8 @@ class JSIterator(JSExotic):
 KEYS, VALUES, ENTRIES = 0, 1, 2
 """What an iterator over an array, `Map` or `Set` gives."""
 
+_PAIR_UNITS: Final = OBJECT_UNITS + 2 * ELEMENT_UNITS
+
 
 @state_class("array iterator", "props", "array", "position", "kind")
 class ArrayIterator(JSIterator):
@@ -529,7 +574,10 @@ class ArrayIterator(JSIterator):
         value = array[position]
         if value is HOLE:
             value = UNDEFINED
-        return value if self.kind == VALUES else JSArray((float(position), value))
+        if self.kind == VALUES:
+            return value
+        charge_memory(_PAIR_UNITS)
+        return JSArray((float(position), value))
 
 
 @state_class("string iterator", "props", "text", "position")
@@ -580,11 +628,18 @@ class TableIterator(JSIterator):
         if table is None:
             raise StopIteration
         entries = table.entries
-        while self.position < len(entries):
-            entry = entries[self.position]
-            self.position += 1
+        start = position = max(self.position, table.first)
+        while position < len(entries):
+            entry = entries[position]
+            position += 1
             if entry is not None:
-                return JSArray(entry) if self.kind == ENTRIES else entry[self.kind]
+                self.position = position
+                charge_steps((position - start) // TEXT_PER_STEP)  # over what was removed
+                if self.kind != ENTRIES:
+                    return entry[self.kind]
+                charge_memory(_PAIR_UNITS)
+                return JSArray(entry)
+        self.position = position
         self.table = None
         raise StopIteration
 
@@ -639,6 +694,7 @@ def property_bag(value: Value) -> JSObject:
     """Where an array, function, `Map`… keeps its other properties, made now if there is none."""
     bag = other_properties(value)
     if bag is None:
+        charge_memory(OBJECT_UNITS)
         bag = JSObject()
         if value.__class__ is JSArray:
             value.__class__ = ExoticArray
@@ -648,13 +704,20 @@ def property_bag(value: Value) -> JSObject:
 
 def make_error(kind: str, message: str | None = None) -> JSError:
     """A new error object as `new kind(message)` would make it."""
+    stack = kind if not message else f"{kind}: {message}"
+    check_string(len(stack))
+    charge_memory(OBJECT_UNITS + 2 * PROPERTY_UNITS)
     error = JSError(kind)
-    error["stack"] = kind if not message else f"{kind}: {message}"
-    error.hidden.add("stack")
+    error["stack"] = stack
+    error.hidden = _STACK
     if message is not None:
         error["message"] = message
-        error.hidden.add("message")
+        error.hidden = _STACK_AND_MESSAGE
     return error
+
+
+_STACK: Final = frozenset(["stack"])
+_STACK_AND_MESSAGE: Final = frozenset(["stack", "message"])
 
 
 def throw(kind: str, message: str) -> NoReturn:
@@ -664,7 +727,12 @@ def throw(kind: str, message: str) -> NoReturn:
 
 def _entry_key(key: Value) -> Any:
     """What finds a key by SameValueZero. To Python, True equals 1.0 and NaN not itself."""
-    if key.__class__ is bool:
+    kind = key.__class__
+    if kind is str:
+        if len(key) > TEXT_PER_STEP:
+            charge_reading(len(key))
+        return key
+    if kind is bool:
         return _TRUE_KEY if key else _FALSE_KEY
     if key != key:
         return _NAN_KEY

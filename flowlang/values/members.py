@@ -10,7 +10,8 @@ from functools import partial
 from types import MethodType
 from typing import Any
 
-from flowlang.source import quoted
+from flowlang.limits import TEXT_PER_STEP, charge_reading
+from flowlang.source import named
 from flowlang.values.kinds import (
     HOLE,
     OBJECT_PROTOTYPE,
@@ -37,6 +38,8 @@ FUNCTION_PROTOTYPE: dict[str, Value] = {}
 def get_member(obj: Value, key: str) -> Value:
     """The value of `obj.key`; undefined when there is none, a TypeError on null and undefined."""
     kind = obj.__class__
+    if len(key) > TEXT_PER_STEP:
+        charge_reading(len(key))
     if kind is JSObject:
         return obj[key]
     if kind is JSArray:
@@ -46,7 +49,7 @@ def get_member(obj: Value, key: str) -> Value:
         if found is not UNDEFINED:
             return found
     elif obj is None or obj is UNDEFINED:
-        throw("TypeError", f"cannot read property {quoted(key)} of {_nullish(obj)}")
+        throw("TypeError", f"cannot read property {named(key)} of {_nullish(obj)}")
     elif isinstance(obj, JSObject):
         return obj[key]
     own = get_own(obj, key)
@@ -57,6 +60,8 @@ def get_member(obj: Value, key: str) -> Value:
 
 def get_own(obj: Value, key: str) -> Value:
     """The value of an own property, HOLE when there is none. Not for null and undefined."""
+    if len(key) > TEXT_PER_STEP:
+        charge_reading(len(key))
     if isinstance(obj, JSObject):
         return obj.get(key, HOLE)
     if isinstance(obj, JSArray):
@@ -84,7 +89,7 @@ def get_inherited(obj: Value, key: str) -> Value:
     if isinstance(obj, JSCallable):
         found = FUNCTION_PROTOTYPE.get(key, UNDEFINED)
         if found is UNDEFINED and key in ("prototype", "constructor"):
-            throw("TypeError", f"a function's {quoted(key)} is not part of Flow")
+            throw("TypeError", f"a function's {named(key)} is not part of Flow")
     elif key == "size" and isinstance(obj, EntryTable):
         return float(len(obj.index))
     else:
@@ -191,4 +196,5 @@ def _nullish(value: Value) -> str:
 
 
 def _not_a_function(name: str, *_: Value) -> Any:
-    throw("TypeError", f"{name} is not a function")
+    shown = name if len(name) <= TEXT_PER_STEP else named(name)
+    throw("TypeError", f"{shown} is not a function")

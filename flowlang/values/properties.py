@@ -9,8 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-from flowlang.limits import charge_memory, charge_steps, check_array
-from flowlang.source import quoted
+from flowlang.limits import (
+    ELEMENT_UNITS,
+    PROPERTY_UNITS,
+    TEXT_PER_STEP,
+    charge_elements,
+    charge_memory,
+    charge_reading,
+    charge_step,
+    charge_steps,
+    check_array,
+)
+from flowlang.source import named
 from flowlang.values.convert import to_number, to_property_key, to_uint32, typeof
 from flowlang.values.kinds import (
     ENTRIES,
@@ -47,11 +57,8 @@ from flowlang.values.kinds import (
 )
 from flowlang.values.members import array_index, get_inherited, get_member, get_own
 
-PROPERTY_UNITS: Final = 32
-ELEMENT_UNITS: Final = 16
-"""What a new property and a new element cost in memory units, as the language says."""
-
-_MAX_LENGTH: Final = 2**32 - 1
+_NAME_UNITS: Final = 8
+"""What the name of an element costs in memory units: an index as text."""
 
 
 def get_index(obj: Value, key: Value) -> Value:
@@ -65,6 +72,8 @@ def get_index(obj: Value, key: Value) -> Value:
         elif kind is str and 0.0 <= key < len(obj) and (index := int(key)) == key:
             return obj[index]
     elif kind is JSObject and key.__class__ is str:
+        if len(key) > TEXT_PER_STEP:
+            charge_reading(len(key))
         return obj[key]
     if obj is None or obj is UNDEFINED:
         throw("TypeError", f"cannot read a property of {'null' if obj is None else 'undefined'}")
@@ -85,6 +94,8 @@ def set_index(obj: Value, key: Value, value: Value) -> None:
 
 def set_member(obj: Value, key: str, value: Value) -> None:
     """`obj.key = value`."""
+    if len(key) > TEXT_PER_STEP:
+        charge_reading(len(key))
     if obj.__class__ is JSObject:
         count = len(obj)
         obj[key] = value
@@ -92,16 +103,16 @@ def set_member(obj: Value, key: str, value: Value) -> None:
             if key == "__proto__":
                 del obj[key]
                 throw("TypeError", "setting '__proto__' is not part of Flow")
-            charge_memory(PROPERTY_UNITS)
+            _charge_property()
     elif isinstance(obj, JSArray):
         _set_on_array(obj, key, value)
     elif obj is None or obj is UNDEFINED:
         throw(
             "TypeError",
-            f"cannot set property {quoted(key)} of {'null' if obj is None else 'undefined'}",
+            f"cannot set property {named(key)} of {'null' if obj is None else 'undefined'}",
         )
     elif isinstance(obj, Namespace | Builtin):
-        throw("TypeError", f"cannot set property {quoted(key)} of {obj.name}: built-ins are frozen")
+        throw("TypeError", f"cannot set property {named(key)} of {obj.name}: built-ins are frozen")
     elif isinstance(obj, JSObject):
         _set_in_bag(obj, key, value)
     elif is_object(obj):
@@ -119,10 +130,18 @@ def set_member(obj: Value, key: str, value: Value) -> None:
 
 def define_member(obj: JSObject, key: str, value: Value) -> None:
     """Make an own property of a new plain object: `{[key]: value}`; `__proto__` is a key here."""
+    if len(key) > TEXT_PER_STEP:
+        charge_reading(len(key))
     count = len(obj)
     obj[key] = value
     if len(obj) != count:
-        charge_memory(PROPERTY_UNITS)
+        _charge_property()
+
+
+def _charge_property() -> None:
+    """Charge for a property made at run time, as for an element that a library call makes."""
+    charge_step()
+    charge_memory(PROPERTY_UNITS)
 
 
 def delete_member(obj: Value, key: Value) -> bool:
@@ -131,10 +150,8 @@ def delete_member(obj: Value, key: Value) -> bool:
         throw("TypeError", f"cannot delete a property of {'null' if obj is None else 'undefined'}")
     name = to_property_key(key)
     if isinstance(obj, Namespace | Builtin):
-        throw(
-            "TypeError",
-            f"cannot delete property {quoted(name)} of {obj.name}: built-ins are frozen",
-        )
+        shown = named(name)
+        throw("TypeError", f"cannot delete property {shown} of {obj.name}: built-ins are frozen")
     if get_own(obj, name) is HOLE:
         return True
     if not is_object(obj) or integrity_of(obj) >= SEALED:
@@ -178,45 +195,74 @@ def has_property(obj: Value, key: Value) -> bool:
 
 
 def own_keys(obj: Value) -> list[str]:
-    """The names that `Object.keys` gives: own, enumerable, indices first and in order."""
-    if obj.__class__ is JSObject:
-        return ordered_names(list(obj))
+    """The names that `Object.keys` gives: own, enumerable, indices first and in order.
+
+    Charged as one step for each, and as new memory where the names are new texts.
+    """
     if isinstance(obj, JSObject):
+        charge_steps(len(obj))
+        if obj.__class__ is JSObject:
+            return ordered_names(list(obj))
         if isinstance(obj, JSError):
             return ordered_names([key for key in obj if key not in obj.hidden])
         if isinstance(obj, Namespace) and not obj.enumerable:
             return []
         return ordered_names(list(obj))
-    names = [str(index) for index in element_indices(obj)]
-    bag = other_properties(obj) if is_object(obj) else None
-    if bag:
-        names += ordered_names([key for key, value in bag.items() if value is not HOLE])
-    return names
+    return _element_names(obj) + other_names(obj)
 
 
 def own_names(obj: Value) -> list[str]:
-    """The names that `Object.getOwnPropertyNames` gives: own, whether enumerable or not."""
+    """The names that `Object.getOwnPropertyNames` gives: own, whether enumerable or not.
+
+    Charged as `own_keys` is.
+    """
     if isinstance(obj, JSObject):
+        charge_steps(len(obj))
         return ordered_names(list(obj))
-    names = [str(index) for index in element_indices(obj)]
+    names = _element_names(obj)
     if isinstance(obj, JSArray | str):
         names.append("length")
     if isinstance(obj, JSCallable):
-        names += [key for key in ("length", "name") if get_own(obj, key) is not HOLE]
+        first = [key for key in ("length", "name") if get_own(obj, key) is not HOLE]
         if isinstance(obj, Builtin):
-            names += list(obj.members)
-    if is_object(obj):
-        names += [key for key in own_keys(obj) if key not in names]
-    return names
+            first += list(obj.members)
+        return first + [key for key in other_names(obj) if key not in first]
+    return names + other_names(obj)
 
 
-def element_indices(obj: Value) -> list[int]:
-    """The indices at which an array or string has an element."""
-    if obj.__class__ is str:
-        return list(range(len(obj)))
+def is_enumerable(obj: Value, key: str) -> bool:
+    """Whether an own property is one that loops over keys see."""
+    if isinstance(obj, JSObject):
+        if isinstance(obj, JSError):
+            return key not in obj.hidden
+        return not isinstance(obj, Namespace) or obj.enumerable
+    if isinstance(obj, JSArray | str):
+        return key != "length"
+    return _is_other(obj, key)
+
+
+def other_names(obj: Value) -> list[str]:
+    """The names of the properties that an array, function, `Map`… has beside what it is made of."""
+    bag = other_properties(obj) if is_object(obj) else None
+    if not bag:
+        return []
+    charge_steps(len(bag))
+    return ordered_names([key for key, value in bag.items() if value is not HOLE])
+
+
+def _element_names(obj: Value) -> list[str]:
+    """The indices, as names, at which an array or string has an element."""
     if isinstance(obj, JSArray):
-        return [index for index, value in enumerate(obj) if value is not HOLE]
-    return []
+        holes = obj.count(HOLE)
+    elif isinstance(obj, str):
+        holes = 0
+    else:
+        return []
+    charge_steps(len(obj))
+    charge_memory((ELEMENT_UNITS + _NAME_UNITS) * (len(obj) - holes))
+    if not holes:
+        return [str(index) for index in range(len(obj))]
+    return [str(index) for index, value in enumerate(obj) if value is not HOLE]
 
 
 def ordered_names(names: list[str]) -> list[str]:
@@ -254,7 +300,8 @@ class KeyIterator(JSIterator):
 def enumerate_keys(obj: Value) -> KeyIterator:
     """The iterator of `for (… in obj)`; null and undefined have no keys."""
     keys = KeyIterator(obj)
-    charge_memory(ELEMENT_UNITS * len(keys.keys))
+    if isinstance(obj, JSObject):
+        charge_memory(ELEMENT_UNITS * len(keys.keys))
     return keys
 
 
@@ -292,8 +339,7 @@ def collect(value: Value) -> list[Value]:
 
 def check_growth(count: int) -> None:
     """Charge for `count` array elements being touched and made."""
-    charge_steps(count)
-    charge_memory(ELEMENT_UNITS * count)
+    charge_elements(count)
 
 
 def copy_data_properties(target: JSObject, source: Value, excluded: Collection[str] = ()) -> None:
@@ -303,17 +349,20 @@ def copy_data_properties(target: JSObject, source: Value, excluded: Collection[s
     count = len(target)
     if source.__class__ is JSObject:
         charge_steps(len(source))
+        most = PROPERTY_UNITS * len(source)
+        charge_memory(most)
         if excluded:
             target.update((key, value) for key, value in source.items() if key not in excluded)
         else:
             target.update(source)
     else:
         keys = own_keys(source)
-        charge_steps(len(keys))
+        most = PROPERTY_UNITS * len(keys)
+        charge_memory(most)
         for key in keys:
             if key not in excluded:
                 target[key] = get_own(source, key)
-    charge_memory(PROPERTY_UNITS * (len(target) - count))
+    charge_memory(PROPERTY_UNITS * (len(target) - count) - most)
 
 
 def instance_of(value: Value, constructor: Value) -> bool:
@@ -392,7 +441,7 @@ def _set_in_bag(bag: JSObject, key: str, value: Value) -> None:
         throw("TypeError", "setting '__proto__' is not part of Flow")
     elif integrity == EXTENSIBLE:
         bag[key] = value
-        charge_memory(PROPERTY_UNITS)
+        _charge_property()
 
 
 def _is_other(obj: Value, key: str) -> bool:

@@ -171,3 +171,36 @@ def test_pythons_own_recursion_limit_is_afterwards_what_it_was() -> None:
         assert sys.getrecursionlimit() > before
 
     assert sys.getrecursionlimit() == before
+
+
+def test_a_text_kept_elsewhere_is_charged_for_when_appending_copies_it() -> None:
+    """One that only its variable holds grows in place, and costs what is added."""
+    program = 'let text = "x".repeat(1e6), kept; for (let i = 0; i < 1000; i++) {{ {} }} return 1'
+    limits = Limits(steps=100_000)
+
+    assert flowlang.evaluate(program.format('text += "y"'), limits=limits).value == 1
+    shared = flowlang.evaluate(program.format('kept = text; text += "y"'), limits=limits)
+    assert shared.error is not None
+
+
+def test_replacing_many_matches_is_charged_once() -> None:
+    assert flowlang.evaluate('return "ab".repeat(1e5).replaceAll("a", "c").length').value == 200_000
+
+
+def test_a_queue_in_a_map_does_not_go_over_what_was_taken_out() -> None:
+    outcome = flowlang.evaluate(
+        """
+        const queue = new Map()
+        for (let i = 0; i < 2e4; i++) queue.set(i, i)
+        let sum = 0
+        while (queue.size) {
+          const [key] = queue.keys()
+          sum += key
+          queue.delete(key)
+          if (key % 7 === 0 && key < 1e4) queue.set(key + 0.5, 1)
+        }
+        return sum
+        """
+    )
+
+    assert outcome.value == sum(range(20_000)) + sum(key + 0.5 for key in range(0, 10_000, 7))
