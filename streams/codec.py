@@ -101,6 +101,10 @@ class StoredExecution(msgspec.Struct, frozen=True, gc=False):
     progress: bytes = b""
 
 
+_NEEDED = frozenset({"ty", "tg", "q", "st", "cr"})
+"""Fields that every projection has."""
+
+
 def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     """``[a, 1, b, 2]`` as ``(a, 1), (b, 2)``."""
     return zip(flat[::2], flat[1::2], strict=True)
@@ -178,6 +182,8 @@ def execution(id_: str, item: Sequence[Any]) -> StoredExecution:
     if not first or not last:
         raise CorruptRecord(id_, "it has facts but no events")
     facts, state = facts_and_state(fields)
+    if not facts.keys() >= _NEEDED:
+        raise CorruptRecord(id_, "its projection is incomplete: 'rhythm rebuild' makes it anew")
     return StoredExecution(
         id=id_,
         facts=facts,

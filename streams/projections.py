@@ -22,6 +22,8 @@ _QUERY = load("query_executions")
 _AWAIT = load("await_execution")
 _DESCRIBE = load("describe_partition")
 _EXAMINE = load("examine_execution")
+_REBUILD = load("rebuild_execution")
+_FORGET = load("forget_index_entry")
 
 GET_AT_ONCE = 64
 """Executions read by one script call; their payloads travel with them."""
@@ -243,6 +245,39 @@ async def examine(connection: Connection, execution_id: str) -> Examination:
         bool(held),
         int(float(due)) if due else None,
         frozenset(int(n) for n in timers),
+    )
+
+
+async def rebuild(
+    connection: Connection, execution_id: str, version: int, facts: dict[str, str], state: bytes
+) -> bool:
+    """Make the projection and index entries of an execution anew.
+
+    Args:
+        version: how many events `facts` and `state` were made of.
+        facts: the projection's fields by their stored names.
+        state: encoded state that it shows; empty for none.
+
+    Returns:
+        False if there are more events by now, and nothing was changed.
+    """
+    keys = connection.keys.partition(execution_id)
+    fields = [word for pair in facts.items() for word in pair]
+    answer = await connection.call(
+        _REBUILD,
+        [keys.due, keys.events(execution_id), keys.projection(execution_id)],
+        [execution_id, version, state, *fields],
+    )
+    return bool(answer == b"OK")
+
+
+async def forget_index_entry(connection: Connection, execution_id: str) -> None:
+    """Take an id that has no events out of the indexes."""
+    keys = connection.keys.partition(execution_id)
+    await connection.call(
+        _FORGET,
+        [keys.due, keys.events(execution_id), keys.projection(execution_id)],
+        [execution_id],
     )
 
 

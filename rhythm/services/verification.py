@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from rhythm import events
+from rhythm.engine.fold import fold
 from rhythm.engine.history import LiveMachine
 from rhythm.errors import ExecutionNotFound, RhythmError, UnreadableEvent
 from rhythm.events import Created
-from rhythm.history.verify import Finding, check
+from rhythm.history.verify import Finding, check, projection
 from rhythm.models import check_execution_id
 from rhythm.services.translation import translated
 from rhythm.services.workflows import WorkflowService
@@ -62,6 +63,52 @@ class VerificationService:
                 if not examined.control and kind not in ("close", "end"):
                     problem = f"it has ended, or never was, and a {kind} of it becomes due"
                     yield execution_id, [Finding(execution_id, problem)]
+
+    async def rebuild(self, execution_id: str) -> None:
+        """Make what readers see of one execution anew from its events alone.
+
+        Raises:
+            ExecutionNotFound: there is no execution of this id.
+            UnreadableEvent: an event is damaged or unknown; nothing was changed.
+            ConnectionLost: no answer in time.
+        """
+        check_execution_id(execution_id, "execution_id")
+        with translated():
+            if not await self._rebuild(execution_id):
+                raise ExecutionNotFound(execution_id)
+
+    async def rebuild_all(self) -> AsyncIterator[str]:
+        """Make projections and indexes anew from the streams alone; each execution's id, as done.
+
+        Others may work meanwhile. Queues, timers and what workers hold are no projections, and
+        stay as they are.
+
+        Raises:
+            UnreadableEvent: an event is damaged or unknown; that execution was left as it is.
+            ConnectionLost: no answer in time; it is safe to begin again.
+        """
+        seen: set[str] = set()
+        with translated():
+            async for execution_id in projections.all_executions(self._connection):
+                if execution_id in seen:
+                    continue
+                seen.add(execution_id)
+                if not await self._rebuild(execution_id):
+                    await projections.forget_index_entry(self._connection, execution_id)
+                yield execution_id
+
+    async def _rebuild(self, execution_id: str) -> bool:
+        """False if there are no events of this id."""
+        while True:
+            history = [event async for event in stream.read(self._connection, execution_id)]
+            if not history:
+                return False
+            facts = fold(execution_id, history)
+            state = events.encode_value(facts.state) if facts.state else b""
+            if await projections.rebuild(
+                self._connection, execution_id, facts.version, projection(facts), state
+            ):
+                return True
 
     async def _verify(self, execution_id: str) -> list[Finding]:
         for _ in range(_LOOKS):

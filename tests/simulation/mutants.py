@@ -87,7 +87,7 @@ _SIGNAL, _CREATE = streams.transitions._TELL, streams.transitions._CREATE
 MUTANTS: Final = (
     Mutant(
         "a settlement shows the token of the claim",
-        in_lua(_STEP, old="if control.tk == token then", new="if true then"),
+        in_lua(_STEP, old="if control and control.tk == token then", new="if control then"),
         -1,
     ),
     Mutant(

@@ -161,6 +161,9 @@ class Network:
 
     def _serve(self) -> None:
         """Give those who wait what has come, in the order in which they came."""
+        awaited = {key: None for waiting in self._waiting for key in waiting.keys}
+        if not awaited or not self.server.execute_command("EXISTS", *awaited):
+            return
         for waiting in list(self._waiting):
             for key in waiting.keys:
                 value = self.server.execute_command("LPOP", key)

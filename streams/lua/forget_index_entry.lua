@@ -1,0 +1,19 @@
+-- forget_index_entry: take an id that has no events out of the indexes that hold every execution.
+--
+-- KEYS[1]  due         sorted set; gives the partition's prefix
+-- KEYS[2]  events      stream of the execution
+-- KEYS[3]  projection  hash of the execution
+-- ARGV[1]  id          the execution's id
+-- RETURNS  "OK" | "THERE" it has events; writes nothing
+
+--@include transition
+--@include deletion
+
+if call("EXISTS", KEYS[2]) == 1 then
+  return "THERE"
+end
+for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled" }) do
+  call("ZREM", prefix .. "i:s:" .. status, ARGV[1])
+end
+delete_one(ARGV[1])
+return "OK"

@@ -1,0 +1,42 @@
+-- rebuild_execution: make the projection and the index entries of one execution anew.
+--
+-- KEYS[1]  due         sorted set; gives the partition's prefix
+-- KEYS[2]  events      stream of the execution
+-- KEYS[3]  projection  hash of the execution
+-- ARGV[1]  id          the execution's id
+-- ARGV[2]  version     how many events the facts were made of
+-- ARGV[3]  state       encoded state that it shows, "" for none
+-- ARGV[4..] facts      field, value, … of the projection
+-- RETURNS  "OK" | "CHANGED" there are more events by now: read them, then repeat; writes nothing
+
+--@include transition
+
+local id = ARGV[1]
+if call("XLEN", KEYS[2]) ~= tonumber(ARGV[2]) then
+  return "CHANGED"
+end
+local fields, facts = {}, {}
+for i = 4, #ARGV, 2 do
+  fields[#fields + 1] = ARGV[i]
+  fields[#fields + 1] = ARGV[i + 1]
+  facts[ARGV[i]] = ARGV[i + 1]
+end
+if ARGV[3] ~= "" then
+  fields[#fields + 1] = "sv"
+  fields[#fields + 1] = ARGV[3]
+end
+call("DEL", KEYS[3])
+call("HSET", KEYS[3], unpack(fields))
+for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled" }) do
+  call("ZREM", prefix .. "i:s:" .. status, id)
+end
+call("ZADD", prefix .. "i:all", facts.cr, id)
+for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" } }) do
+  if facts[pair[2]] then
+    call("ZADD", prefix .. "i:" .. pair[1] .. ":" .. facts[pair[2]], facts.cr, id)
+  end
+end
+if facts.q ~= "default" then
+  call("SADD", prefix .. "q", facts.q)
+end
+return "OK"

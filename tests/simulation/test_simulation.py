@@ -1,0 +1,52 @@
+"""The engine keeps its promises under simulated faults; and the simulation sees when it does not."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+import redis
+
+from streams import embedded
+from tests.conftest import RedisServer
+from tests.simulation.mutants import MUTANTS, Mutant, planted
+from tests.simulation.world import Report, simulate
+
+# A few hundred; thousands are run by scripts/simulate.
+SEEDS = range(10_000, 10_200)
+ON_REDIS = range(10_000, 10_010)
+
+
+def one(seed: int) -> Report:
+    return simulate(seed, embedded.blocking_client(embedded.open_server("")))
+
+
+def test_nothing_is_violated_whatever_befalls_workers_and_network() -> None:
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        reports = list(pool.map(one, SEEDS, chunksize=5))
+
+    assert [(r.seed, violation) for r in reports for violation in r.violations] == []
+    kinds = {kind for report in reports for kind in report.faults}
+    assert kinds >= {"request lost", "request late", "reply lost", "reply never comes"}
+    assert kinds >= {"kill", "pause", "clock", "drain"}
+
+
+def test_nothing_is_violated_on_a_real_server(redis_server: RedisServer) -> None:
+    with redis.Redis(port=redis_server.port) as client:
+        for seed in ON_REDIS:
+            assert simulate(seed, client).violations == ()
+
+
+def test_a_seed_tells_the_same_story_every_time() -> None:
+    first = [one(seed) for seed in range(3)]
+
+    with ProcessPoolExecutor(1) as pool:
+        assert list(pool.map(one, range(3))) == first
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule.replace(" ", "-"))
+def test_a_planted_bug_is_seen(mutant: Mutant) -> None:
+    """Seeds in the table come from scripts/simulate --mutants; what runs here may change them."""
+    with planted(mutant):
+        assert one(mutant.seed).violations
