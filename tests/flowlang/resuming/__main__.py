@@ -15,17 +15,18 @@ import time
 from collections.abc import Callable
 
 import flowlang
+from flowlang.snapshot import StateTooLarge
 from tests.flowlang.fuzz.choices import Choices
 from tests.flowlang.fuzz.generator.program import Generated, generate
 from tests.flowlang.fuzz.shrinking import shrink_choices, shrink_source
 from tests.flowlang.resuming import goldens
+from tests.flowlang.resuming.catalogue import Case, history, waiting
 from tests.flowlang.resuming.elsewhere import Elsewhere, StateDiffers
 from tests.flowlang.resuming.runs import run
-from tests.flowlang.resuming.suspending import suspending
 
-_Form = Callable[[str], str]
+_Form = Callable[[Case], Case]
 
-_FORMS: dict[str, _Form] = {"as it is": lambda source: source, "made to wait": suspending}
+_FORMS: dict[str, _Form] = {"as it is": lambda case: case, "made to wait": waiting}
 
 
 def main(arguments: list[str]) -> int:
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
                 small = _shrunk(elsewhere, choices.taken, program, form)
                 _, found = _try(elsewhere, small, form)
                 print(f"-- program {number} {name}, {small.script}: {found}")
-                print(form(small.source), flush=True)
+                print(form(_case(small)).source, flush=True)
     seconds = time.monotonic() - began
     print(
         f"{options.programs} programs of seed {options.seed} in {seconds:.0f} s: "
@@ -65,15 +66,23 @@ def main(arguments: list[str]) -> int:
 
 def _try(elsewhere: Elsewhere, program: Generated, form: _Form) -> tuple[int, str | None]:
     """How often the program was suspended, and what differed."""
+    case = form(_case(program))
     try:
-        done = run(form(program.source), program.script)
+        done = run(case.source, case.script)
     except flowlang.InternalError as error:
         return 0, repr(error)
+    except StateTooLarge:
+        return 0, None  # declared: it ends there
     try:
         elsewhere.check(done)
     except StateDiffers as difference:
         return len(done.moments), str(difference)
     return len(done.moments), None
+
+
+def _case(program: Generated) -> Case:
+    """The program with a history that goes on in disorder behind its script."""
+    return Case("generated", program.source, (*program.script, *history(1)))
 
 
 def _shrunk(elsewhere: Elsewhere, taken: list[int], program: Generated, form: _Form) -> Generated:
