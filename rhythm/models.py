@@ -205,6 +205,23 @@ class WorkflowInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Where the source came from; may be no longer there."""
     queue: str = "default"
     """Where its executions run unless the start says otherwise."""
+    description: str | None = None
+    latest: bool = True
+    """Whether a start by name alone runs this definition."""
+    source: str | None = None
+    """The text, when it was asked for."""
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """What registering a workflow's source did."""
+
+    name: str
+    definition: str
+    """Content hash of the source."""
+    is_new: bool
+    """Whether the store had not seen this source before."""
+    replaced: str | None = None
+    """The definition that starts by name alone ran until now, if this one took its place."""
 
 
 class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,13 +61,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # How many workers in a row an execution may take down with it before it is parked as stuck.
     # Deploys and evictions take one or two; a script or task that kills its process takes them all.
 
+    retention: float | None = None
+    # How long after its end a tree is kept, with its history; None keeps all. The history is what
+    # explains an execution, and only its owner knows when nobody will ask any more.
+
     concurrency: int = 100
     # Executions that a worker is at. Tasks mostly wait for others; those that compute want fewer.
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
             value = getattr(self, name)
-            if not (name == "database_url" and value is None):
+            if not (name in _MAY_BE_NONE and value is None):
                 check(value, name)
 
     def __repr__(self) -> str:
@@ -92,6 +96,7 @@ class SettingsArguments(TypedDict, total=False):
     payload_limit: int | None
     unknown_task_patience: float | None
     max_lost_workers: int | None
+    retention: float | None
     concurrency: int | None
 
 
@@ -361,7 +366,10 @@ _CHECKS: Mapping[str, _Check] = {
     "payload_limit": _whole(1024),
     "unknown_task_patience": _seconds(0),
     "max_lost_workers": _whole(1),
+    "retention": _seconds(0),
     "concurrency": _whole(1),
 }
+
+_MAY_BE_NONE = ("database_url", "retention")
 
 _WHOLE_NUMBERS = ("payload_limit", "max_lost_workers", "concurrency")

@@ -19,15 +19,19 @@ SCHEMA = 1
 
 async def register(
     connection: Connection, *, name: str, digest: str, source: bytes, deploy: bool = False
-) -> bool:
-    """Keep a source; True if it was new. `deploy` makes it the latest even if it was known."""
+) -> tuple[bool, str | None]:
+    """Keep a source; whether it was new, and the latest definition before, None for the first.
+
+    Args:
+        deploy: make it the latest even if it was known.
+    """
     keys = connection.keys
     answer = await connection.call(
         _REGISTER,
         [keys.definition(name), keys.definition_names],
         [name, digest, source, "1" if deploy else "0"],
     )
-    return bool(answer == b"NEW")
+    return answer[0] == b"NEW", answer[1].decode() or None
 
 
 async def source(connection: Connection, name: str, digest: str) -> bytes | None:

@@ -65,6 +65,7 @@ class Timekeeper:
         max_lost: after so many lost workers in a row a task fails instead of being handed out
             again, and a workflow is parked.
         endings: what is recorded of those whose time has run out.
+        kept_ms: how long after its end a tree is kept; None is for ever.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class Timekeeper:
         term_ms: int,
         max_lost: int,
         endings: Endings,
+        kept_ms: int | None = None,
     ) -> None:
         self._connection, self._keys, self._worker = connection, keys, worker
+        self._kept_ms = kept_ms
         self._term_ms, self._max_lost, self._endings = term_ms, max_lost, endings
 
     async def tend(self) -> Tended:
@@ -96,6 +99,7 @@ class Timekeeper:
                 self._endings.unclaimed,
                 self._endings.silent,
                 self._endings.closed,
+                "" if self._kept_ms is None else self._kept_ms,
             ],
         )
         if answer[0] == b"OTHER":

@@ -15,7 +15,7 @@ import flowlang
 from rhythm.engine.retry import duration_ms
 from rhythm.engine.turn import KnownWorkflow
 from rhythm.errors import ConfigurationError, FlowSyntaxError, WorkflowNotRegistered
-from rhythm.models import WorkflowInfo, check_name
+from rhythm.models import Registration, WorkflowInfo, check_name
 from rhythm.services.translation import translated
 from streams import definitions
 from streams.connection import Connection
@@ -130,20 +130,40 @@ class WorkflowService:
         """The programs that this application registered, by name."""
         return self._own
 
-    async def register(self, programs: Mapping[str, flowlang.Program]) -> None:
+    async def register(
+        self, programs: Mapping[str, flowlang.Program], *, deploy: bool = False
+    ) -> list[Registration]:
         """Keep definitions in the store and start workflows of these names by them.
 
-        One that the store has never seen becomes the latest of its name.
+        One that the store has never seen becomes the latest of its name, which those start who
+        know the name alone. A known one changes nothing, unless it is to be deployed: so an old
+        process that starts again during a rolling deploy moves nothing. Running executions stay
+        with the definition that they began with.
+
+        Args:
+            deploy: make them the latest also if the store has seen them before.
         """
+        done = []
         with translated():
             for name, program in programs.items():
-                await definitions.register(
+                is_new, before = await definitions.register(
                     self._connection,
                     name=name,
                     digest=program.digest,
                     source=msgspec.msgpack.encode(StoredSource(program.source, program.path)),
+                    deploy=deploy,
+                )
+                moved = (is_new or deploy) and before != program.digest
+                done.append(
+                    Registration(
+                        name=name,
+                        definition=program.digest,
+                        is_new=is_new,
+                        replaced=before if moved else None,
+                    )
                 )
         self.know(programs)
+        return done
 
     def know(self, programs: Mapping[str, flowlang.Program]) -> None:
         """Start workflows of these names by them; the store has them already."""
@@ -154,18 +174,37 @@ class WorkflowService:
         """All workflows that can be started, by name; a registered one as registered here."""
         with translated():
             names = await definitions.names(self._connection)
-        found = []
-        for name in names:
+        return [await self._info(name, await self._startable(name)) for name in names]
+
+    async def get_workflow(self, name: str, definition: str | None = None) -> WorkflowInfo:
+        """One workflow, with its source.
+
+        Args:
+            definition: the content hash; None is what a start by this name runs.
+
+        Raises:
+            WorkflowNotRegistered: with the names that are known.
+            ConnectionLost: no answer in time.
+        """
+        check_name(name, "name")
+        if definition is None:
             program = await self._startable(name)
-            found.append(
-                WorkflowInfo(
-                    name=name,
-                    definition=program.digest,
-                    path=program.path,
-                    queue=program.front_matter.queue or DEFAULT_QUEUE,
-                )
-            )
-        return found
+        else:
+            program = await self.program(name, definition)
+        info = await self._info(name, program)
+        return msgspec.structs.replace(info, source=program.source)
+
+    async def _info(self, name: str, program: flowlang.Program) -> WorkflowInfo:
+        with translated():
+            latest = await definitions.latest(self._connection, name)
+        return WorkflowInfo(
+            name=name,
+            definition=program.digest,
+            path=program.path,
+            queue=program.front_matter.queue or DEFAULT_QUEUE,
+            description=program.front_matter.description,
+            latest=latest == program.digest,
+        )
 
     async def resolve(self, name: str) -> KnownWorkflow:
         """What a start by this name runs.

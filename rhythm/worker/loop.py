@@ -194,6 +194,9 @@ class _Life:
             term_ms=lease_ms,
             max_lost=self._settings.max_lost_workers,
             endings=_endings(self._settings.max_lost_workers),
+            kept_ms=(
+                None if self._settings.retention is None else round(self._settings.retention * 1000)
+            ),
         )
         self._activations = Activations(
             self._connection, name, app.workflow_service, self._registry, self._settings

@@ -6,11 +6,13 @@
 -- ARGV[2]  digest      of the source
 -- ARGV[3]  source      encoded source
 -- ARGV[4]  deploy      "1" moves the latest pointer even if this digest was known
--- RETURNS  "NEW" | "KNOWN"; a new one becomes the latest, a known one only when deployed
+-- RETURNS  {"NEW" | "KNOWN", latest before or ""}; a new one becomes the latest, a known one only
+--          when deployed
 
+local before = redis.call("HGET", KEYS[1], "latest") or ""
 local new = redis.call("HSETNX", KEYS[1], ARGV[2], ARGV[3]) == 1
 redis.call("SADD", KEYS[2], ARGV[1])
 if new or ARGV[4] == "1" then
   redis.call("HSET", KEYS[1], "latest", ARGV[2])
 end
-return new and "NEW" or "KNOWN"
+return { new and "NEW" or "KNOWN", before }

@@ -13,10 +13,12 @@
 -- ARGV[8]  unclaimed   encoded `failed` event for what nobody began within its time
 -- ARGV[9]  silent      encoded `failed` event for a task that sent no heartbeat
 -- ARGV[10] closed      encoded reason why children of an ended parent are cancelled
+-- ARGV[11] kept_ms     how long after its end a tree is kept, "" for ever
 -- RETURNS  {"OTHER", until} another worker is timekeeper; writes nothing
 --        | {"KEEPER", now, next_due or 0, {lost worker…}, fired}; next_due <= now when work is left
 
 --@include transition
+--@include deletion
 
 local due_set, keeper = KEYS[1], KEYS[2]
 local worker, term_ms, units = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -208,6 +210,36 @@ for _, member in ipairs(members) do
     call("ZREM", due_set, member)
     FIRE[kind](id, n, incarnation)
     fired = fired + 1
+  end
+end
+
+-- Old trees go, a few at each turn. Those that ended late, or that something still lives below, are
+-- passed over: where to look next is kept, and begins anew at the end of the index.
+local OLD_AT_ONCE = 32
+local function delete_old(status, ended_before)
+  local skipped = tonumber(call("HGET", keeper, "skip:" .. status) or 0)
+  local index = prefix .. "i:s:" .. status
+  local oldest = call("ZRANGE", index, skipped, skipped + OLD_AT_ONCE - 1)
+  for _, id in ipairs(oldest) do
+    if units <= 0 then
+      return
+    end
+    local ended = tonumber(call("HGET", prefix .. "x:" .. id, "co") or nil)
+    local is_root = not string.find(id, "/", 1, true)
+    if is_root and ended and ended < ended_before and call("HEXISTS", prefix .. "c:" .. id, "#") == 0 then
+      local share = math.min(units, OLD_AT_ONCE)
+      units = units - share
+      delete_tree(id, share)
+    else
+      skipped = skipped + 1
+    end
+  end
+  call("HSET", keeper, "skip:" .. status, #oldest < OLD_AT_ONCE and 0 or skipped)
+end
+
+if ARGV[11] ~= "" then
+  for _, status in ipairs({ "completed", "failed", "cancelled" }) do
+    delete_old(status, now - tonumber(ARGV[11]))
   end
 end
 

@@ -269,3 +269,31 @@ def test_a_finished_tree_is_deleted_and_a_living_one_is_not(
             await verified(stage)
 
     run(story())
+
+
+def test_what_ended_long_ago_is_deleted_when_a_retention_is_set(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RHYTHM_RETENTION", "0.05")
+    monkeypatch.setenv("RHYTHM_LEASE", "0.1")
+    sources = {
+        "it": 'return await Task.run("greet", { name: "Ada" })',
+        "lasts": 'Workflow.start("waits"); return 1',
+        "waits": 'return await Signal.when("go")',
+    }
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, **sources) as stage:
+            executions = stage.app.execution_service
+            waits = await stage.start("waits")
+            lasts = await stage.start("lasts")
+            for _ in range(40):
+                await stage.start("it")
+
+            await stage.until_gone("it")
+
+            kept = {execution.id for execution in await executions.query_executions()}
+            assert kept >= {waits, lasts, f"{lasts}/1"}
+            await verified(stage)
+
+    run(story())

@@ -102,6 +102,12 @@ class Stage:
         while await executions.get_execution(id_) is None:  # noqa: ASYNC110 - no event of ours
             await asyncio.sleep(0.005)
 
+    async def until_gone(self, target: str) -> None:
+        """Wait until no execution of a target is kept any more."""
+        executions = self.app.execution_service
+        while await executions.count_executions({"target_name": target}):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.02)
+
     async def until(self, id_: str, type_: str, count: int = 1) -> None:
         """Wait until the history has so many events of a type."""
         async with aclosing(self.app.history_service.follow(id_)) as history:

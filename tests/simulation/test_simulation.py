@@ -1,4 +1,4 @@
-"""The engine keeps its promises under simulated faults; and the simulation sees when it does not."""
+"""The engine keeps its promises under simulated faults; the simulation sees when it does not."""
 
 from __future__ import annotations
 
