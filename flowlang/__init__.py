@@ -40,6 +40,9 @@ from flowlang.protocol import (
     Turn,
 )
 from flowlang.rules import diagnose
+from flowlang.snapshot import SnapshotUnusable, StateTooLarge
+from flowlang.snapshot import decode as decode_state
+from flowlang.snapshot import encode as encode_state
 from flowlang.whereabouts import Awaited, Suspended, VisibleScope, show
 
 
@@ -127,7 +130,9 @@ __all__ = [
     "SendSignal",
     "SetState",
     "SignalReceived",
+    "SnapshotUnusable",
     "StartTimer",
+    "StateTooLarge",
     "Suspended",
     "TaskCompleted",
     "TaskFailed",
@@ -136,6 +141,8 @@ __all__ = [
     "VisibleScope",
     "check",
     "compile",
+    "decode_state",
+    "encode_state",
     "evaluate",
     "show",
 ]

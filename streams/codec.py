@@ -33,6 +33,11 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     plain: dict[str, str]
 
+    @property
+    def identity(self) -> str:
+        """What tells it from another event that took its version after a failover."""
+        return f"{self.at_ms} {self.cause}"
+
 
 class TaskClaim(msgspec.Struct, frozen=True, gc=False):
     """A task handed to a worker.
@@ -55,6 +60,14 @@ class TaskClaim(msgspec.Struct, frozen=True, gc=False):
     details: bytes = b""
 
 
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
+    """A machine as it stood at event `upto`, which had this identity."""
+
+    upto: int
+    identity: str
+    data: bytes
+
+
 class WorkflowClaim(msgspec.Struct, frozen=True, gc=False):
     """An activation handed to a worker.
 
@@ -63,8 +76,11 @@ class WorkflowClaim(msgspec.Struct, frozen=True, gc=False):
         version: the stream's version at the claim.
         held_by: the worker whose machine stood at `upto`; empty for none.
         lost: how many workers were lost holding it.
-        events: the first events after `upto` if this worker is `held_by`, else from the first on;
-            when the last one's version is below `version`, the rest must be read.
+        snapshot: a machine to begin with, if this worker is not `held_by` and there is one.
+        first: the first event, if there is a snapshot.
+        events: the first events from `upto` on if this worker is `held_by`, else behind the
+            snapshot, else from the first on; when the last one's version is below `version`, the
+            rest must be read.
         token: what its settlement must show.
     """
 
@@ -73,6 +89,8 @@ class WorkflowClaim(msgspec.Struct, frozen=True, gc=False):
     version: int
     held_by: str
     lost: int
+    snapshot: Snapshot | None
+    first: StoredEvent | None
     events: tuple[StoredEvent, ...]
     token: str
 
@@ -165,11 +183,25 @@ def task_claim(item: Sequence[Any], token: str) -> TaskClaim:
 
 def workflow_claim(item: Sequence[Any], token: str) -> WorkflowClaim:
     """A ``workflow`` claim of the step script."""
-    _, id_, upto, version, held_by, lost, entries = item
+    _, id_, upto, version, held_by, lost, kept, first, entries = item
     name = id_.decode()
     return WorkflowClaim(
-        name, upto, version, held_by.decode(), lost, tuple(event(e, name) for e in entries), token
+        name,
+        upto,
+        version,
+        held_by.decode(),
+        lost,
+        snapshot(kept) if kept else None,
+        event(first, name) if first else None,
+        tuple(event(entry, name) for entry in entries),
+        token,
     )
+
+
+def snapshot(item: Sequence[Any]) -> Snapshot:
+    """A kept machine, as the scripts give it."""
+    upto, identity, data = item
+    return Snapshot(int(upto), identity.decode(), data)
 
 
 def execution(id_: str, item: Sequence[Any]) -> StoredExecution:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from streams import codec
-from streams.codec import StoredEvent
+from streams.codec import Snapshot, StoredEvent
 from streams.connection import Connection
 
 # One page stays well under a megabyte for ordinary events and costs the server well under 1 ms.
@@ -42,6 +42,14 @@ async def read(
             after = event.version
         if len(entries) < PAGE:
             return
+
+
+async def snapshot(connection: Connection, execution_id: str) -> Snapshot | None:
+    """The kept machine of a workflow, if there is one; compare its identity before use."""
+    kept = await connection.command(
+        "HMGET", connection.keys.partition(execution_id).snapshot(execution_id), "u", "i", "d"
+    )
+    return codec.snapshot(kept) if kept[0] is not None else None
 
 
 async def follow(

@@ -66,6 +66,10 @@ class PartitionKeys:
         """List rung when a worker's mailbox has something."""
         return f"{self.prefix}b:m:{worker}"
 
+    def snapshot(self, execution_id: str) -> str:
+        """Hash of a workflow's machine as it stood at some event, with that event's identity."""
+        return f"{self.prefix}s:{execution_id}"
+
     def requests(self, execution_id: str) -> str:
         """Hash: request id -> the version it produced."""
         return f"{self.prefix}r:{execution_id}"

@@ -159,6 +159,8 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         stopped: timers not needed any more.
         ended: children not needed any more; `reason` is the encoded request to cancel them.
         outbox: what goes to other trees.
+        snapshot: encoded machine as it stands at `upto`, whose event has `identity`; empty for
+            none.
         outcome: empty while it goes on; ``released`` gives the activation back undone.
         payload: encoded terminal event.
         due_ms: for ``released``: when to hand it out again; None is at once.
@@ -178,6 +180,8 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     ended: tuple[int, ...] = ()
     reason: bytes = b""
     outbox: tuple[Outgoing, ...] = ()
+    identity: str = ""
+    snapshot: bytes = b""
     outcome: Literal["", "completed", "failed", "cancelled", "released"] = ""
     payload: bytes = b""
     due_ms: int | None = None
@@ -209,6 +213,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         for sent in self.outbox:
             flat += [sent.kind, sent.n, sent.to, sent.policy, sent.target, sent.queue]
             flat += [sent.definition, sent.content, sent.bounds.argument(), sent.payload]
+        flat += [self.identity, self.snapshot]
         flat += [self.outcome, self.payload, "" if self.due_ms is None else self.due_ms]
         return flat
 

@@ -20,27 +20,39 @@ from rhythm import events
 from rhythm.errors import NondeterminismError, UnreadableEvent
 from rhythm.events import Cancelled, CancelRequested, Completed, Created, Decided, Failed
 from rhythm.events import SignalReceived as Signalled
-from streams.codec import StoredEvent
+from streams.codec import Snapshot, StoredEvent
 
 CANCELLED_CHILD = "CancelledError"
 """The name under which a script sees that a child was ended from outside."""
+
+
+class KeptMachine(msgspec.Struct, array_like=True, frozen=True):
+    """A machine as a snapshot keeps it: flowlang's bytes, and the request to end it was told of."""
+
+    state: bytes
+    cancel: CancelRequested | None
 
 
 class LiveMachine:
     """A workflow's machine, and where in the history it stands.
 
     Attributes:
-        upto: the version up to which the machine has been fed.
+        upto: the version up to which the machine has been fed; `identity` is of that event.
         undecided: commands that the script gave and no event records yet, in order.
         outcome: how the script ended, None while it goes on.
         cancel: the request to end that the script was told of, None while there is none.
+        fed, fed_bytes: events fed since the beginning or the last snapshot, and their size.
     """
 
     __slots__ = (
         "_execution_id",
         "_machine",
+        "_recorded_before",
         "cancel",
         "created",
+        "fed",
+        "fed_bytes",
+        "identity",
         "outcome",
         "undecided",
         "upto",
@@ -54,24 +66,66 @@ class LiveMachine:
         limits: flowlang.Limits | None = None,
     ) -> None:
         """Start the script at its first event; what it then asks for is in `undecided`."""
-        created = events.decode(execution_id, first.version, first.type, first.payload)
-        if not isinstance(created, Created):
-            raise UnreadableEvent(execution_id, first.version, "it is not the first event")
-        self.created = created
-        self.upto = first.version
-        self.undecided: list[Command] = []
-        self.outcome: protocol.Completed | protocol.Failed | None = None
-        self.cancel: CancelRequested | None = None
-        self._execution_id = execution_id
+        self._begin(execution_id, first)
         self._machine = flowlang.Machine(
             program,
-            inputs=events.value_of(created.inputs),
-            context=_context(execution_id, created, first.at_ms),
-            seed=created.seed,
+            inputs=events.value_of(self.created.inputs),
+            context=_context(execution_id, self.created, first.at_ms),
+            seed=self.created.seed,
             now_ms=first.at_ms,
             limits=limits or flowlang.Limits(),
         )
         self._take(self._machine.start())
+
+    @classmethod
+    def restored(
+        cls,
+        execution_id: str,
+        program: flowlang.Program,
+        first: StoredEvent,
+        snapshot: Snapshot,
+    ) -> LiveMachine:
+        """The machine as it stood when the snapshot was taken.
+
+        Raises:
+            flowlang.SnapshotUnusable: it was taken by another release: replay instead.
+            UnreadableEvent: the first event is damaged or unknown.
+        """
+        live = cls.__new__(cls)
+        live._begin(execution_id, first)
+        try:
+            kept = msgspec.msgpack.decode(snapshot.data, type=KeptMachine)
+        except msgspec.DecodeError as error:
+            raise flowlang.SnapshotUnusable(f"it cannot be read ({error})") from error
+        context = _context(execution_id, live.created, first.at_ms)
+        live._machine = flowlang.decode_state(program, kept.state, context)
+        live.cancel = kept.cancel
+        live.upto, live.identity = snapshot.upto, snapshot.identity
+        # It was stored together with the decision it had made, which need not be made again.
+        live._recorded_before = snapshot.upto
+        return live
+
+    def _begin(self, execution_id: str, first: StoredEvent) -> None:
+        created = events.decode(execution_id, first.version, first.type, first.payload)
+        if not isinstance(created, Created):
+            raise UnreadableEvent(execution_id, first.version, "it is not the first event")
+        self.created = created
+        self.upto, self.identity = first.version, first.identity
+        self.undecided: list[Command] = []
+        self.outcome: protocol.Completed | protocol.Failed | None = None
+        self.cancel: CancelRequested | None = None
+        self.fed, self.fed_bytes = 1, len(first.payload)
+        self._recorded_before = 0
+        self._execution_id = execution_id
+
+    def kept(self) -> bytes:
+        """The machine for a snapshot at `upto`; to be stored with what is `undecided`.
+
+        Raises:
+            flowlang.StateTooLarge: it is larger than its limits allow.
+        """
+        state = flowlang.encode_state(self._machine)
+        return msgspec.msgpack.encode(KeptMachine(state, self.cancel))
 
     def advance(self, news: Sequence[StoredEvent]) -> None:
         """Feed what came after `upto`, in order, each to quiescence.
@@ -87,9 +141,10 @@ class LiveMachine:
         for event in news:
             payload = events.decode(self._execution_id, event.version, event.type, event.payload)
             if isinstance(payload, Decided):
-                recorded += [(event.version, command) for command in payload.commands]
+                if int(event.plain["u"]) > self._recorded_before:
+                    recorded += [(event.version, command) for command in payload.commands]
                 if self.outcome is None:
-                    self.upto = event.version
+                    self._stand_at(event)
                 continue
             if self.outcome is not None:
                 continue
@@ -98,8 +153,13 @@ class LiveMachine:
             told = _told(event, payload)
             if told is not None:
                 self._take(self._machine.feed(told, event.at_ms))
-            self.upto = event.version
+            self._stand_at(event)
         self._compare(recorded)
+
+    def _stand_at(self, event: StoredEvent) -> None:
+        self.upto, self.identity = event.version, event.identity
+        self.fed += 1
+        self.fed_bytes += len(event.payload)
 
     @property
     def state(self) -> dict[str, Any]:

@@ -143,6 +143,7 @@ class _Chunk:
             stopped=tuple(self._stopped),
             ended=tuple(self._ended),
             outbox=tuple(self._outbox),
+            identity=live.identity,
             reason=events.encode(live.cancel or CancelRequested()) if self._ended else b"",
         )
         if not last or live.outcome is None:

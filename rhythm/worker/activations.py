@@ -10,7 +10,9 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
-from flowlang import protocol
+import msgspec
+
+from flowlang import Program, SnapshotUnusable, StateTooLarge, protocol
 from rhythm.engine.history import LiveMachine
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
 from rhythm.errors import RhythmError, WorkflowNotRegistered
@@ -28,8 +30,32 @@ from streams.work import WorkflowSettlement
 logger = logging.getLogger("rhythm.worker")
 flow_logger = logging.getLogger("rhythm.flow")
 
-# A machine that waits takes some tens of KB: this is some tens of MB, and a miss costs a replay.
-MACHINES_KEPT = 1_000
+
+class Keeping(msgspec.Struct, frozen=True):
+    """How machines are kept between activations; what is decided never depends on it.
+
+    Attributes:
+        machines: at most so many at hand. One that waits takes some tens of KB: a thousand are
+            some tens of MB, and a miss costs a replay.
+        snapshot_after: events until a snapshot may be stored. It takes about as long as feeding
+            some ten events, and is only worth it for what lasts.
+        always: store one then even if it is larger than these events.
+        uses_snapshots: begin with one where there is one.
+    """
+
+    machines: int = 1_000
+    snapshot_after: int = 32
+    always: bool = False
+    uses_snapshots: bool = True
+
+
+USUAL = Keeping()
+
+COLD = Keeping(machines=0, snapshot_after=2**62, uses_snapshots=False)
+"""Every activation replays from the first event."""
+
+HOT = Keeping(machines=0, snapshot_after=1, always=True)
+"""Every activation stores a snapshot, and begins with one."""
 
 # An execution that cannot be brought up to date is tried again with these pauses: another
 # release of the worker may know how.
@@ -53,7 +79,9 @@ class Activations:
         workflows: WorkflowService,
         registry: TaskRegistry,
         settings: Settings,
+        keeping: Keeping,
     ) -> None:
+        self.keeping = keeping
         self._connection, self._worker = connection, worker
         self._workflows, self._registry, self._settings = workflows, registry, settings
         self._machines: OrderedDict[str, LiveMachine] = OrderedDict()
@@ -74,6 +102,7 @@ class Activations:
         self._pauses_ms.pop(claim.id, None)
         self._log(claim.id, live.undecided)
         if live.outcome is None:
+            settlements[-1] = self._with_snapshot(settlements[-1], live)
             self._keep(claim.id, live)
         return settlements
 
@@ -81,19 +110,48 @@ class Activations:
         """Forget a machine: what it decided was not accepted."""
         self._machines.pop(execution_id, None)
 
+    def _with_snapshot(
+        self, settlement: WorkflowSettlement, live: LiveMachine
+    ) -> WorkflowSettlement:
+        if live.fed < self.keeping.snapshot_after:
+            return settlement
+        try:
+            kept = live.kept()
+        except StateTooLarge as error:
+            logger.info("workflow %s has no snapshot: %s", settlement.id, error)
+            kept = b""
+        fed_bytes, live.fed, live.fed_bytes = live.fed_bytes, 0, 0
+        if not kept or (len(kept) > fed_bytes and not self.keeping.always):
+            # Reading these events again is less than reading it: the next one is worth more.
+            live.fed_bytes = fed_bytes
+            return settlement
+        return msgspec.structs.replace(settlement, snapshot=kept)
+
     async def _up_to_date(self, claim: WorkflowClaim) -> LiveMachine:
         live = self._machines.pop(claim.id, None)
-        warm = live is not None and claim.held_by == self._worker and live.upto == claim.upto
         known = list(claim.events)
-        if live is None or not warm:
-            if not known or known[0].version != 1:
-                known = []
-            known += await self._rest(claim, known)
-            live = await self._new(claim, known[0])
-            live.advance(known[1:])
-            return live
-        known += await self._rest(claim, known, after=claim.upto)
-        live.advance(known)
+        is_held = claim.held_by == self._worker
+        if live is not None and is_held and live.upto == claim.upto and known:
+            anchor, *news = known
+            if (anchor.version, anchor.identity) == (live.upto, live.identity):
+                news += await self._rest(claim, news, after=claim.upto)
+                live.advance(news)
+                return live
+        if claim.snapshot is not None and claim.first is not None and self.keeping.uses_snapshots:
+            program = await self._program(claim, claim.first)
+            try:
+                live = LiveMachine.restored(claim.id, program, claim.first, claim.snapshot)
+            except SnapshotUnusable as error:
+                logger.info("workflow %s is replayed: %s", claim.id, error)
+            else:
+                known += await self._rest(claim, known, after=claim.snapshot.upto)
+                live.advance(known)
+                return live
+        if not known or known[0].version != 1:
+            known = []
+        known += await self._rest(claim, known)
+        live = LiveMachine(claim.id, await self._program(claim, known[0]), known[0])
+        live.advance(known[1:])
         return live
 
     async def _rest(
@@ -110,11 +168,10 @@ class Activations:
             )
         ]
 
-    async def _new(self, claim: WorkflowClaim, first: StoredEvent) -> LiveMachine:
+    async def _program(self, claim: WorkflowClaim, first: StoredEvent) -> Program:
         created = decode_event(claim.id, first.version, first.type, first.payload)
         assert isinstance(created, Created) and created.definition is not None
-        program = await self._workflows.program(created.target, created.definition)
-        return LiveMachine(claim.id, program, first)
+        return await self._workflows.program(created.target, created.definition)
 
     async def _names(self, live: LiveMachine) -> Names:
         tasks: dict[str, KnownTask] = {}
@@ -167,7 +224,7 @@ class Activations:
 
     def _keep(self, execution_id: str, live: LiveMachine) -> None:
         self._machines[execution_id] = live
-        if len(self._machines) > MACHINES_KEPT:
+        if len(self._machines) > self.keeping.machines:
             self._machines.popitem(last=False)
 
 

@@ -25,7 +25,8 @@ from rhythm.services.staff import TaskAbout, WorkerAbout
 from rhythm.services.translation import translated
 from rhythm.services.workflows import DEFAULT_QUEUE
 from rhythm.tasks import TaskRegistry
-from rhythm.worker.activations import Activations
+from rhythm.worker import activations
+from rhythm.worker.activations import Activations, Keeping
 from rhythm.worker.attempt import Attempt
 from rhythm.worker.lease import RENEWALS_PER_LEASE, LeaseKeeper, LeaseTask, LeaseThread
 from rhythm.worker.task_runner import TaskRunner, describe
@@ -64,6 +65,7 @@ class Worker:
             `{type: value}` for tasks' `Provided[T]` parameters. Entered once, left after draining.
         on_ready: called once when it has registered and begins to claim.
         registry: the tasks it knows; default: those of `@task`.
+        keeping: how machines are kept between activations.
 
     Raises:
         ConfigurationError: no queue, or a concurrency below 1.
@@ -78,7 +80,9 @@ class Worker:
         resources: Any = None,
         on_ready: Callable[[], None] | None = None,
         registry: TaskRegistry = tasks.registry,
+        keeping: Keeping | None = None,
     ) -> None:
+        self._keeping = keeping or activations.USUAL
         if isinstance(queues, str) or not queues:
             raise ConfigurationError(
                 "a worker needs a list of queues", 'give queues=["default"] or others'
@@ -199,7 +203,12 @@ class _Life:
             ),
         )
         self._activations = Activations(
-            self._connection, name, app.workflow_service, self._registry, self._settings
+            self._connection,
+            name,
+            app.workflow_service,
+            self._registry,
+            self._settings,
+            worker._keeping,
         )
         self._runner = TaskRunner(
             self._registry,

@@ -15,7 +15,7 @@
 --                 "released" (not run; due: when to hand it out again, "" for now) |
 --                 "unknown" (as released; remembers since when nobody knows the task)
 --   "workflow", id, token, chunk, last, upto, decided, state, children, refusals, timers, stopped, ended,
---   reason, outbox, outcome, payload, due
+--   reason, outbox, identity, snapshot, outcome, payload, due
 --       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
 --       upto      the last version the worker was given
 --       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
@@ -32,13 +32,16 @@
 --       outbox    count, then kind, n, to, policy, target, queue, definition, content, bounds, payload each
 --         kind      "signal" to the execution `to` | "start" an execution of that id
 --         policy    of what is started: as of a child, "" when nobody is told of its end
+--       snapshot  encoded machine as it stands at `upto`, whose event has this identity; "" for none
 --       outcome   "" | "completed" | "failed" | "cancelled" | "released";  due  as for a task
 -- RETURNS  {"LOST"} the worker's lease ran out | {"OLD"} a later call was made; neither writes
 --        | {"OK", now, {verdict…}, {claim…}, {claim's token and id…}}; the last are claims of the
 --          worker that it is not to go on with
 --          verdict  "OK" | "DONE" (was settled before) | "STALE" (belongs to another claim)
 --          claim    {"task", id, attempt, payload, lost, unknown_since, details of the last heartbeat}
---                 | {"workflow", id, upto, version, by, lost, {event…}}; at most 256 events, the next by reading
+--                 | {"workflow", id, upto, version, by, lost, snapshot, first event, {event…}}; at most 256
+--                   events, the next by reading: for who holds the machine from `upto` on, else behind the
+--                   snapshot {upto, identity, bytes}, or all (then snapshot and first event are false)
 
 --@include transition
 
@@ -175,6 +178,7 @@ local function settle_workflow()
       b = take(), d = take(),
     }
   end
+  local identity, snapshot = take(), take()
   local outcome, payload, due = take(), take(), take()
 
   local verdict, control = judge(id, token)
@@ -253,6 +257,9 @@ local function settle_workflow()
     finish(control, now, token, outcome, payload, "u", upto)
     return "OK"
   end
+  if snapshot ~= "" then
+    call("HSET", prefix .. "s:" .. id, "u", upto, "i", identity, "d", snapshot)
+  end
   save(control, "st", control.st, "up", upto, "by", worker, "tk", "", "lt", token, "ch", 0, "ow", 0,
     "ls", 0, "wk", news and "queued" or "idle")
   if news then
@@ -291,9 +298,34 @@ local function hand_out_task(control)
   }
 end
 
+-- What identifies an event: another one may stand under its version after a failover.
+local function identity_of(event)
+  local fields, at, cause = event[2], "", ""
+  for i = 1, #fields, 2 do
+    if fields[i] == "a" then
+      at = fields[i + 1]
+    elseif fields[i] == "k" then
+      cause = fields[i + 1]
+    end
+  end
+  return at .. " " .. cause
+end
+
 local function hand_out_workflow(control)
-  local from = control.by == worker and tonumber(control.up) + 1 or 1
-  local events = call("XRANGE", prefix .. "e:" .. control.id, from .. "-0", "+", "COUNT", CLAIM_EVENTS)
+  local stream = prefix .. "e:" .. control.id
+  local from, snapshot, first = 1, false, false
+  if control.by == worker then
+    from = math.max(tonumber(control.up), 1)
+  else
+    local kept = call("HMGET", prefix .. "s:" .. control.id, "u", "i", "d")
+    local event = kept[1] and call("XRANGE", stream, kept[1] .. "-0", kept[1] .. "-0")[1]
+    if event and identity_of(event) == kept[2] then
+      snapshot, from = { tonumber(kept[1]), kept[2], kept[3] }, kept[1] + 1
+      first = call("XRANGE", stream, "1-0", "1-0")[1]
+      bytes = bytes + #kept[3]
+    end
+  end
+  local events = call("XRANGE", stream, from .. "-0", "+", "COUNT", CLAIM_EVENTS)
   for _, event in ipairs(events) do
     local fields = event[2]
     for i = 2, #fields, 2 do
@@ -301,7 +333,8 @@ local function hand_out_workflow(control)
     end
   end
   claims[#claims + 1] = {
-    "workflow", control.id, tonumber(control.up), control.v, control.by or "", tonumber(control.ls or 0), events,
+    "workflow", control.id, tonumber(control.up), control.v, control.by or "", tonumber(control.ls or 0),
+    snapshot, first, events,
   }
 end
 

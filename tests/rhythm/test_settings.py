@@ -51,6 +51,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "RHYTHM_PAYLOAD_LIMIT": "4096",
         "RHYTHM_UNKNOWN_TASK_PATIENCE": "5",
         "RHYTHM_MAX_LOST_WORKERS": "1",
+        "RHYTHM_RETENTION": "86400",
         "RHYTHM_CONCURRENCY": "8",
     }
 
@@ -64,6 +65,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         payload_limit=4096,
         unknown_task_patience=5,
         max_lost_workers=1,
+        retention=86400,
         concurrency=8,
     )
 
@@ -139,7 +141,7 @@ def test_a_named_project_file(tmp_path: Path) -> None:
             "leese = 3",
             "there is no setting 'leese' (did you mean 'lease'?)",
             "settings are database_url, namespace, lease, shutdown_grace, client_timeout, "
-            "payload_limit, unknown_task_patience, max_lost_workers, concurrency",
+            "payload_limit, unknown_task_patience, max_lost_workers, retention, concurrency",
         ),
         ("lease = 0", "lease is 0 s", "make it 0.1 s or more, up to 1,000,000,000"),
         ("lease = -1.5", "lease is -1.5 s", "make it 0.1 s or more, up to 1,000,000,000"),

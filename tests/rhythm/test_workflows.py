@@ -411,7 +411,7 @@ def test_replaying_every_turn_from_the_first_event_changes_nothing(
     """
 
     async def story() -> None:
-        monkeypatch.setattr(activations, "MACHINES_KEPT", 0)
+        monkeypatch.setattr(activations, "USUAL", activations.COLD)
         async with on_stage(database_url, namespace, it=source) as stage:
             result = (await stage.ended("it")).result()
         assert result[::2] == [i * i for i in range(12)]

@@ -17,6 +17,7 @@ from rhythm.settings import Settings
 from rhythm.virtual_time import SeededSurroundings, VirtualLoop
 from rhythm.virtual_time import run as run_on
 from rhythm.worker import Worker
+from rhythm.worker.activations import COLD, HOT, USUAL
 from streams import definitions
 from tests.simulation.network import Died, Network, Process
 from tests.simulation.scenario import FLOWS, QUEUES, Ledger, client, registry, wishes
@@ -95,6 +96,7 @@ class _World:
         )
         self.workers: dict[Process, asyncio.Task[None]] = {}
         self.names = 0
+        self.keeping = self.chance.choice((USUAL, COLD, HOT, HOT))
 
     async def live(self) -> None:
         setup = await self.app(Process("setup"), careful=True)
@@ -149,6 +151,7 @@ class _World:
             queues=QUEUES,
             concurrency=self.chance.randint(1, 8),
             registry=registry(self.ledger),
+            keeping=self.keeping,
         )
         process.drain = worker.stop
         await worker.run()

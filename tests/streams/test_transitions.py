@@ -118,6 +118,7 @@ def test_a_workflow_fans_out_and_hears_of_its_children(house: House, run: Run) -
         assert isinstance(claim, WorkflowClaim)
         assert claim.held_by == "w1"
         assert [(e.type, e.plain.get("n")) for e in claim.events] == [
+            ("created", None),
             ("decided", None),
             ("child_completed", "1"),
             ("child_completed", "2"),
@@ -154,6 +155,7 @@ def test_news_that_came_during_a_turn_gives_another_turn(house: House, run: Run)
         (claim,) = step.claims
         assert isinstance(claim, WorkflowClaim)
         assert [(e.version, e.type) for e in claim.events] == [
+            (1, "created"),
             (2, "signal_received"),
             (3, "decided"),
         ]
@@ -200,7 +202,7 @@ def test_a_refused_child_is_answered_at_once(house: House, run: Run) -> None:
 
         (claim,) = step.claims
         assert isinstance(claim, WorkflowClaim)
-        assert [e.type for e in claim.events] == ["decided", "child_failed"]
+        assert [e.type for e in claim.events] == ["created", "decided", "child_failed"]
 
     play(house, run, story)
 
@@ -228,9 +230,9 @@ def test_a_timer_fires_when_due_and_not_when_stopped(house: House, run: Run) -> 
 
         (claim,) = (await seat.step(["default"], 1, [])).claims
         assert isinstance(claim, WorkflowClaim)
-        assert [(e.type, e.plain["n"], e.at_ms) for e in claim.events] == [
-            ("timer_fired", "1", soon)
-        ]
+        anchor, fired = claim.events
+        assert anchor.version == claim.upto
+        assert (fired.type, fired.plain["n"], fired.at_ms) == ("timer_fired", "1", soon)
 
     play(house, run, story)
 
@@ -406,14 +408,14 @@ def test_a_first_source_is_the_latest_until_another_is_deployed(house: House, ru
     async def story() -> None:
         connection = house.connection
 
-        async def register(digest: str, deploy: bool = False) -> bool:
+        async def register(digest: str, deploy: bool = False) -> tuple[bool, str | None]:
             return await definitions.register(
                 connection, name="f", digest=digest, source=digest.encode(), deploy=deploy
             )
 
-        assert await register("d1") is True
-        assert await register("d2") is True
-        assert await register("d1") is False
+        assert await register("d1") == (True, None)
+        assert await register("d2") == (True, "d1")
+        assert await register("d1") == (False, "d2")
         assert await definitions.latest(connection, "f") == "d2"
         await register("d1", deploy=True)
         assert await definitions.latest(connection, "f") == "d1"

@@ -275,7 +275,7 @@ local function finish(control, now, token, kind, payload, ...)
   for letter in string.gmatch(control.dm or "", ".") do
     lift_limit(control, letter)
   end
-  call("DEL", prefix .. "k:" .. id)
+  call("DEL", prefix .. "k:" .. id, prefix .. "s:" .. id)
   local waiting = call("SMEMBERS", prefix .. "b:x:" .. id)
   for _, client in ipairs(waiting) do
     local starter, n, incarnation = string.match(client, "^@([^|]*)|([^|]*)|(.*)$")
