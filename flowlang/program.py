@@ -21,7 +21,6 @@ from flowlang.errors import FlowSyntaxError
 from flowlang.frontmatter import FrontMatter
 from flowlang.limits import PROGRAM_MARK, RoomToRecurse
 from flowlang.parser import ParsedProgram, parse
-from flowlang.rules import diagnose
 from flowlang.runtime import NAMESPACE
 from flowlang.scope import FunctionInfo, analyse
 from flowlang.source import Source
@@ -48,7 +47,7 @@ class FunctionCode:
 
     Attributes:
         index: its number in the program; 0 is the program itself.
-        offset: where it starts in the source, which names it in snapshots.
+        key: names it in snapshots: where it starts in the source; -1 for the program itself.
         name, length: what JavaScript's `f.name` and `f.length` give.
         most_arguments: how many arguments it has parameters for.
         make: binds it to a scope and a machine; None until it is lowered.
@@ -56,17 +55,18 @@ class FunctionCode:
     """
 
     __slots__ = (
+        "_ordinals",
         "awaits",
         "handlers",
         "has_prototype",
         "index",
         "info",
         "is_async",
+        "key",
         "length",
         "make",
         "most_arguments",
         "name",
-        "offset",
         "offsets",
         "parts",
         "program",
@@ -78,7 +78,7 @@ class FunctionCode:
         self.program = program
         self.info = info
         self.index = info.index
-        self.offset = node.start
+        self.key = -1 if info.index == 0 else node.start
         self.name = info.name
         self.length = info.length
         parameters = info.parameters
@@ -94,6 +94,7 @@ class FunctionCode:
         self.handlers: tuple[int | None, ...] = ()
         self.slots = 0
         self.awaits: tuple[AwaitPoint, ...] = ()
+        self._ordinals: dict[int, int] = {}
         self.offsets: tuple[int, ...] = ()
 
     @property
@@ -122,6 +123,7 @@ class FunctionCode:
         self.slots = lowered.slots
         self.handlers = lowered.handlers
         self.awaits = lowered.awaits
+        self._ordinals = {point.part: ordinal for ordinal, point in enumerate(lowered.awaits)}
         # Last comes what says that all is there: another thread may look at any moment.
         if lowered.is_flat:
             self.parts = defined["parts"]
@@ -131,7 +133,11 @@ class FunctionCode:
 
     def await_at(self, part: int) -> AwaitPoint:
         """The `await` whose value the given part goes on with."""
-        return next(point for point in self.awaits if point.part == part)
+        return self.awaits[self._ordinals[part]]
+
+    def ordinal_of(self, part: int) -> int:
+        """Which `await` of the function that is, from 0 in source order."""
+        return self._ordinals[part]
 
 
 def _bind_async(code: FunctionCode, scope: Any, machine: Machine) -> Callable[..., Value]:
@@ -165,6 +171,7 @@ class Program:
         self.constants = Constants()
         self._lines: dict[tuple[str, int], int] = {}
         self.functions = [FunctionCode(self, info) for info in self.analysis.functions]
+        self.code_at = {code.key: code for code in self.functions}
         self.namespace: dict[str, Any] = {
             **NAMESPACE,
             PROGRAM_MARK: self,
@@ -199,7 +206,7 @@ def compile_program(source: str, path: str) -> Program:
 def _compile(source: str, path: str) -> Program:
     parsed = parse(source, path)
     if parsed.tree is None:
-        raise FlowSyntaxError(diagnose(parsed))
+        raise FlowSyntaxError(parsed.diagnostics)
     with RoomToRecurse():
         return Program(source, path, parsed)
 

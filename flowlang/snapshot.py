@@ -1,7 +1,8 @@
 """A machine between two events <-> bytes.
 
-The state is a table of nodes, each the fields of one object with references to others, so what is
-shared stays shared and cycles survive. Code is named by where it stands in the source, a suspended
+The state is a table of nodes, one for each object: of what kind it is, plain facts about it, and
+references to what it holds. So what is shared stays shared and cycles survive. The first node is
+what all the rest hangs on. Code is named by where it stands in the source, a suspended
 function by the ordinal of the `await` it waits at, library functions by their registered names. A
 restored machine cannot be told from one that never stopped.
 
@@ -10,17 +11,18 @@ it was written, is refused, and its reader feeds the events again. So the bytes 
 format and lowering version (16 bits each, big-endian), CRC-32 of all that comes behind it, and the
 program's digest (16 bytes). The state follows in MessagePack.
 
-Within a node a float, boolean, None or ASCII string is itself, other strings are bytes (UTF-8 with
-surrogates), an int is a reference (negative: undefined, a hole, an uninitialised variable) and a
-list of one int is a plain int.
+Among the references, which come last in a node, a float, boolean, None or ASCII string is itself,
+other strings are bytes (UTF-8 with surrogates), an int is the number of a node (negative:
+undefined, a hole, an uninitialised variable) and a list of one int is a plain int.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import nan
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -29,10 +31,11 @@ from flowlang.errors import FlowError
 from flowlang.library import NAMESPACES, REGISTRY
 from flowlang.limits import Limits
 from flowlang.machine import Frame, Machine
-from flowlang.program import LOWERING_VERSION, FunctionCode, Program
+from flowlang.program import LOWERING_VERSION, Program
 from flowlang.runtime import bind_function
 from flowlang.values import (
     HOLE,
+    PENDING,
     STATE_CLASSES,
     TDZ,
     UNDEFINED,
@@ -47,15 +50,15 @@ from flowlang.values import (
     RestrictedObject,
 )
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 """Raised when what the bytes mean changes."""
 
 _HEAD: Final = struct.Struct(">HHI16s")
 _SUMMED_FROM: Final = 8
 """Where in a snapshot that begins which the checksum is taken of."""
 
-_MARKERS: Final[dict[int, Any]] = {-1: UNDEFINED, -2: HOLE, -3: TDZ}
-_MARKER_NUMBERS: Final = {id(marker): number for number, marker in _MARKERS.items()}
+_MARKERS: Final[tuple[Any, ...]] = (TDZ, HOLE, UNDEFINED)
+"""What the numbers -3, -2 and -1 refer to: behind all nodes Python finds them there."""
 
 
 class SnapshotUnusable(FlowError):
@@ -84,14 +87,13 @@ class StateTooLarge(FlowError):
 
 
 class _State(msgspec.Struct, array_like=True, frozen=True):
-    """What stands behind the head; `roots` and `nodes` are in the form the module describes."""
+    """What stands behind the head; `nodes` are in the form the module describes."""
 
     now_ms: int
     random_state: int
     numbered: int
     state: dict[str, Any]
     request_numbers: list[int]
-    roots: list[Any]
     nodes: list[list[Any]]
 
 
@@ -101,18 +103,14 @@ def encode(machine: Machine) -> bytes:
     Raises:
         StateTooLarge: it is larger than the machine's limits allow.
     """
-    writer = _Writer(machine)
-    numbers = list(machine.requests)
-    references = writer.references(_roots(machine))
     state = msgspec.msgpack.encode(
         _State(
             machine.now_ms,
             machine.random_state,
             machine.numbered,
             machine.state,
-            numbers,
-            references,
-            writer.nodes(),
+            list(machine.requests),
+            _write(machine)[1],
         )
     )
     digest = bytes.fromhex(machine.program.digest)
@@ -165,8 +163,8 @@ def _check_head(program: Program, data: bytes) -> None:
 
 def _fill(machine: Machine, state: _State) -> None:
     """Give a machine that stands at its beginning the state it shall have."""
-    reader = _Reader(machine, state.nodes)
-    main, frame, inputs, variables, signals, waiters, *requests = map(reader.value, state.roots)
+    roots = _read(machine, state.nodes)
+    main, frame, inputs, variables, signals, waiters, *requests = roots
     machine.main, machine.main_frame = main, frame
     machine.inputs = inputs
     machine.variables = variables
@@ -179,10 +177,7 @@ def _fill(machine: Machine, state: _State) -> None:
 
 def reachable(machine: Machine) -> list[Any]:
     """Every object that the state of a machine between two turns is made of, each once."""
-    writer = _Writer(machine)
-    writer.references(_roots(machine))
-    writer.nodes()
-    return writer.found
+    return _write(machine)[0][1:]
 
 
 def _roots(machine: Machine) -> list[Any]:
@@ -201,283 +196,268 @@ def _roots(machine: Machine) -> list[Any]:
 # ---------------------------------------------------------------------------------------- writing
 
 
-class _Writer:
-    """Gives every object that is reached a number, and writes it down once."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        self.numbers: dict[int, int] = {}
-        self.found: list[Any] = []
-
-    def reference(self, value: Any) -> Any:
-        kind = value.__class__
-        if kind is float:
-            # What bits a NaN has depends on the processor and on where it came from.
-            return value if value == value else nan
-        if kind is bool or value is None:
-            return value
-        if kind is str:
-            return _text(value)
-        if kind is int:
-            return [value]
-        marker = _MARKER_NUMBERS.get(id(value))
-        if marker is not None:
-            return marker
-        number = self.numbers.get(id(value))
-        if number is None:
-            number = self.numbers[id(value)] = len(self.found)
-            self.found.append(value)
-        return number
-
-    def references(self, values: Any) -> list[Any]:
-        return [self.reference(value) for value in values]
-
-    def nodes(self) -> list[list[Any]]:
-        """All nodes; writing one may find others, which come behind."""
-        written: list[list[Any]] = []
-        while len(written) < len(self.found):
-            value = self.found[len(written)]
-            write = _WRITERS.get(value.__class__, _write_state)
-            written.append(write(self, value))
-        return written
+def _write(machine: Machine) -> tuple[list[Any], list[list[Any]]]:
+    """All objects of a state, the list of its roots first, and a node for each."""
+    found: list[Any] = [_roots(machine)]
+    nodes: list[list[Any]] = []
+    numbers = {id(marker): at - len(_MARKERS) for at, marker in enumerate(_MARKERS)}
+    for value in found:  # which grows on the way
+        node, held = _WRITERS[value.__class__](value)
+        references: list[Any] = []
+        for item in held:
+            kind = item.__class__
+            if kind is str:
+                references.append(item if item.isascii() else item.encode("utf-8", "surrogatepass"))
+            elif kind is float:
+                # What bits a NaN has depends on the processor and on where it came from.
+                references.append(item if item == item else nan)
+            elif kind is bool or item is None:
+                references.append(item)
+            elif kind is int:
+                references.append([item])
+            else:
+                number = numbers.get(id(item))
+                if number is None:
+                    number = numbers[id(item)] = len(found)
+                    found.append(item)
+                references.append(number)
+        node.append(references)
+        nodes.append(node)
+    return found, nodes
 
 
-def _text(text: str) -> str | bytes:
-    return text if text.isascii() else text.encode("utf-8", "surrogatepass")
+_Written = tuple[list[Any], Iterable[Any]]
+"""A node without its references, and what they refer to."""
 
 
-def _write_object(writer: _Writer, value: JSObject) -> list[Any]:
-    return ["object", [_text(key) for key in value], writer.references(value.values())]
+def _write_list(value: list[Any]) -> _Written:
+    return ["list"], value
 
 
-def _write_restricted(writer: _Writer, value: RestrictedObject) -> list[Any]:
-    return [
-        "restricted",
-        [_text(key) for key in value],
-        writer.references(value.values()),
-        value.integrity,
-    ]
+def _write_dict(value: dict[str, Any]) -> _Written:
+    return ["dict"], (*value, *value.values())
 
 
-def _write_error(writer: _Writer, value: JSError) -> list[Any]:
-    return [
-        "error",
-        [_text(key) for key in value],
-        writer.references(value.values()),
-        value.kind,
-        [_text(key) for key in sorted(value.hidden)],
-        value.line,
-        value.integrity,
-    ]
+def _write_object(value: JSObject) -> _Written:
+    return ["object"], (*value, *value.values())
 
 
-def _write_namespace(writer: _Writer, value: Namespace) -> list[Any]:
-    return ["context"] if value is writer.machine.context else ["namespace", value.name]
+def _write_restricted(value: RestrictedObject) -> _Written:
+    return ["restricted", value.integrity], (*value, *value.values())
 
 
-def _write_array(writer: _Writer, value: JSArray) -> list[Any]:
-    return ["array", writer.references(value)]
+def _write_error(value: JSError) -> _Written:
+    hidden = sorted(value.hidden)
+    node = ["error", value.integrity, value.kind, value.line, len(hidden)]
+    return node, (*hidden, *value, *value.values())
 
 
-def _write_exotic_array(writer: _Writer, value: ExoticArray) -> list[Any]:
-    return ["exotic array", writer.references(value), writer.reference(value.props)]
+def _write_namespace(value: Namespace) -> _Written:
+    return ["namespace", value.name], ()
 
 
-def _write_list(writer: _Writer, value: list[Any]) -> list[Any]:
-    return ["list", writer.references(value)]
+def _write_array(value: JSArray) -> _Written:
+    return ["array"], value
 
 
-def _write_dict(writer: _Writer, value: dict[str, Any]) -> list[Any]:
-    return ["dict", [_text(key) for key in value], writer.references(value.values())]
+def _write_exotic_array(value: ExoticArray) -> _Written:
+    return ["exotic array"], (value.props, *value)
 
 
-def _write_function(writer: _Writer, value: JSFunction) -> list[Any]:
+def _write_function(value: JSFunction) -> _Written:
     code: Any = value.code
-    name = None if value.name is None else _text(value.name)
-    return [
-        "function",
-        _code_name(code),
-        writer.reference(value.scope),
-        name,
-        writer.reference(value.props),
-    ]
+    return ["function", code.key], (value.scope, value.name, value.props)
 
 
-def _write_builtin(writer: _Writer, value: Builtin) -> list[Any]:
-    return ["builtin", value.name]
+def _write_builtin(value: Builtin) -> _Written:
+    return ["builtin", value.name], ()
 
 
-def _write_promise(writer: _Writer, value: JSPromise) -> list[Any]:
-    reactions = None if value.reactions is None else writer.references(value.reactions)
-    return [
-        "promise",
-        value.state,
-        value.handled,
-        writer.reference(value.value),
-        reactions,
-        writer.reference(value.props),
-    ]
+def _write_promise(value: JSPromise) -> _Written:
+    held = (value.value, value.props, *(value.reactions or ()))
+    return ["promise", value.state, value.handled], held
 
 
-def _write_frame(writer: _Writer, value: Frame) -> list[Any]:
-    point = value.code.await_at(value.part)
-    return [
-        "frame",
-        _code_name(value.code),
-        value.code.awaits.index(point),
-        writer.references([value.slots[slot] for slot in point.live]),
-        writer.reference(value.scope),
-        writer.reference(value.promise),
-    ]
+def _write_frame(value: Frame) -> _Written:
+    code, slots = value.code, value.slots
+    ordinal = code.ordinal_of(value.part)
+    live = [slots[slot] for slot in code.awaits[ordinal].live]
+    return ["frame", code.key, ordinal], (value.scope, value.promise, *live)
 
 
-def _write_state(writer: _Writer, value: Any) -> list[Any]:
-    fields = [getattr(value, name) for name in value.state_fields]
-    return ["state", value.state_tag, writer.references(fields)]
+def _writer_of(kind: Any) -> Callable[[Any], _Written]:
+    """What writes a class that is described by its fields."""
+    tag, fields = kind.state_tag, kind.state_fields
+    if len(fields) < 2:
+        return lambda value: ([tag], [getattr(value, name) for name in fields])
+    read = attrgetter(*fields)
+    return lambda value: ([tag], read(value))
 
 
-_WRITERS: Final[dict[type, Callable[[_Writer, Any], list[Any]]]] = {
+_WRITERS: Final[dict[type, Callable[[Any], _Written]]] = {
+    list: _write_list,
+    dict: _write_dict,
     JSObject: _write_object,
     RestrictedObject: _write_restricted,
     JSError: _write_error,
     Namespace: _write_namespace,
     JSArray: _write_array,
     ExoticArray: _write_exotic_array,
-    list: _write_list,
-    dict: _write_dict,
     JSFunction: _write_function,
     Builtin: _write_builtin,
     JSPromise: _write_promise,
     Frame: _write_frame,
+    **{kind: _writer_of(kind) for kind in STATE_CLASSES.values()},
 }
-
-
-def _code_name(code: FunctionCode) -> int:
-    """What names a function in its program: its offset; the program itself may share that."""
-    return -1 if code.index == 0 else code.offset
 
 
 # ---------------------------------------------------------------------------------------- reading
 
 
-class _Reader:
-    """Makes all objects empty, then fills them, so that they may refer to each other."""
-
-    def __init__(self, machine: Machine, nodes: list[list[Any]]) -> None:
-        self.machine = machine
-        self.codes = {_code_name(code): code for code in machine.program.functions}
-        self.objects = [self.empty(node) for node in nodes]
-        for node, made in zip(nodes, self.objects, strict=True):
-            fill = _FILLERS.get(node[0])
-            if fill is not None:
-                fill(self, node, made)
-        for made in self.objects:
-            if made.__class__ is JSFunction:
-                bind_function(made, machine)
-            elif hasattr(made, "restored"):
-                made.restored()
-
-    def empty(self, node: list[Any]) -> Any:
-        match node[0]:
-            case "builtin":
-                return REGISTRY[node[1]]
-            case "namespace":
-                return NAMESPACES[node[1]]
-            case "context":
-                return self.machine.context
-            case "state":
-                made: Any = STATE_CLASSES[node[1]]
-                return made.__new__(made)
-            case "frame":
-                code = self.codes[node[1]]
-                code.ready()
-                return Frame(code, None, None)
-        made = _MADE[node[0]]
-        return made.__new__(made)
-
-    def value(self, reference: Any) -> Any:
-        kind = reference.__class__
-        if kind is int:
-            return self.objects[reference] if reference >= 0 else _MARKERS[reference]
-        if kind is bytes:
-            return reference.decode("utf-8", "surrogatepass")
-        if kind is list:
-            return reference[0]
-        return reference
-
-    def values(self, references: list[Any]) -> list[Any]:
-        return [self.value(reference) for reference in references]
-
-    def fill_keys(self, node: list[Any], made: dict[str, Any]) -> None:
-        for key, reference in zip(node[1], node[2], strict=True):
-            made[self.value(key)] = self.value(reference)
-
-    def fill_restricted(self, node: list[Any], made: RestrictedObject) -> None:
-        self.fill_keys(node, made)
-        made.integrity = node[3]
-
-    def fill_error(self, node: list[Any], made: JSError) -> None:
-        self.fill_keys(node, made)
-        made.kind = node[3]
-        made.hidden = frozenset(self.values(node[4]))
-        made.line = node[5]
-        made.integrity = node[6]
-
-    def fill_array(self, node: list[Any], made: list[Any]) -> None:
-        made.extend(self.values(node[1]))
-
-    def fill_exotic_array(self, node: list[Any], made: ExoticArray) -> None:
-        made.extend(self.values(node[1]))
-        made.props = self.value(node[2])
-
-    def fill_function(self, node: list[Any], made: JSFunction) -> None:
-        made.code = self.codes[node[1]]
-        made.scope = self.value(node[2])
-        made.name = self.value(node[3])
-        made.props = self.value(node[4])
-
-    def fill_promise(self, node: list[Any], made: JSPromise) -> None:
-        made.state = node[1]
-        made.handled = node[2]
-        made.value = self.value(node[3])
-        made.reactions = None if node[4] is None else self.values(node[4])
-        made.props = self.value(node[5])
-
-    def fill_frame(self, node: list[Any], made: Frame) -> None:
-        point = made.code.awaits[node[2]]
-        made.part = point.part
-        for slot, reference in zip(point.live, node[3], strict=True):
-            made.slots[slot] = self.value(reference)
-        made.scope = self.value(node[4])
-        made.promise = self.value(node[5])
-
-    def fill_state(self, node: list[Any], made: Any) -> None:
-        for name, reference in zip(made.state_fields, node[2], strict=True):
-            setattr(made, name, self.value(reference))
+def _read(machine: Machine, nodes: list[list[Any]]) -> list[Any]:
+    """The roots of the state that these nodes are. All objects are made empty first and then
+    filled, so that they may refer to each other."""
+    objects: list[Any] = []
+    for node in nodes:
+        kind = _MADE_EMPTY.get(node[0])
+        objects.append(_find(machine, node) if kind is None else kind.__new__(kind))
+    objects += _MARKERS
+    unfinished: list[Any] = []
+    for node, made in zip(nodes, objects, strict=False):
+        values: list[Any] = []
+        for reference in node[-1]:
+            kind = reference.__class__
+            if kind is int:
+                values.append(objects[reference])
+            elif kind is bytes:
+                values.append(reference.decode("utf-8", "surrogatepass"))
+            elif kind is list:
+                values.append(reference[0])
+            else:
+                values.append(reference)
+        _FILLERS[node[0]](machine, made, node, values)
+        if made.__class__ in _UNFINISHED:
+            unfinished.append(made)
+    for made in unfinished:
+        if made.__class__ is JSFunction:
+            bind_function(made, machine)
+        else:
+            made.restored()
+    roots: list[Any] = objects[0]
+    return roots
 
 
-_MADE: Final[dict[str, Any]] = {
+def _find(machine: Machine, node: list[Any]) -> Any:
+    """What is not made empty, but is there already or needs to know its code."""
+    match node[0]:
+        case "frame":
+            code = machine.program.code_at[node[1]]
+            code.ready()
+            return Frame(code, None, None)
+        case "builtin":
+            return REGISTRY[node[1]]
+        case "namespace":
+            name = node[1]
+            return machine.context if name == machine.context.name else NAMESPACES[name]
+    raise ValueError(f"there is no kind of node {node[0]!r}")
+
+
+_Filler = Callable[[Machine, Any, list[Any], list[Any]], None]
+"""Fills an object that was made empty, given its node and the values that the node refers to."""
+
+
+def _fill_list(machine: Machine, made: list[Any], node: list[Any], values: list[Any]) -> None:
+    made.extend(values)
+
+
+def _fill_dict(machine: Machine, made: dict[str, Any], node: list[Any], values: list[Any]) -> None:
+    half = len(values) // 2
+    made.update(zip(values[:half], values[half:], strict=True))
+
+
+def _fill_restricted(
+    machine: Machine, made: RestrictedObject, node: list[Any], values: list[Any]
+) -> None:
+    made.integrity = node[1]
+    _fill_dict(machine, made, node, values)
+
+
+def _fill_error(machine: Machine, made: JSError, node: list[Any], values: list[Any]) -> None:
+    _, made.integrity, made.kind, made.line, hidden, _ = node
+    made.hidden = frozenset(values[:hidden])
+    _fill_dict(machine, made, node, values[hidden:])
+
+
+def _fill_exotic_array(
+    machine: Machine, made: ExoticArray, node: list[Any], values: list[Any]
+) -> None:
+    made.props, *items = values
+    made.extend(items)
+
+
+def _fill_function(machine: Machine, made: JSFunction, node: list[Any], values: list[Any]) -> None:
+    made.code = machine.program.code_at[node[1]]
+    made.scope, made.name, made.props = values
+
+
+def _fill_promise(machine: Machine, made: JSPromise, node: list[Any], values: list[Any]) -> None:
+    _, made.state, made.handled, _ = node
+    made.value, made.props, *reactions = values
+    made.reactions = reactions if made.state == PENDING else None
+
+
+def _fill_frame(machine: Machine, made: Frame, node: list[Any], values: list[Any]) -> None:
+    point = made.code.awaits[node[2]]
+    made.part = point.part
+    made.scope, made.promise, *live = values
+    slots = made.slots
+    for slot, value in zip(point.live, live, strict=True):
+        slots[slot] = value
+
+
+def _filler_of(kind: Any) -> _Filler:
+    """What fills a class that is described by its fields: made from text, as `namedtuple` makes
+    its methods, since that takes a third of the time of a loop."""
+    targets = "".join(f"made.{name}, " for name in kind.state_fields)
+    defined: dict[str, _Filler] = {}
+    exec(f"def fill(machine, made, node, values): [{targets}] = values", defined)
+    return defined["fill"]
+
+
+def _leave(machine: Machine, made: Any, node: list[Any], values: list[Any]) -> None:
+    """What was there already."""
+
+
+_MADE_EMPTY: Final[dict[str, Any]] = {
+    "list": list,
+    "dict": dict,
     "object": JSObject,
     "restricted": RestrictedObject,
     "error": JSError,
     "array": JSArray,
     "exotic array": ExoticArray,
-    "list": list,
-    "dict": dict,
     "function": JSFunction,
     "promise": JSPromise,
+    **STATE_CLASSES,
 }
 
-_FILLERS: Final[dict[str, Callable[[_Reader, list[Any], Any], None]]] = {
-    "object": _Reader.fill_keys,
-    "restricted": _Reader.fill_restricted,
-    "error": _Reader.fill_error,
-    "array": _Reader.fill_array,
-    "exotic array": _Reader.fill_exotic_array,
-    "list": _Reader.fill_array,
-    "dict": _Reader.fill_keys,
-    "function": _Reader.fill_function,
-    "promise": _Reader.fill_promise,
-    "frame": _Reader.fill_frame,
-    "state": _Reader.fill_state,
+_FILLERS: Final[dict[str, _Filler]] = {
+    "list": _fill_list,
+    "dict": _fill_dict,
+    "object": _fill_dict,
+    "restricted": _fill_restricted,
+    "error": _fill_error,
+    "array": _fill_list,
+    "exotic array": _fill_exotic_array,
+    "function": _fill_function,
+    "promise": _fill_promise,
+    "frame": _fill_frame,
+    "builtin": _leave,
+    "namespace": _leave,
+    **{tag: _filler_of(kind) for tag, kind in STATE_CLASSES.items()},
 }
+
+_UNFINISHED: Final = {kind for kind in STATE_CLASSES.values() if hasattr(kind, "restored")} | {
+    JSFunction
+}
+"""Classes that need something done once all is filled."""

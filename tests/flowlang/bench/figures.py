@@ -185,8 +185,9 @@ let net = 0, tax = 0, count = 0, last, status = "open";
 for (const item of items) { net += item.price; tax += taxOf(item); count++; last = item }
 const reserving = Task.run("reserve", { orderId }), paying = Task.run("charge", { net });
 const waiting = Timer.delay("1h");
-const first = await Promise.race([reserving, paying, waiting]);
-return [first, customer, tags, seen, started, note, vip, coupon, limit, count, last, status];
+const reserved = await reserving;
+return { reserved, paying, waiting, customer, tags, seen, started, note, vip, coupon, limit, count,
+  tax, last, status };
 """
 
 INPUTS: Final[dict[str, Any]] = {
