@@ -61,7 +61,7 @@ class Rhythm:
         self.signal_service = SignalService(
             connection, settings, self.surroundings, self.execution_service
         )
-        self.history_service = HistoryService(connection)
+        self.history_service = HistoryService(connection, self.workflow_service)
         self.verification_service = VerificationService(connection, self.workflow_service)
 
     @property

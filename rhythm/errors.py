@@ -23,6 +23,7 @@ RhythmError                  catch this to catch them all
 ├── WaitTimeout              it did not end in time (also a TimeoutError): wait again, or see why
 ├── StaleLease               the work belongs to another worker now: drop it, it will be done there
 ├── NondeterminismError      replay decided otherwise than the history says: deploy the old source
+├── RunStuck                 a workflow under test cannot end: give it what it waits for
 └── UnreadableEvent          a stored event is damaged or of a newer release: deploy that release
 
 Every error copies, pickles and compares by its fields; the sentence is built from them in
@@ -404,3 +405,19 @@ class UnreadableEvent(RhythmError):
             f"event {self.version} of execution {self.execution_id!r} cannot be read: "
             f"{self.reason}; the execution is left as it is"
         )
+
+
+class RunStuck(RhythmError):
+    """A workflow under test goes on for ever, or waits for what nothing will bring."""
+
+    def __init__(
+        self, problem: str, waits: Sequence[str] = (), remedies: Sequence[str] = ()
+    ) -> None:
+        """`waits`: file, line, what is awaited and what for, each in a line."""
+        super().__init__(problem, tuple(waits), tuple(remedies))
+        self.problem, self.waits, self.remedies = problem, tuple(waits), tuple(remedies)
+
+    def __str__(self) -> str:
+        waits = "".join(f"\n  {wait}" for wait in self.waits)
+        colon = ":" if waits else ""
+        return "\n".join([f"{self.problem}{colon}{waits}", *self.remedies])

@@ -8,14 +8,22 @@ same order.
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import math
 import random
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from rhythm.surroundings import Surroundings
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+# Seconds since the loop was made are floats: after some years their neighbours lie further apart
+# than the nanosecond that asyncio takes for the same moment, and it would wait without end for one
+# that has come. A century of them lies closer together than this.
+_SAME_MOMENT_S = 1e-6
 
 
 class Standstill(Exception):
@@ -25,27 +33,60 @@ class Standstill(Exception):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose `time()` is seconds since it was made, by a clock that jumps."""
 
-    def __init__(self, at_standstill: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        at_rest: Callable[[float | None], bool] | None = None,
+        *,
+        forever_s: float = math.inf,
+    ) -> None:
         """A loop at 0 s.
 
         Args:
-            at_standstill: called when nothing is left that could ever run; it may make something
-                ready. Without it a standstill raises `Standstill` out of the loop.
+            at_rest: called whenever nothing can run now, with the seconds until something can, or
+                None if nothing ever will. True says that it has made something ready, so that the
+                clock stays. False lets the clock jump, or raises `Standstill` out of the loop.
+            forever_s: what is to happen so much later than it is asked for never happens.
         """
         self._now_s = 0.0
-        self._at_standstill = at_standstill
+        self._at_rest, self._forever_s = at_rest, forever_s
+        self._scheduled: list[
+            asyncio.TimerHandle
+        ]  # asyncio's own heap, of which types know nothing
         super().__init__(_Jump(self._jump))
+        self._clock_resolution = _SAME_MOMENT_S
 
     def time(self) -> float:
         return self._now_s
 
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        if when - self._now_s >= self._forever_s:
+            return asyncio.TimerHandle(when, callback, args, self, context)
+        return super().call_at(when, callback, *args, context=context)
+
+    def run_in_executor(
+        self, executor: Any, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Call at once: the clock would not wait for a thread."""
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
     def _jump(self, seconds: float | None) -> None:
-        if seconds is not None:
-            self._now_s += max(seconds, 0.0)
-        elif self._at_standstill is not None:
-            self._at_standstill()
-        else:
+        if self._at_rest is not None and self._at_rest(seconds):
+            return
+        if seconds is None:
             raise Standstill("nothing is left that could ever run")
+        # The selector is given a day at most; the loop knows when the next thing is to happen.
+        self._now_s = max(self._now_s, self._scheduled[0].when())
 
 
 class _Jump(selectors.BaseSelector):

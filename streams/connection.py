@@ -34,7 +34,7 @@ from redis.retry import Retry
 from streams import embedded
 from streams.errors import BackendFull, BackendRefused, BackendUnavailable, StreamsError
 from streams.keys import KeySpace
-from streams.scripts import Argument, Runner, Script
+from streams.scripts import Argument, BlockingRunner, Runner, Script
 
 logger = logging.getLogger("rhythm.streams")
 
@@ -349,7 +349,7 @@ class BlockingReader:
             BackendUnavailable: the connection failed; the next call opens a new one.
         """
         found = await self._wait(
-            "BLPOP", self._client.blpop(list(keys), timeout=max(timeout_s, 0.01)), timeout_s
+            "BLPOP", self._client.blpop(list(keys), timeout=max(timeout_s, 0.001)), timeout_s
         )
         if not found:
             return None
@@ -410,6 +410,18 @@ class ThreadCaller:
             return script.run_blocking(self._client, keys, arguments)
         except (RedisError, OSError) as error:
             raise self._connection.translate(error, script.name) from error
+
+    def command(self, *words: Argument) -> Any:
+        """Send one command once.
+
+        Raises:
+            StreamsError: as `Connection.command`, without repeating.
+        """
+        client: BlockingRunner = self._client
+        try:
+            return client.execute_command(*words)
+        except (RedisError, OSError) as error:
+            raise self._connection.translate(error, str(words[0])) from error
 
     def close(self) -> None:
         """Close the connection."""

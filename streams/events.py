@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from streams import codec
 from streams.codec import Snapshot, StoredEvent
-from streams.connection import Connection
+from streams.connection import Connection, ThreadCaller
+from streams.keys import PartitionKeys
 
 # One page stays well under a megabyte for ordinary events and costs the server well under 1 ms.
 PAGE = 500
@@ -50,6 +51,16 @@ async def snapshot(connection: Connection, execution_id: str) -> Snapshot | None
         "HMGET", connection.keys.partition(execution_id).snapshot(execution_id), "u", "i", "d"
     )
     return codec.snapshot(kept) if kept[0] is not None else None
+
+
+def newest(caller: ThreadCaller, keys: PartitionKeys, execution_id: str) -> StoredEvent | None:
+    """An execution's last event, read from a thread; None if there is no such execution.
+
+    Raises:
+        CorruptRecord: the entry does not decode.
+    """
+    entries = caller.command("XREVRANGE", keys.events(execution_id), "+", "-", "COUNT", 1)
+    return codec.event(entries[0], execution_id) if entries else None
 
 
 async def follow(

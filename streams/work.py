@@ -392,6 +392,11 @@ class WorkerSeat:
         return bool(answer == b"LEFT")
 
 
+def queues_used(caller: ThreadCaller, keys: PartitionKeys) -> frozenset[str]:
+    """The queues that ever got work, but for ``default``, which always exists."""
+    return frozenset(name.decode() for name in caller.command("SMEMBERS", keys.queues))
+
+
 def _told(items: Sequence[bytes]) -> tuple[Told, ...]:
     words = (item.decode().partition(" ") for item in items)
     return tuple(Told(id_, token) for token, _, id_ in words)

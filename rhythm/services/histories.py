@@ -1,4 +1,4 @@
-"""Read the events of an execution."""
+"""Read the events of an execution, and record them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 
 from rhythm import events
-from rhythm.errors import ExecutionNotFound
+from rhythm.errors import ExecutionNotFound, InvalidRequest
 from rhythm.events import TERMINAL, Completed, Created, Decided, SignalReceived
+from rhythm.history.recording import Recording, first_of
 from rhythm.models import HistoryEvent, check_execution_id, from_unix_ms
 from rhythm.services.translation import translated
+from rhythm.services.workflows import WorkflowService
 from streams import events as stream
 from streams.codec import StoredEvent
 from streams.connection import Connection
@@ -21,8 +23,8 @@ from streams.connection import Connection
 class HistoryService:
     """`app.history_service`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, workflows: WorkflowService) -> None:
+        self._connection, self._workflows = connection, workflows
 
     async def events(self, execution_id: str) -> list[HistoryEvent]:
         """All events of an execution, the oldest first.
@@ -34,12 +36,32 @@ class HistoryService:
         check_execution_id(execution_id, "execution_id")
         with translated():
             found = [
-                _readable(execution_id, event)
+                readable(execution_id, event)
                 async for event in stream.read(self._connection, execution_id)
             ]
         if not found:
             raise ExecutionNotFound(execution_id)
         return found
+
+    async def record(self, execution_id: str) -> Recording:
+        """A workflow's history and source as they are now, to be kept and replayed elsewhere.
+
+        Raises:
+            ExecutionNotFound: there is no execution of this id.
+            InvalidRequest: it is a task, which has no decisions to replay.
+            WorkflowNotRegistered: its source is not kept any more.
+            UnreadableEvent: an event is damaged.
+        """
+        check_execution_id(execution_id, "execution_id")
+        with translated():
+            found = [event async for event in stream.read(self._connection, execution_id)]
+        if not found:
+            raise ExecutionNotFound(execution_id)
+        created = first_of(execution_id, found)
+        if created.definition is None:
+            raise InvalidRequest("execution_id", f"{execution_id!r} is a task; record its workflow")
+        program = await self._workflows.program(created.target, created.definition)
+        return Recording(execution_id, created.target, program.path, program.source, tuple(found))
 
     async def follow(self, execution_id: str) -> AsyncGenerator[HistoryEvent, None]:
         """The events of an execution, the oldest first, each as it comes; ends with the last one.
@@ -60,12 +82,17 @@ class HistoryService:
                 stream.follow(self._connection, execution_id, after=seen)
             ) as coming:
                 async for stored in coming:
-                    yield _readable(execution_id, stored)
+                    yield readable(execution_id, stored)
                     if stored.type in TERMINAL:
                         return
 
 
-def _readable(execution_id: str, event: StoredEvent) -> HistoryEvent:
+def readable(execution_id: str, event: StoredEvent) -> HistoryEvent:
+    """An event for reading.
+
+    Raises:
+        UnreadableEvent: it is damaged, or of a type that this release does not know.
+    """
     payload = events.decode(execution_id, event.version, event.type, event.payload)
     number = event.plain.get("n")
     of_attempt = event.type in ("started", "attempt_failed", "released")

@@ -112,6 +112,24 @@ class TaskDefinition:
             MissingResource: a type that the function needs is not in `resources`.
         """
         plan = self._planned()
+        arguments = self.from_inputs(inputs)
+        for name in plan.contexts:
+            arguments[name] = context
+        for name, needed, required in plan.resources:
+            if needed in resources:
+                arguments[name] = resources[needed]
+            elif required:
+                given = [name_of_type(kind) for kind in resources]
+                raise MissingResource([(self.name, name_of_type(needed))], given)
+        return arguments
+
+    def from_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that inputs become, converted; without what the worker fills in.
+
+        Raises:
+            InvalidTaskInputs: an input is missing, unexpected, or does not fit its annotation.
+        """
+        plan = self._planned()
         names = plan.inputs
         extra = inputs.keys() - names
         if extra and (plan.extra is None or not plan.filled.isdisjoint(extra)):
@@ -123,14 +141,6 @@ class TaskDefinition:
         for name in extra:
             value = self._convert(plan.extra, {"value": inputs[name]}, called=name)["value"]
             arguments[name] = value
-        for name in plan.contexts:
-            arguments[name] = context
-        for name, needed, required in plan.resources:
-            if needed in resources:
-                arguments[name] = resources[needed]
-            elif required:
-                given = [name_of_type(kind) for kind in resources]
-                raise MissingResource([(self.name, name_of_type(needed))], given)
         return arguments
 
     def encode_result(self, value: object) -> Any:

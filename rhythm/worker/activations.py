@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -70,7 +70,11 @@ _LEVELS = {
 
 
 class Activations:
-    """Runs activations for one worker incarnation."""
+    """Runs activations for one worker incarnation.
+
+    Args:
+        on_given_back: called with the id and the error of a workflow that could not go on.
+    """
 
     def __init__(
         self,
@@ -80,12 +84,14 @@ class Activations:
         registry: TaskRegistry,
         settings: Settings,
         keeping: Keeping,
+        on_given_back: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self.keeping = keeping
         self._connection, self._worker = connection, worker
         self._workflows, self._registry, self._settings = workflows, registry, settings
         self._machines: OrderedDict[str, LiveMachine] = OrderedDict()
         self._pauses_ms: dict[str, int] = {}
+        self._on_given_back = on_given_back
 
     async def run(self, claim: WorkflowClaim, now_ms: int) -> list[WorkflowSettlement]:
         """Run one activation; what to settle, in the order to send it.
@@ -208,6 +214,8 @@ class Activations:
             error if expected else repr(error),
             exc_info=None if expected else error,
         )
+        if self._on_given_back is not None:
+            self._on_given_back(claim.id, error)
         return WorkflowSettlement(
             claim.id, claim.token, claim.upto, outcome="released", due_ms=now_ms + pause_ms
         )

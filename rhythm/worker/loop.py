@@ -66,6 +66,8 @@ class Worker:
         on_ready: called once when it has registered and begins to claim.
         registry: the tasks it knows; default: those of `@task`.
         keeping: how machines are kept between activations.
+        on_given_back: called with the id and the error of a workflow that could not go on and is
+            tried again later.
 
     Raises:
         ConfigurationError: no queue, or a concurrency below 1.
@@ -81,6 +83,7 @@ class Worker:
         on_ready: Callable[[], None] | None = None,
         registry: TaskRegistry = tasks.registry,
         keeping: Keeping | None = None,
+        on_given_back: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self._keeping = keeping or activations.USUAL
         if isinstance(queues, str) or not queues:
@@ -93,6 +96,7 @@ class Worker:
         if self._concurrency < 1:
             raise ConfigurationError("a worker's concurrency must be 1 or more")
         self._resources, self._on_ready, self._registry = resources, on_ready, registry
+        self._on_given_back = on_given_back
         self._stopping = asyncio.Event()
         self._in_threads: set[str] = set()
         self._running: asyncio.Task[None] | None = None
@@ -209,6 +213,7 @@ class _Life:
             self._registry,
             self._settings,
             worker._keeping,
+            worker._on_given_back,
         )
         self._runner = TaskRunner(
             self._registry,

@@ -30,7 +30,7 @@ THIRD_PARTY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "redis": ("connection.py", "embedded.py", "scripts.py"),
         "fakeredis": ("connection.py", "embedded.py", "scripts.py"),
     },
-    "rhythm": {"msgspec": ("",), "click": ("cli/",)},
+    "rhythm": {"msgspec": ("",), "click": ("cli/",), "pytest": ("testing/plugin.py",)},
 }
 
 IMPURE = frozenset(
@@ -42,7 +42,10 @@ CLOCKS = frozenset({"now", "today", "utcnow"})  # of the classes in datetime
 LATER_STDLIB = frozenset({"annotationlib"})
 
 # Where events become machines and decisions become events, both worlds meet; nowhere else.
-BOTH_WORLDS = ("engine/", "worker/", "services/", "history/", "builder.py", "errors.py")
+BOTH_WORLDS = (
+    *("engine/", "worker/", "services/", "history/", "testing/"),
+    *("builder.py", "errors.py"),
+)
 
 
 def imports(package: str, path: str, tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -141,6 +144,7 @@ def test_every_package_has_modules_to_look_at() -> None:
         ("rhythm", "builder.py", "import click"),
         ("rhythm", "worker/loop.py", "import redis"),
         ("rhythm", "models.py", "import requests"),
+        ("rhythm", "testing/kit.py", "import pytest"),
         ("rhythm", "models.py", "import flowlang\nimport streams"),
     ],
 )

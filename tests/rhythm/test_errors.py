@@ -85,6 +85,11 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
         "execution 'exec_1' of 'onboard' was cancelled: user left",
     ),
     (
+        errors.RunStuck("it waits", ["x.flow:1: await a", "x.flow:2: await b"], ["send a"]),
+        "it waits:\n  x.flow:1: await a\n  x.flow:2: await b\nsend a",
+    ),
+    (errors.RunStuck("it goes on"), "it goes on"),
+    (
         errors.WaitTimeout("exec_1", 30, "pending", "reports", 0),
         "execution 'exec_1' did not finish within 30 s, it is pending and no worker serves its "
         "queue 'reports': start one",

@@ -23,8 +23,8 @@ NAMES = {
     "ExecutionFailed", "ExecutionFinished", "ExecutionNotEnded", "ExecutionNotFinished",
     "ExecutionNotFound", "ExecutionNotStuck",
     "FlowSyntaxError", "InvalidPayload", "InvalidRequest", "InvalidTaskInputs", "MissingResource",
-    "NondeterminismError", "PayloadTooLarge", "RhythmError", "StaleLease", "StorageFull",
-    "TaskNotRegistered", "UnreadableEvent", "WaitTimeout", "WorkflowNotRegistered",
+    "NondeterminismError", "PayloadTooLarge", "RhythmError", "RunStuck", "StaleLease",
+    "StorageFull", "TaskNotRegistered", "UnreadableEvent", "WaitTimeout", "WorkflowNotRegistered",
 }  # fmt: skip
 
 

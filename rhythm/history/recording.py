@@ -1,0 +1,148 @@
+"""Recorded histories: the events of a workflow and the source that it ran, in a file. Pure.
+
+The file is JSON, one event a line, so that people and their version control can read it. Values
+stand in it as they are; a payload that JSON would not give back to the bit is kept as base64
+instead. Tracebacks are left out: they are for people, no script sees them, and they name places
+on the machine that made them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from rhythm import events
+from rhythm.errors import ConfigurationError, UnreadableEvent
+from rhythm.events import Created
+from streams.codec import StoredEvent
+
+FORMAT: Final = 1
+"""Of the file. A release reads all that came before it."""
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """A workflow's history.
+
+    Attributes:
+        workflow: the name that it was started by.
+        path: where its source came from, for messages.
+        source: the text of the `.flow`.
+        events: all that there were, the oldest first.
+    """
+
+    execution_id: str
+    workflow: str
+    path: str
+    source: str
+    events: tuple[StoredEvent, ...]
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    """An event as it stands in the file. `data` is the payload as JSON, `packed` base64 of it."""
+
+    version: int
+    type: str
+    at: int
+    cause: str
+    plain: dict[str, str] = {}
+    data: Any = msgspec.UNSET
+    packed: str = ""
+
+
+class _File(msgspec.Struct):
+    """`source` is in lines, so that a change to it can be seen."""
+
+    format: int
+    execution: str
+    workflow: str
+    path: str
+    source: list[str]
+    events: list[_Line] = []
+
+
+def encode(recording: Recording) -> bytes:
+    """The content of a file."""
+    head = _File(
+        FORMAT,
+        recording.execution_id,
+        recording.workflow,
+        recording.path,
+        recording.source.split("\n"),
+    )
+    shown = msgspec.json.format(msgspec.json.encode(head), indent=2)
+    lines = (b"    " + msgspec.json.encode(_line(event)) for event in recording.events)
+    return shown.removesuffix(b"[]\n}") + b"[\n" + b",\n".join(lines) + b"\n  ]\n}\n"
+
+
+def decode(content: bytes, path: str) -> Recording:
+    """What a file holds.
+
+    Args:
+        path: of the file, for messages.
+
+    Raises:
+        ConfigurationError: it is no recorded history, or a later release recorded it.
+    """
+    try:
+        read = msgspec.json.decode(content, type=_File)
+        recorded = tuple(_event(line) for line in read.events)
+    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error) as error:
+        raise ConfigurationError(
+            f"{path} is no recorded history: {error}", "record one with record_history()"
+        ) from error
+    if read.format > FORMAT:
+        raise ConfigurationError(
+            f"{path} has format {read.format}, this release knows {FORMAT}", "use a later release"
+        )
+    if not recorded:
+        raise ConfigurationError(f"{path} holds no event", "record the history again")
+    return Recording(read.execution, read.workflow, read.path, "\n".join(read.source), recorded)
+
+
+def first_of(execution_id: str, history: Sequence[StoredEvent]) -> Created:
+    """How a history that is not empty begins.
+
+    Raises:
+        UnreadableEvent: it does not begin with its first event.
+    """
+    first = history[0]
+    created = events.decode(execution_id, first.version, first.type, first.payload)
+    if not isinstance(created, Created) or first.version != 1:
+        raise UnreadableEvent(execution_id, first.version, "it is not the first event")
+    return created
+
+
+def _line(event: StoredEvent) -> _Line:
+    line = _Line(event.version, event.type, event.at_ms, event.cause, event.plain)
+    if event.payload:
+        try:
+            value = msgspec.msgpack.decode(event.payload)
+            if _packed(msgspec.json.decode(msgspec.json.encode(value))) == event.payload:
+                line.data = _without_traceback(value)
+                return line
+        except (msgspec.MsgspecError, UnicodeError, TypeError, OverflowError):
+            pass  # not what JSON carries: kept as it is
+        line.packed = base64.b64encode(event.payload).decode()
+    return line
+
+
+def _event(line: _Line) -> StoredEvent:
+    if line.data is msgspec.UNSET:
+        payload = base64.b64decode(line.packed, validate=True)
+    else:
+        payload = _packed(line.data)
+    return StoredEvent(line.version, line.type, line.at, line.cause, payload, line.plain)
+
+
+def _without_traceback(value: Any) -> Any:
+    match value:
+        case {"error": {"traceback": _, **rest}}:
+            return {**value, "error": rest}
+    return value
+
+
+_packed = msgspec.msgpack.Encoder().encode

@@ -1,0 +1,72 @@
+"""Replay a recorded history against a source: would it decide the same? Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from flowlang import Program, protocol
+from rhythm import events
+from rhythm.engine.history import LiveMachine, in_words
+from rhythm.errors import NondeterminismError
+from rhythm.events import Completed, Decided, Failed
+from rhythm.history.recording import Recording, first_of
+from streams.codec import StoredEvent
+
+# Errors that the engine ends a workflow with although its script came to an end of its own.
+_NOT_OF_THE_SCRIPT: Final = frozenset({"PayloadTooLarge"})
+
+
+def replay(recording: Recording, program: Program) -> None:
+    """Tell `program` what the world told the workflow, and compare what they decided, to the end.
+
+    It goes as far as the history tells what was decided: the workflow may have been told more by
+    then, or have been ended from outside.
+
+    Raises:
+        NondeterminismError: the program decides otherwise than the history records.
+        UnreadableEvent: an event is damaged or unknown.
+    """
+    execution_id, history = recording.execution_id, recording.events
+    first_of(execution_id, history)
+    machine = LiveMachine(execution_id, program, history[0])
+    last = _last_of_its_own(history)
+    upto = 1 if last is None else int(last.plain["u"])
+    machine.advance([e for e in history[1:] if e.version <= upto or e.type == "decided"])
+    if last is None:
+        return
+    said = events.decode(execution_id, last.version, last.type, last.payload)
+    recorded, replayed = "nothing more", ""
+    if isinstance(said, Completed | Failed):
+        recorded, replayed = _ends(said, machine.outcome)
+        if recorded != replayed:
+            raise NondeterminismError(execution_id, last.version, recorded, replayed)
+    is_all_said = not (isinstance(said, Decided) and said.more)
+    if is_all_said and machine.undecided:
+        first = machine.undecided[0]
+        line = getattr(first, "line", None)
+        raise NondeterminismError(execution_id, last.version, recorded, in_words(first), line)
+
+
+def _last_of_its_own(history: Sequence[StoredEvent]) -> StoredEvent | None:
+    """The last event that the workflow wrote itself: those name the event it was told up to."""
+    return next((event for event in reversed(history) if "u" in event.plain), None)
+
+
+def _ends(
+    recorded: Completed | Failed, replayed: protocol.Completed | protocol.Failed | None
+) -> tuple[str, str]:
+    """Both ends in words, which are equal if the ends are."""
+    match recorded, replayed:
+        case Completed(output), protocol.Completed(value):
+            same = events.raw(value) == output
+            return "its output", "its output" if same else "another output"
+        case Failed(error), protocol.Completed() if error.name in _NOT_OF_THE_SCRIPT:
+            return "its end", "its end"
+    was = f"its end with {recorded.error.name}" if isinstance(recorded, Failed) else "its output"
+    match replayed:
+        case None:
+            return was, "nothing, and waits"
+        case protocol.Failed(error):
+            return was, f"its end with {error.name}"
+    return was, "its output"
