@@ -7,6 +7,7 @@ import click
 
 from rhythm.cli.connect import Place, command
 from rhythm.cli.show import count, moment, print_json, print_table, short_json
+from rhythm.history import files
 from rhythm.models import HistoryEvent, from_unix_ms
 
 # Inputs and outputs are there to recognise an event by; `--json` has all of them.
@@ -15,14 +16,20 @@ _VALUE_WIDTH = 60
 
 @click.command("history")
 @click.argument("id")
+@click.option(
+    "--record", metavar="FILE", help="Write it to a file instead, to be replayed by tests."
+)
 @command
-async def history(place: Place, id: str) -> None:
+async def history(place: Place, id: str, record: str | None) -> None:
     """Show everything that happened to an execution.
 
     A number in brackets names a task, child workflow or timer within its workflow; LINE is the
     line of the .flow file that asked for it.
     """
     async with place.open() as app:
+        if record is not None:
+            files.write(await app.history_service.record(id), record)
+            return
         events = await app.history_service.events(id)
     if place.as_json:
         print_json(events)

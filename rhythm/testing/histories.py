@@ -1,4 +1,4 @@
-"""Recorded histories in files, and whether today's scripts would decide the same."""
+"""Record histories, and see whether today's scripts would decide the same."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from pathlib import Path
 
 from rhythm.builder import Rhythm
 from rhythm.errors import ConfigurationError, RhythmError, WorkflowNotRegistered
-from rhythm.history import recording, replaying
-from rhythm.history.recording import Recording
+from rhythm.history import replaying
+from rhythm.history.files import SUFFIX, read, write
 from rhythm.services.workflows import compile_all, read_workflow_files
-
-SUFFIX = ".json"
 
 
 async def record_history(app: Rhythm, execution_id: str, path: str | PathLike[str]) -> None:
@@ -20,29 +18,10 @@ async def record_history(app: Rhythm, execution_id: str, path: str | PathLike[st
 
     Raises:
         ExecutionNotFound, InvalidRequest: there is no workflow of this id.
+        ConfigurationError: the file cannot be written.
         ConnectionLost: no answer in time.
     """
     write(await app.history_service.record(execution_id), path)
-
-
-def write(recorded: Recording, path: str | PathLike[str]) -> None:
-    """Write a recorded history to a file; folders are made."""
-    file = Path(path)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(recording.encode(recorded))
-
-
-def read(path: str | PathLike[str]) -> Recording:
-    """A recorded history from its file.
-
-    Raises:
-        ConfigurationError: there is no such file, or it is no recorded history.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"history {str(path)!r} cannot be read: {error}") from error
-    return recording.decode(content, str(path))
 
 
 def replay(

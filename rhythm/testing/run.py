@@ -21,10 +21,10 @@ from rhythm.errors import (
     TaskNotRegistered,
 )
 from rhythm.events import Cancelled, Completed, Decided, Failed
+from rhythm.history import files
 from rhythm.history.recording import Recording, first_of
 from rhythm.models import ExecutionStatus, ExecutionType, HistoryEvent
 from rhythm.services.histories import readable
-from rhythm.testing import histories
 from streams.codec import StoredEvent
 
 
@@ -170,7 +170,7 @@ class Run:
         """Write its history and source to a file that `replay` reads."""
         assert self._created.definition is not None
         program = self._remains.programs[self._created.definition]
-        histories.write(
+        files.write(
             Recording(self.id, self.workflow, program.path, program.source, tuple(self._events)),
             path,
         )

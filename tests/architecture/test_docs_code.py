@@ -1,7 +1,8 @@
 """Code in README.md and docs/ is code: it compiles, and what claims to run gives what it claims.
 
-After the language, a fence may name a file (`title=hello.py`), be run (`run`), or be the output
-of a file (`output=hello.py`, whole; `…` in it stands for anything). The files of a page lie in one
+After the language, a fence may name a file (`title=hello.py`), be run (`run`; by pytest if its name
+begins with `test_`), or be the output of a file (`output=hello.py`, whole; `…` in it stands for
+anything). The files of a page lie in one
 folder. In `console` blocks every `rhythm` command and option must exist.
 """
 
@@ -121,7 +122,7 @@ def test_what_claims_to_run_gives_the_output_it_claims(page: str, tmp_path: Path
         title = block.named("title")
         assert title, f"{block} is to be run and has no title"
         ran = subprocess.run(
-            [sys.executable, "-W", "error::RuntimeWarning", title],
+            [sys.executable, "-W", "error::RuntimeWarning", *runner(title), title],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
@@ -129,9 +130,14 @@ def test_what_claims_to_run_gives_the_output_it_claims(page: str, tmp_path: Path
             timeout=60,
             check=False,
         )
-        assert ran.returncode == 0, ran.stderr
+        assert ran.returncode == 0, ran.stdout + ran.stderr
         if title in outputs:
             assert_like(ran.stdout, outputs[title])
+
+
+def runner(title: str) -> list[str]:
+    """What runs a file, besides Python."""
+    return ["-m", "pytest", "-q"] if title.startswith("test_") else []
 
 
 def assert_like(actual: str, shown: str) -> None:

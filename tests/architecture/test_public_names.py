@@ -38,7 +38,7 @@ def private_imports(source: str) -> list[str]:
     return [name for name in found if name not in NOT_PUBLIC_BUT_SHOWN]
 
 
-@pytest.mark.parametrize("package", ["rhythm", "flowlang"])
+@pytest.mark.parametrize("package", ["rhythm", "rhythm.testing", "flowlang"])
 def test_public_names_exist_and_are_documented(package: str) -> None:
     module = importlib.import_module(package)
     names = list(module.__all__)

@@ -18,6 +18,7 @@ from rhythm.cli import main
 from rhythm.cli.exits import Exit
 from rhythm.cli.progress import wait_showing_progress
 from rhythm.tasks import TaskRegistry
+from rhythm.testing import replay
 
 Rhythm = Callable[..., Result]
 
@@ -311,6 +312,16 @@ def test_history_tells_in_words_what_happened(rhythm: Rhythm) -> None:
         assert words in told
     assert next(line for line in lines if "asks for" in line).split()[-1] == "1"
     assert lines[-1].startswith("4 events; of [n] see rhythm history exec_")
+
+
+def test_history_is_recorded_for_tests_to_replay(rhythm: Rhythm, folder: Path) -> None:
+    rhythm("run", "flows/hello.flow", "-m", "cli_tasks", "-i", "name=Ada")
+    [execution] = json.loads(rhythm("list", "--target", "hello", "--json").stdout)
+
+    result = rhythm("history", execution["id"], "--record", "kept/hello.json")
+
+    assert (result.exit_code, result.output) == (0, "")
+    assert replay("kept", flows="flows") == 1
 
 
 def test_history_of_a_task_names_worker_and_attempt(rhythm: Rhythm) -> None:

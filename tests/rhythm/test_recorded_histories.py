@@ -21,9 +21,9 @@ from rhythm import (
 from rhythm.events import PAYLOADS, Decided
 from rhythm.events import decode as decode_event
 from rhythm.history import recording
+from rhythm.history.files import read
 from rhythm.history.recording import Recording
 from rhythm.testing import RhythmTest, record_history, replay
-from rhythm.testing.histories import read
 from streams.codec import StoredEvent
 from tests.histories.scenarios import SCENARIOS
 from tests.rhythm.test_workflows import on_stage
@@ -276,6 +276,13 @@ def test_a_file_that_is_no_recorded_history_is_told(
 
     with pytest.raises(ConfigurationError, match=said):
         replay(tmp_path)
+
+
+def test_a_file_that_cannot_be_written_is_told(rhythm_test: RhythmTest, tmp_path: Path) -> None:
+    run = rhythm_test.run("return 1 \n")
+
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        run.record(tmp_path)
 
 
 def test_a_file_of_a_later_release_or_without_events_is_told(tmp_path: Path) -> None:
