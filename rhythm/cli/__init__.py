@@ -10,7 +10,10 @@ from typing import Any
 
 import click
 
+from rhythm.cli.cancel import cancel
 from rhythm.cli.check import check
+from rhythm.cli.delete import delete
+from rhythm.cli.deploy import deploy
 from rhythm.cli.doctor import doctor
 from rhythm.cli.exits import Exit, exit_code
 from rhythm.cli.get import get
@@ -18,9 +21,13 @@ from rhythm.cli.history import history
 from rhythm.cli.list_executions import list_executions
 from rhythm.cli.logs import show_logs
 from rhythm.cli.migrate import migrate
+from rhythm.cli.rebuild import rebuild
+from rhythm.cli.resume import resume
 from rhythm.cli.run import run
 from rhythm.cli.send_signal import signal
 from rhythm.cli.start import start
+from rhythm.cli.terminate import terminate
+from rhythm.cli.verify import verify
 from rhythm.cli.wait import wait
 from rhythm.cli.worker import worker
 from rhythm.errors import RhythmError
@@ -70,13 +77,20 @@ for _command in (
     run,
     check,
     worker,
+    deploy,
     start,
     wait,
     get,
     list_executions,
     history,
     signal,
+    cancel,
+    terminate,
+    resume,
+    delete,
     doctor,
+    verify,
+    rebuild,
     migrate,
 ):
     main.add_command(_command)

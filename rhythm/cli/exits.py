@@ -3,12 +3,14 @@
 Scripts may rely on these numbers: one is never given a new meaning.
 
 0    OK            done; for `run` and `wait`: the execution completed
-1    FAILED        the execution failed or was cancelled, or a .flow file has mistakes
+1    FAILED        the execution failed or was cancelled, a .flow file has mistakes, or
+                  `verify` found problems
 2    USAGE         the command line itself is wrong: an option, an argument, a value
 3    NOT_FOUND     no execution, workflow or task of that name
 4    UNAVAILABLE   Redis cannot be reached or is full, or a setting, an address or a module is wrong
 5    TIMED_OUT     what was waited for did not happen in time; it goes on
-6    REFUSED       the request does not fit the state: the id is taken, the execution is over
+6    REFUSED       the request does not fit the state: the id is taken, the execution is over,
+                  or is not over yet
 130  INTERRUPTED   Ctrl-C
 """
 
@@ -46,6 +48,8 @@ EXIT_OF: Mapping[type[errors.RhythmError], Exit] = {
     errors.ExecutionExists: Exit.REFUSED,
     errors.ExecutionFinished: Exit.REFUSED,
     errors.ExecutionNotFinished: Exit.REFUSED,
+    errors.ExecutionNotEnded: Exit.REFUSED,
+    errors.ExecutionNotStuck: Exit.REFUSED,
     errors.WaitTimeout: Exit.TIMED_OUT,
 }
 

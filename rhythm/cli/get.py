@@ -12,6 +12,8 @@ from rhythm.models import Execution, ExecutionStatus
 # Long enough to recognise a value by, short enough to stay a few lines; `--json` has all of it.
 _VALUE_WIDTH = 300
 
+_STUCK = "worker after worker was lost with it; see why, then go on"
+
 
 @click.command("get")
 @click.argument("id")
@@ -33,6 +35,7 @@ def _fields(execution: Execution) -> list[tuple[str, Any]]:
         ("id", execution.id),
         (str(execution.type), execution.target_name),
         ("status", status(execution.status)),
+        *([("stuck", f"{_STUCK}: rhythm resume {execution.id}")] if execution.stuck else []),
         ("queue", execution.queue),
     ]
     if execution.parent_workflow_id is not None:
@@ -49,6 +52,10 @@ def _fields(execution: Execution) -> list[tuple[str, Any]]:
         fields.append(("ended", f"{moment(execution.completed_at)}, after {duration(took)}"))
     fields.append(("events", f"{execution.version} (rhythm history {execution.id})"))
     fields.append(("inputs", short_json(execution.inputs, _VALUE_WIDTH)))
+    if execution.state:
+        fields.append(("state", short_json(execution.state, _VALUE_WIDTH)))
+    if execution.progress is not None:
+        fields.append(("progress", short_json(execution.progress, _VALUE_WIDTH)))
     return fields + _result_fields(execution)
 
 

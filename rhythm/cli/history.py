@@ -111,7 +111,7 @@ def _happenings(event: HistoryEvent, names: Mapping[int, str]) -> list[_Happenin
         case "cancel_requested":
             return [_Happening(f"asked to end{_reason(data)}")]
         case "decided":
-            return [_command(asked) for asked in data.get("commands", ())]
+            return [_command(asked, names) for asked in data.get("commands", ())]
         case _:
             return [_Happening(f"{event.type}: {short_json(data, _VALUE_WIDTH)}")]
 
@@ -127,7 +127,7 @@ def _created(data: Mapping[str, Any]) -> str:
     )
 
 
-def _command(asked: Mapping[str, Any]) -> _Happening:
+def _command(asked: Mapping[str, Any], names: Mapping[int, str]) -> _Happening:
     number, line = asked.get("n"), asked.get("line") or None
     match asked["type"]:
         case "run_task":
@@ -142,6 +142,8 @@ def _command(asked: Mapping[str, Any]) -> _Happening:
             return _Happening(f"sets timer [{number}] to {due}", line)
         case "cancel_timer":
             return _Happening(f"drops timer [{number}]", line)
+        case "cancel_child":
+            return _Happening(f"asks {names.get(asked['n'], f'[{number}]')} to end", line)
         case "send_signal":
             return _Happening(f"sends signal {asked['name']} to {asked['execution_id']}", line)
         case "set_state":

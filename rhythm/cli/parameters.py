@@ -1,6 +1,8 @@
 """Options and values that more than one command takes."""
 
+import functools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -65,3 +67,21 @@ timeout_option = click.option(
     metavar="SECONDS",
     help="Stop waiting after so long (exit code 5); the execution goes on.",
 )
+
+reason_option = click.option(
+    "--reason", metavar="TEXT", help="Why; for the history, and for the script that is told."
+)
+
+
+def one_or_all(action: Callable[..., None]) -> Callable[..., None]:
+    """An execution's ID, or --all; the command is given `id`, which is None for all."""
+
+    @click.argument("id", required=False)
+    @click.option("--all", "is_all", is_flag=True, help="Every execution of the namespace.")
+    @functools.wraps(action)
+    def checked(*, id: str | None, is_all: bool, **options: Any) -> None:
+        if (id is not None) == is_all:
+            raise click.UsageError("give the ID of an execution, or --all")
+        action(id=id, **options)
+
+    return checked

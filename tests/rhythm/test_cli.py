@@ -22,15 +22,23 @@ NEED_AN_ADDRESS = (
     ["list"],
     ["history", "exec_1"],
     ["signal", "exec_1", "go"],
+    ["cancel", "exec_1"],
+    ["terminate", "exec_1"],
+    ["resume", "exec_1"],
+    ["delete", "exec_1"],
     ["doctor"],
+    ["verify", "--all"],
+    ["rebuild", "--all"],
     ["migrate"],
+    ["deploy", "."],
 )
 
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current directory, and no address in the environment."""
+    """A current directory with a workflow alone in it, and no address in the environment."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "hello.flow").write_text("return 1;\n")
     for name in ("RHYTHM_DATABASE_URL", "RHYTHM_CONFIG_PATH", "RHYTHM_NAMESPACE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
@@ -230,6 +238,8 @@ def test_the_table_of_exit_codes_is_the_enum() -> None:
         (errors.WaitTimeout("exec_1", 1.0, "pending", "default"), Exit.TIMED_OUT),
         (errors.FlowSyntaxError(["x.flow:1:1: error"]), Exit.FAILED),
         (errors.ExecutionFinished("exec_1", "failed"), Exit.REFUSED),
+        (errors.ExecutionNotEnded("exec_1", "running", 2), Exit.REFUSED),
+        (errors.ExecutionNotStuck("exec_1", "queued"), Exit.REFUSED),
         (errors.InvalidRequest("limit", "must not be negative"), Exit.USAGE),
     ],
     ids=lambda value: getattr(value, "name", None) or type(value).__name__,

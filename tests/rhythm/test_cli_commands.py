@@ -1,5 +1,6 @@
 """What each command does, on both servers."""
 
+import asyncio
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from rhythm.cli.exits import Exit
 from rhythm.cli.progress import wait_showing_progress
 from rhythm.tasks import TaskRegistry
 from rhythm.testing import replay
+from streams.connection import Connection
 
 Rhythm = Callable[..., Result]
 
@@ -75,6 +77,20 @@ def rhythm(database_url: str, namespace: str, folder: Path) -> Rhythm:
         return CliRunner().invoke(main, [*words, *where], catch_exceptions=False)
 
     return call
+
+
+@pytest.fixture
+def store(database_url: str, namespace: str) -> Callable[..., Any]:
+    """Send a command to the server, its key (the second word) without prefix."""
+
+    def send(command: str, key: str, *words: str) -> None:
+        async def body() -> None:
+            async with Connection(database_url, namespace) as connection:
+                await connection.command(command, f"{namespace}:{{0}}:{key}", *words)
+
+        asyncio.run(body())
+
+    return send
 
 
 def started(rhythm: Rhythm, *words: str) -> str:
@@ -215,7 +231,12 @@ def test_an_unknown_workflow_is_not_found_and_the_known_ones_are_named(rhythm: R
 
 
 @pytest.mark.parametrize(
-    "words", [["get"], ["wait"], ["history"], ["signal"]], ids=lambda words: words[0]
+    "words",
+    [
+        *(["get"], ["wait"], ["history"], ["signal"], ["cancel"], ["terminate"], ["resume"]),
+        *(["delete"], ["verify"], ["rebuild"]),
+    ],
+    ids=lambda words: words[0],
 )
 def test_an_unknown_execution_is_not_found(words: list[str], rhythm: Rhythm) -> None:
     started(rhythm, "hello")
@@ -291,6 +312,108 @@ def test_a_signal_to_what_has_ended_is_refused(rhythm: Rhythm) -> None:
 
     assert result.exit_code == Exit.REFUSED
     assert "completed" in result.stderr
+
+
+# cancel, terminate, resume, delete
+
+
+def test_cancel_asks_and_terminate_ends(rhythm: Rhythm) -> None:
+    asked, ended = started(rhythm, "approval"), started(rhythm, "approval")
+
+    cancelled = rhythm("cancel", asked, "--reason", "too late")
+    terminated = rhythm("terminate", ended, "--reason", "too late", "--json")
+
+    assert cancelled.stdout == f"asked {asked} to end\n"
+    assert json.loads(terminated.stdout) == {"id": ended}
+    assert "asked to end: too late" in rhythm("history", asked).stdout
+    shown = rhythm("get", ended).stdout
+    assert "status      cancelled" in shown
+    assert "reason      too late" in shown
+    again = rhythm("cancel", ended)
+    assert again.exit_code == Exit.REFUSED
+    assert "cancelled" in again.stderr
+
+
+def test_what_is_not_stuck_is_not_resumed(rhythm: Rhythm) -> None:
+    result = rhythm("resume", started(rhythm, "approval"))
+
+    assert result.exit_code == Exit.REFUSED
+    assert "is not stuck, it is queued" in result.stderr
+
+
+def test_only_what_has_ended_is_deleted(rhythm: Rhythm) -> None:
+    execution_id = started(rhythm, "approval")
+
+    too_soon = rhythm("delete", execution_id)
+    rhythm("terminate", execution_id)
+    deleted = rhythm("delete", execution_id)
+
+    assert too_soon.exit_code == Exit.REFUSED
+    assert "cancel or terminate it" in too_soon.stderr
+    assert deleted.stdout == f"deleted {execution_id}\n"
+    assert rhythm("get", execution_id).exit_code == Exit.NOT_FOUND
+
+
+# verify, rebuild
+
+
+def test_verify_finds_what_rebuild_mends(rhythm: Rhythm, store: Callable[..., Any]) -> None:
+    whole, broken = started(rhythm, "approval"), started(rhythm, "approval")
+    assert rhythm("verify", "--all").stdout == "2 executions checked, 0 problems\n"
+    store("HSET", f"x:{broken}", "st", "completed")
+
+    found = rhythm("verify", "--all")
+    as_json = json.loads(rhythm("verify", broken, "--json").stdout)
+    rebuilt = rhythm("rebuild", "--all")
+
+    assert found.exit_code == Exit.FAILED
+    assert f"problem: {broken}: field 'st' of its projection is 'completed'" in found.stdout
+    assert found.stdout.endswith("2 executions checked, 1 problem\n")
+    assert as_json["checked"] == 1
+    assert as_json["findings"][0]["execution_id"] == broken
+    assert rebuilt.stdout == "rebuilt 2 executions\n"
+    assert rhythm("verify", broken).stdout == "1 execution checked, 0 problems\n"
+    assert rhythm("verify", whole).exit_code == Exit.OK
+    assert rhythm("rebuild", whole).stdout == "rebuilt 1 execution\n"
+
+
+@pytest.mark.parametrize("words", [["verify"], ["rebuild"], ["verify", "exec_1", "--all"]])
+def test_one_or_all_has_to_be_said(words: list[str], rhythm: Rhythm) -> None:
+    result = rhythm(*words)
+
+    assert result.exit_code == Exit.USAGE
+    assert "give the ID of an execution, or --all" in result.stderr
+
+
+# deploy
+
+
+def test_deploy_tells_what_new_executions_run(rhythm: Rhythm, folder: Path) -> None:
+    flow = folder / "flows" / "hello.flow"
+    first = json.loads(rhythm("deploy", str(flow), "--json").stdout)[0]["definition"]
+    flow.write_text("return 2;\n")
+
+    second = rhythm("deploy", "flows/hello.flow")
+    same = rhythm("deploy", "flows/hello.flow")
+    flow.write_text(HELLO)
+    back = rhythm("deploy", "flows")
+    as_json = json.loads(rhythm("deploy", "flows", "--json").stdout)
+
+    assert f"took the place of {first}" in second.stdout
+    assert "nothing, it was the latest already" in same.stdout
+    assert "took the place of" in back.stdout
+    assert "is new" in back.stdout
+    assert {one["name"]: one["definition"] for one in as_json}["hello"] == first
+
+
+def test_with_a_mistake_in_one_file_none_is_deployed(rhythm: Rhythm, folder: Path) -> None:
+    (folder / "flows" / "wrong.flow").write_text("class A {}\n")
+
+    result = rhythm("deploy", "flows")
+
+    assert result.exit_code == Exit.FAILED
+    assert "wrong.flow:1:1" in result.stderr
+    assert "known are: none" in rhythm("start", "hello").stderr
 
 
 # history, get after a failure, doctor, migrate
