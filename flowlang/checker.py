@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from flowlang import elsewhere, nodes
 from flowlang.diagnostics import MOST_SHOWN, Diagnostic, nearest, report
+from flowlang.lookalikes import in_latin
 from flowlang.nodes import Expression, Statement, Target
 from flowlang.source import Source
 
@@ -655,7 +656,9 @@ class _Checker:
         if self.suggestions == 0:
             return None
         self.suggestions -= 1
-        return nearest(name, scope.visible().union(others))
+        visible = scope.visible().union(others)
+        twins = (each for each in visible if in_latin(each) == in_latin(name) and each != name)
+        return next(twins, None) or nearest(name, visible)
 
     def unknown_name(self, node: nodes.Identifier, scope: _Scope) -> None:
         name, start, end = node.name, node.start, node.end
@@ -672,6 +675,8 @@ class _Checker:
         meant = meant or nearest(name, GLOBALS)
         if hint is None and meant is not None:
             hint = f"did you mean '{meant}'?"
+            if in_latin(meant) == in_latin(name):
+                hint += " It looks the same, but has letters of another alphabet"
         self.report("undeclared-read", start, end, name=name, hint=hint)
 
 

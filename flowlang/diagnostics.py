@@ -244,13 +244,22 @@ RULES: Mapping[str, Rule] = {
         "close it with {quote}; for text of several lines use a template: `…`",
     ),
     "unterminated-template": Rule("this template never ends", "close it with '`'"),
+    "quote-in-text": Rule(
+        "the text ends at this quote",
+        "write \\{quote} for a quote within the text, or put the text in {other}…{other}",
+    ),
+    "lookalike": Rule("{character} is not a sign of JavaScript", "write '{meant}'"),
+    "merge-mark": Rule(
+        "this line is the mark of a merge that was not resolved",
+        "keep one of the two versions, and remove the three marks",
+    ),
     "bad-escape": Rule("'{escape}' is not an escape sequence", "{advice}"),
     "octal-escape": Rule(
         "'{escape}' is an octal escape, which is not part of Flow",
         "write the character's code in hexadecimal, such as '\\x07'",
     ),
     "octal-number": Rule(
-        "a number does not begin with 0: '{text}' would be octal",
+        "a number does not begin with 0: '{text}'",
         "leave the zeros out, or write 0o{digits} if it is meant to be octal",
     ),
     "bad-number": Rule("'{text}' is not a number", "{advice}"),
@@ -303,6 +312,9 @@ RULES: Mapping[str, Rule] = {
     "missing-parentheses": Rule(
         "the condition after '{word}' must stand in parentheses", "write '{word} (…) {{ … }}'"
     ),
+    "missing-condition": Rule(
+        "'{word}' without a condition", "write '{word} (…) {{ … }}', or 'else {{ … }}'"
+    ),
     "missing-braces": Rule("expected '{{' after {after}, found {found}", "{advice}"),
     "missing-catch": Rule("'try' without 'catch' or 'finally'", "add 'catch (error) {{ … }}'"),
     "newline-after-throw": Rule(
@@ -314,6 +326,10 @@ RULES: Mapping[str, Rule] = {
     "object-pattern-statement": Rule(
         "a statement that begins with '{{' is a block, so nothing can be assigned to it",
         "put the whole assignment in parentheses: ({{ … }} = …)",
+    ),
+    "object-meant": Rule(
+        "this is a block with the label '{label}', not an object",
+        "put the object in parentheses: () => ({{ {label}: … }})",
     ),
     "mixed-nullish": Rule(
         "'??' cannot stand beside '{operator}' without parentheses",
@@ -442,7 +458,13 @@ RULES: Mapping[str, Rule] = {
     "python-operator": Rule("'{name}' is Python", "write '{instead}'"),
     "python-def": Rule("'def' is Python", "write 'function {name}(…) {{ … }}'"),
     "python-lambda": Rule("'lambda' is Python", "write an arrow function: (x) => …"),
-    "python-elif": Rule("'elif' is Python", "write 'else if (…) {{ … }}'"),
+    "python-elif": Rule("'{name}' is not JavaScript", "write 'else if (…) {{ … }}'"),
+    "python-ternary": Rule("'… if … else …' is Python", "write 'condition ? value : other'"),
+    "python-comprehension": Rule(
+        "a comprehension is Python", "write 'x.map((value) => …)', with 'x.filter(…)' before it"
+    ),
+    "python-slice": Rule("a slice is Python", "write 'x.slice(from, to)'"),
+    "python-unpacking": Rule("'{sign}' unpacks nothing in JavaScript", "write '...'"),
     "python-except": Rule("'except' is Python", "write 'catch (error) {{ … }}'"),
     "python-raise": Rule("'raise' is Python", "write 'throw new Error(…)'"),
     "python-pass": Rule("'pass' is Python", "write nothing, or an empty block {{}}"),
@@ -461,6 +483,17 @@ RULES: Mapping[str, Rule] = {
         "'{name}' is not declared: it is Python, and reading it throws a ReferenceError",
         "{advice}",
         "warning",
+    ),
+    "foreign-word": Rule("'{name}' is not a word of JavaScript", "{advice}"),
+    "foreign-operator": Rule("'{sign}' is not an operator of JavaScript", "{advice}"),
+    "misspelt-word": Rule("'{name}' is not a word of JavaScript", "did you mean '{meant}'?"),
+    "no-yaml": Rule(
+        "this is YAML, not JavaScript",
+        "a workflow is a program: await Task.run(…), Timer.delay(…) and so on",
+    ),
+    "no-tags": Rule("tags are not part of Flow", "write a text: `<b>${{name}}</b>`"),
+    "front-matter-fence": Rule(
+        "'{key}: …' belongs in the front matter", "put it between lines of ``` at the top"
     ),
     # -------------------------------------------------------------------------------- warnings
     "undeclared-read": Rule(

@@ -34,6 +34,7 @@ from flowlang.tokens import (
     tokenize,
 )
 from flowlang.tree_builder import PRECEDENCE, TooDeep, TreeBuilder
+from flowlang.type_annotations import type_end
 
 LONGEST_SOURCE: Final = 256 * 1024
 """A limit of the language, in UTF-16 units of the whole file."""
@@ -160,6 +161,8 @@ class _Enough(Exception):
 class _Progress:
     """Stands in for parsimonious' error object and takes no notes: everything fails before it."""
 
+    takes_notes = False
+
     def __init__(self) -> None:
         self.pos = 1 << 60
         self.expr: Any = None
@@ -189,6 +192,8 @@ class _Recorder(_Progress):
 
     parsimonious sets `expr` and then `pos` whenever an expression fails at or behind `pos`.
     """
+
+    takes_notes = True
 
     def __init__(self, source: Source, tokens: list[Token], found: list[Diagnostic]) -> None:
         self.furthest = -1
@@ -245,7 +250,8 @@ class _Recorder(_Progress):
         begin, end = tokens[start].start, tokens[after].start
         # What is wrong here may follow from what has been reported already.
         if not any(begin <= diagnostic.start < end for diagnostic in self.found) and not any(
-            tokens[index].is_missing for index in range(start, min(after + 1, len(tokens)))
+            tokens[index].is_missing or tokens[index].is_broken
+            for index in range(start, min(after + 1, len(tokens)))
         ):
             self.found.append(explain(self.source, tokens, start, at, expected))
             if len(self.found) >= MOST_SHOWN:
@@ -416,9 +422,12 @@ def _rule_condition(
     # `if (a) && (b)` begins like a condition in parentheses.
     if tokens[pos].type == "(" and tokens[_behind(tokens, pos)].type not in _BETWEEN:
         return grammar["plain_condition"].match_core(tokens, pos, cache, error)
+    word = tokens[pos - 1].text
+    if tokens[pos].type == "{" and word in ("if", "while"):
+        error.note("missing-condition", pos - 1, pos, word=word)
+        return pos
     node = grammar["bare_condition"].match_core(tokens, pos, cache, error)
     if node is not None:
-        word = tokens[pos - 1].text
         if tokens[node.end].type == ":":
             error.note("python-colon", node.end, node.end + 1)
             return node.end + 1, [node]
@@ -633,6 +642,36 @@ def _rule_method_async(tokens: _Tokens, pos: int) -> int | None:
     return pos + 1 if follows.type in _PROPERTY_STARTS and not follows.newline else None
 
 
+def _rule_annotation(
+    tokens: _Tokens, pos: int, cache: _Cache, error: _Progress, grammar: Any
+) -> _Outcome:
+    """`: string`, `?: number`, `!: T` behind what is declared: TypeScript's, read and reported."""
+    at = pos + 1 if tokens[pos].type in ("?", "!") else pos
+    if tokens[at].type == ":":
+        end = type_end(tokens, at + 1)
+    elif at > pos and tokens[at].type in (")", ",") and tokens[pos].type == "?":
+        end = at
+    else:
+        return None
+    if end == at + 1 or not error.takes_notes:
+        return None
+    error.note("no-type-annotation", pos, end)
+    return end
+
+
+def _rule_type_parameters(
+    tokens: _Tokens, pos: int, cache: _Cache, error: _Progress, grammar: Any
+) -> _Outcome:
+    """`<T>` before the parameters or the arguments: TypeScript's, read and reported."""
+    if tokens[pos].type != "<" or not error.takes_notes:
+        return None
+    end = type_end(tokens, pos)
+    if end == pos or tokens[end].type not in ("(", ARROW_PARAMETERS):
+        return None
+    error.note("no-type-annotation", pos, end)
+    return end
+
+
 def _rule_class_body(tokens: _Tokens, pos: int) -> int | None:
     """Everything up to the closing brace of a class; `extends` takes any operand without braces."""
     while tokens[pos].type not in ("{", "{=", "eof", ";", "}"):
@@ -702,6 +741,8 @@ _GRAMMAR: Any = TokenGrammar(
     binding_target=_rule_binding_target,
     pattern_property=_rule_pattern_property,
     method_async=_rule_method_async,
+    annotation=_rule_annotation,
+    type_parameters=_rule_type_parameters,
     class_body=_rule_class_body,
     module_rest=_rule_module_rest,
     else_if_words=_rule_else_if_words,

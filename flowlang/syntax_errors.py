@@ -6,13 +6,15 @@ for first. What remains is told by the grammar: what stands there, and what coul
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Final
 
-from flowlang.diagnostics import Diagnostic, report
+from flowlang import foreign_syntax
+from flowlang.diagnostics import Diagnostic
+from flowlang.failures import OPERAND_ENDS, Failure, describe
 from flowlang.source import Source
 from flowlang.tokens import ARROW_NAME, ARROW_PARAMETERS, KEYWORDS, Token
 
-_WORDS = {
+_WORDS: Final = {
     "name": "a name",
     "binding_target": "a name",
     "target": "a name or a pattern",
@@ -25,132 +27,170 @@ _WORDS = {
     "for_head": "the loop's head",
 }
 # Only worth a word when nothing else could have stood there: there is always an operator that can.
-_WEAK = frozenset(["?", "=", "...", "=>", "*", "await", "async"])
-_PYTHON_STATEMENTS = {
-    "del": "use 'delete object.name' for a property",
-    "global": "names outside of a function can be assigned as they are",
-    "nonlocal": "names outside of a function can be assigned as they are",
-    "assert": "write 'if (!…) throw new Error(…)'",
-    "print": "write 'console.log(…)'",
-    "match": "write 'switch (…) { case …: … }'",
-}
-_PYTHON_OPERATORS = {"and": "&&", "or": "||", "not": "!", "is": "==="}
-_TYPE_STATEMENTS = frozenset(["interface", "type", "declare", "abstract", "namespace"])
-_STRING_PREFIXES = frozenset(
-    ["f", "F", "r", "R", "b", "B", "u", "U", "rf", "fr", "Rf", "fR", "rb", "br"]
-)
+_WEAK: Final = frozenset(["?", "=", "...", "=>", "*", "await", "async"])
+_DECLARING: Final = frozenset(["let", "const", "var"])
+_STATEMENTS: Final = _DECLARING | {"return", "throw", "if", "for", "while", "do", "switch", "try"}
+_BEGINS_VALUE: Final = frozenset(["name", "number", "string", "template", "head", "{", "["])
 
 
 def explain(
     source: Source, tokens: list[Token], start: int, at: int, expected: set[str]
 ) -> Diagnostic:
     """Why the statement at token `start` ends at token `at`."""
-    first, here = tokens[start], tokens[at]
-    previous = tokens[at - 1] if at > start else first
+    failure = Failure(source, tokens, start, at, expected)
+    for explanation in _EXPLANATIONS:
+        found = explanation(failure)
+        if found is not None:
+            return found
+    return _what_was_expected(failure)
 
-    def say(code: str, token: Token = here, **fields: object) -> Diagnostic:
-        return report(source, code, token.start, token.end, **fields)  # type: ignore[arg-type]  # fields and notes both pass through
 
-    found = _describe(here)
-    if first.type == "name" or previous.type == "name" or here.type == "name":
-        python = _explain_python(tokens, start, at, say)
-        if python is not None:
-            return python
-    if here.type == ":" and at > start:
-        if previous.type in ("else", "try", "finally", "do") or first.type in (
-            "if",
-            "else",
-            "for",
-            "while",
-            "class",
-            "with",
-            "try",
-            "name",
-        ):
-            follows = tokens[at + 1]
-            if follows.newline or previous.type in ("else", "try", "finally"):
-                return say("python-colon")
-        if previous.type in ("name", ")") and tokens[at + 1].type in ("name", "{", "[", "null"):
-            return say("no-type-annotation")
-    if here.type == "number" and first.type == "print":
-        return say("python-statement", first, name="print", advice=_PYTHON_STATEMENTS["print"])
-    if here.type in ("case", "default", "else", "catch", "finally") and at == start:
-        if here.type == "else":
-            return say("unexpected", found=found, hint="an 'else' must follow the 'if' directly")
-        if here.type in ("catch", "finally"):
-            return say("unexpected", found=found, hint="it must follow 'try { … }' directly")
-        return say("unexpected", found=found, hint="it only stands within 'switch (…) { … }'")
+def _misplaced(f: Failure) -> Diagnostic | None:
+    """A word that only continues something else, or begins what Flow does not have."""
+    here = f.here
     if here.type == "enum":
-        return say("no-enum")
-    if first.type == "throw" and previous is first and here.newline and here.type != "eof":
-        return say("newline-after-throw", first)
-    if "operand" in expected and (
-        here.type in (ARROW_PARAMETERS, ARROW_NAME, "async") and at > start
-    ):
-        return say("arrow-operand")
-    if "operand" in expected and here.type in ("/", "/="):
-        return say("no-regular-expression")
-    wants_name = expected & {"name", "binding_target", "target"}
-    if wants_name and here.type in KEYWORDS and "operand" not in expected:
-        return say("reserved-name", name=here.text)
-    if "brace" in expected and "(" not in expected and "operand" not in expected:
-        after = "this" if at == start else _describe(previous)
-        advice = "write { … } around the statements"
-        if here.type == "=>":
-            advice = "a method is written with a block: name() { return … }"
-        return say("missing-braces", after=after, found=found, advice=advice)
-    if here.type == "=>" and at > start:
-        return say(
-            "syntax",
-            expected="an operator or the end of the statement",
-            found=found,
-            hint="an arrow function that is an operand must stand in parentheses: (() => …)",
-        )
-    wanted = _wanted(expected)
-    if not wanted:
-        return say("unexpected", found=found)
-    return say("syntax", expected=wanted, found=found, hint=_syntax_hint(tokens, start, at, wanted))
+        return f.say("no-enum")
+    if f.first.type == "class":
+        return f.say("no-class", f.first)
+    if f.at != f.start or here.type not in ("case", "default", "else", "catch", "finally"):
+        return None
+    hint = "it only stands within 'switch (…) { … }'"
+    if here.type == "else":
+        hint = "an 'else' must follow the 'if' directly"
+    if here.type in ("catch", "finally"):
+        hint = "it must follow 'try { … }' directly"
+    return f.say("unexpected", found=describe(here), hint=hint)
 
 
-def _explain_python(
-    tokens: list[Token], start: int, at: int, say: Callable[..., Diagnostic]
-) -> Diagnostic | None:
-    first, here = tokens[start], tokens[at]
-    previous = tokens[at - 1] if at > start else first
-    if previous.text == "def" and here.type == "name":
-        return say("python-def", previous, name=here.text)
-    if first.text in ("elif", "elsif", "elseif"):
-        return say("python-elif", first)
-    if first.text == "except":
-        return say("python-except", first)
-    if first.text in _TYPE_STATEMENTS and at == start + 1 and here.type == "name":
-        return say("no-type-annotation", first)
-    if here.text in ("as", "satisfies") and here.type == "name" and at > start:
-        return say("no-type-annotation")
-    if first.type == "for" and at == start + 1 and here.type == "name":
-        return say("python-for", name=here.text)
-    if first.text == "raise" and at == start + 1:
-        return say("python-raise", first)
-    if first.text == "from" and at == start + 1:
-        return say("python-import", first)
-    if previous.text == "lambda" and previous.type in ("name", ARROW_NAME):
-        return say("python-lambda", previous)
-    if first.text in _PYTHON_STATEMENTS and at == start + 1:
-        advice = _PYTHON_STATEMENTS[first.text]
-        return say("python-statement", first, name=first.text, advice=advice)
-    for token in (here, previous):
-        if token.type == "name" and token.text in _PYTHON_OPERATORS and at > start:
-            instead = _PYTHON_OPERATORS[token.text]
-            return say("python-operator", token, name=token.text, instead=instead)
-    if previous.text in _STRING_PREFIXES and here.type == "string" and previous.end == here.start:
-        return say("python-string", previous, what=f"a string with the prefix '{previous.text}'")
+def _quotes(f: Failure) -> Diagnostic | None:
+    """`"He said "no""`: a quote within a text ends it."""
+    text, here = f.previous, f.here
+    is_closed = text.type == "string" and len(text.text) > 1 and text.text[-1] == text.text[0]
+    if not is_closed or not f.touches:
+        return None
+    is_word = here.type == "name" or here.type in KEYWORDS or here.type == "number"
+    if is_word or (here.type == "string" and here.text[0] == text.text[0]):
+        quote = text.text[0]
+        other = "'" if quote == '"' else '"'
+        return f.say_at("quote-in-text", text.end - 1, text.end, quote=quote, other=other)
     return None
 
 
-def _wanted(expected: set[str]) -> str:
+def _functions(f: Failure) -> Diagnostic | None:
+    """Arrows and functions that are written a little wrong."""
+    here, previous = f.here, f.previous
+    if "operand" in f.expected and f.at > f.start:
+        if here.type in (ARROW_PARAMETERS, ARROW_NAME, "async"):
+            return f.say("arrow-operand")
+        if previous.type == "=>" and here.type in _STATEMENTS:
+            hint = f"put the statement in braces: => {{ {here.text} … }}"
+            return f.say("syntax", expected="a value", found=describe(here), hint=hint)
+    if previous.type == "function" and here.type == "(" and "name" in f.expected:
+        hint = "a function that stands alone has a name: function name(…) { … }"
+        return f.say("syntax", expected="a name", found="'('", hint=hint)
+    if previous.text == "async" and here.type == "name":
+        is_function = f.token(1).type == "(" and f.tokens[f.token(1).partner + 1].type == "{"
+        hint = "put the parameters in parentheses: async (x, y) => …"
+        if is_function:
+            hint = f"write 'async function {here.text}(…) {{ … }}'"
+        return f.say("syntax", expected="a function", found=describe(here), hint=hint)
+    if previous.text == "async" and here.type == "{":
+        hint = "write 'async () => { … }'"
+        return f.say("syntax", expected="a function", found="'{'", hint=hint)
+    if here.type == ":" and f.start > 3:
+        arrow, brace, label, colon = f.tokens[f.start - 4 : f.start]
+        if (arrow.type, brace.type, label.type, colon.type) == ("=>", "{", "name", ":"):
+            return f.say("object-meant", label, label=label.text)
+    return None
+
+
+def _blocks(f: Failure) -> Diagnostic | None:
+    here, previous = f.here, f.previous
+    if f.first.type == "throw" and previous is f.first and here.newline and here.type != "eof":
+        return f.say("newline-after-throw", f.first)
+    if "brace" in f.expected and "(" not in f.expected and "operand" not in f.expected:
+        after = "this" if f.at == f.start else describe(previous)
+        advice = "write { … } around the statements"
+        if here.type == "=>":
+            advice = "a method is written with a block: name() { return … }"
+        return f.say("missing-braces", after=after, found=describe(here), advice=advice)
+    if here.type == "=>" and f.at > f.start:
+        hint = "an arrow function that is an operand must stand in parentheses: (() => …)"
+        expected = "an operator or the end of the statement"
+        return f.say("syntax", expected=expected, found="'=>'", hint=hint)
+    return None
+
+
+def _names(f: Failure) -> Diagnostic | None:
+    """What stands where a name is declared."""
+    here, previous = f.here, f.previous
+    wants_name = f.expected & {"name", "binding_target", "target"}
+    if previous.type == "," and here.newline and here.type in _STATEMENTS and wants_name:
+        hint = "a ',' at the end of a line promises another name"
+        return f.say("syntax", previous, expected="a name", found=describe(here), hint=hint)
+    if wants_name and here.type in KEYWORDS and "operand" not in f.expected:
+        return f.say("reserved-name", name=here.text)
+    if here.type in ("let", "yield") and "operand" in f.expected:
+        return f.say("reserved-name", name=here.text)
+    if f.first.type == "let" and f.is_second and here.type not in KEYWORDS:
+        return f.say("reserved-name", f.first, name="let")
+    if f.first.type not in _DECLARING or f.at != f.start + 2 or previous.type != "name":
+        return None
+    if here.type in ("==", "==="):
+        hint = f"to give '{previous.text}' a value, write '='"
+        return f.say("syntax", expected="'='", found=describe(here), hint=hint)
+    follows = f.token(1)
+    if here.type == "-" and f.touches and follows.type == "name" and follows.start == here.end:
+        joined = previous.text + follows.text[:1].upper() + follows.text[1:]
+        hint = f"a name has no '-': write '{joined}'"
+        return f.say("syntax", expected="'='", found="'-'", hint=hint)
+    if here.type == "name" and not here.newline:
+        joined = previous.text + here.text[:1].upper() + here.text[1:]
+        hint = f"a name is one word: '{joined}'; several names have ',' between them"
+        return f.say("syntax", expected="'=' or ','", found=describe(here), hint=hint)
+    return None
+
+
+def _regular_expression(f: Failure) -> Diagnostic | None:
+    if "operand" in f.expected and f.here.type in ("/", "/="):
+        return f.say("no-regular-expression")
+    return None
+
+
+_EXPLANATIONS: Final = (
+    foreign_syntax.yaml,
+    foreign_syntax.other_operators,
+    foreign_syntax.python,
+    foreign_syntax.other_words,
+    foreign_syntax.typescript,
+    _misplaced,
+    _quotes,
+    _functions,
+    foreign_syntax.slip,
+    _regular_expression,
+    _names,
+    _blocks,
+)
+
+
+# ------------------------------------------------------------------------------- from the grammar
+
+
+def _what_was_expected(f: Failure) -> Diagnostic:
+    found = describe(f.here)
+    wanted = _wanted(f)
+    if not wanted:
+        return f.say("unexpected", found=found)
+    return f.say("syntax", expected=wanted, found=found, hint=_hint(f, wanted))
+
+
+def _wanted(f: Failure) -> str:
     """The sentence part that lists what could have stood there."""
+    expected = f.expected
     if "operand" in expected:
         return "a value"
+    if f.first.type in ("case", "default") and ":" in expected:
+        return "':'"
     words: list[str] = []
     if "property_name" in expected or "word" in expected:
         words.append("a property name")
@@ -173,34 +213,56 @@ def _wanted(expected: set[str]) -> str:
     return unique[0] if unique else ""
 
 
-def _syntax_hint(tokens: list[Token], start: int, at: int, wanted: str) -> str | None:
-    here = tokens[at]
+def _hint(f: Failure, wanted: str) -> str | None:
+    here, previous = f.here, f.previous
+    hint = _hint_in_brackets(f, wanted)
+    if hint is not None:
+        return hint
+    if ":" in f.expected and _has_open_question(f):
+        return "a '?' needs both values: condition ? value : other"
     if here.type == "eof":
         return None
-    if wanted == "a value" and here.type in ("=", ")", "]", "}", ",", ";"):
-        return None
+    if wanted == "a value":
+        return _hint_for_value(f)
     if "';'" in wanted and here.type in KEYWORDS:
         return "statements stand on lines of their own, or have a ';' between them"
-    ends = tokens[at - 1].type in ("name", "number", "string", ")", "]")
-    begins = here.type in ("name", "number", "string", "template", "head")
-    if ends and begins and "';'" in wanted:
+    if here.type == "number" and here.text.startswith(".") and previous.type in OPERAND_ENDS:
+        return f"an element is reached with brackets: x[{here.text[1:]}]"
+    if previous.type not in OPERAND_ENDS or here.type not in _BEGINS_VALUE or here.text == "of":
+        return None
+    if "';'" in wanted:
+        if previous.type == "string" and here.type == "string":
+            return "texts are joined with '+'"
+        if f.at > f.start + 1 and f.token(-2).type == "new":
+            return f"arguments stand in parentheses: new {previous.text}(…)"
         return "an operator or a comma may be missing between the two"
-    if ends and begins and "','" in wanted:
-        return "a comma may be missing before this"
+    return "a comma may be missing before this" if "','" in wanted else None
+
+
+def _hint_in_brackets(f: Failure, wanted: str) -> str | None:
+    opener = f.enclosing()
+    if opener < 0:
+        return None
+    before = f.tokens[opener - 1].type if opener > 0 else ""
+    type = f.tokens[opener].type
+    if type == "(" and before == "for" and "';'" in wanted:
+        return "a loop's head has three parts: for (let i = 0; i < n; i++)"
+    if type == "(" and f.here.type == ":" and f.previous.type == "name":
+        return f"a named value stands in an object: {{ {f.previous.text}: … }}"
+    if type in ("{", "{=") and f.here.type == ";" and "','" in wanted:
+        return "properties are separated by ','"
     return None
 
 
-def _describe(token: Token) -> str:
-    type = token.type
-    if type == "eof":
-        return "the end of the file"
-    if type == "string":
-        text = token.text if len(token.text) <= 30 else token.text[:29] + "…"
-        return f"the string {text}"
-    if type == "number":
-        return f"the number {token.text[:30]}"
-    if type in ("template", "head"):
-        return "a template"
-    if type in ("middle", "tail"):
-        return "'}'"
-    return f"'{token.text[:30]}'"
+def _hint_for_value(f: Failure) -> str | None:
+    if f.here.type == ":" and f.previous.type == "case":
+        return "to catch all other values, write 'default:'"
+    if f.here.type == ">" and f.at == f.start:
+        return "leave the prompt of the command line out"
+    if f.here.type in ("===", ">>>", "<<", "<<<") and f.previous.start + 3 >= f.here.start:
+        return "a mark of a merge that was not resolved?" if f.at <= f.start + 1 else None
+    return None
+
+
+def _has_open_question(f: Failure) -> bool:
+    return any(token.type == "?" for token in f.tokens[f.start : f.at])

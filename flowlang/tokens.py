@@ -15,6 +15,7 @@ import re
 from typing import Final
 
 from flowlang.diagnostics import MOST_SHOWN, Diagnostic, report
+from flowlang.lookalikes import INVISIBLE, SIGNS
 from flowlang.source import LINE_END, Source
 from flowlang.unicode14 import may_continue, may_start
 
@@ -88,12 +89,22 @@ class Token:
         """Whether this is a closing bracket that the text does not have."""
         return self.start == self.end and self.type != "eof"
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether this is a text without its closing quote."""
+        text = self.text
+        return self.type == "string" and (len(text) < 2 or text[-1] != text[0])
+
 
 _SPACE = "\\t\\v\\f \\xa0\\u1680\\u2000-\\u200a\\u202f\\u205f\\u3000\\ufeff"
 _LINES = "\\n\\r\\u2028\\u2029"
 _DIGITS = "[0-9](?:_?[0-9])*"
 # What could go on with a name: an escape, or anything beyond ASCII but white space.
 _UNUSUAL = rf"[^\x00-\x5b\x5d-\x7f{_SPACE}{_LINES}]"
+_NUMBER_TEXT = (
+    r"(?>0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*|0[oO][0-7](?:_?[0-7])*|0[bB][01](?:_?[01])*"
+    rf"|(?:(?:0|[1-9](?:_?[0-9])*)(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][-+]?+{_DIGITS})?)"
+)
 _PUNCTUATION = (
     r"[{}()\[\];,:~@#]|\.(?:\.\.)?|>>>=|>>>|>>=|>>|>=|>|<!--|<<=|<<|<=|<|===|==|=>|=|!==|!=|!"
     r"|\+\+|\+=|\+|-->|--|-=|-|\*\*=|\*\*|\*=|\*|/\*|/=|/|%=|%|&&=|&&|&=|&|\|\|=|\|\||\|=|\|"
@@ -105,9 +116,7 @@ _PUNCTUATION = (
 _TOKEN = re.compile(
     rf"((?:[{_SPACE}{_LINES}]++|//[^{_LINES}]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*/)*)"
     rf"(?:([A-Za-z_$][A-Za-z0-9_$]*+)(?!{_UNUSUAL})"
-    r"|((?>0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*|0[oO][0-7](?:_?[0-7])*|0[bB][01](?:_?[01])*"
-    rf"|(?:(?:0|[1-9](?:_?[0-9])*)(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][-+]?+{_DIGITS})?)"
-    rf"(?![A-Za-z0-9_$]|{_UNUSUAL}))"
+    rf"|({_NUMBER_TEXT}(?![A-Za-z0-9_$]|{_UNUSUAL}))"
     r"""|("[^"\\\n\r]*+(?:\\(?:\r\n|[\s\S])[^"\\\n\r]*+)*")"""
     r"""|('[^'\\\n\r]*+(?:\\(?:\r\n|[\s\S])[^'\\\n\r]*+)*')"""
     r"|(\.?[0-9][0-9A-Za-z_$.]*+)"
@@ -118,6 +127,14 @@ _TOKEN = re.compile(
 )
 _TRIVIA, _NAME, _NUMBER, _STRING, _STRING2, _BAD_NUMBER, _PUNCT, _TICK, _OTHER, _END = range(1, 11)
 
+_NUMBER_LIKE = re.compile(r"\.?[0-9](?:[0-9A-Za-z_$]|\.(?=[0-9]))*")
+_PLAIN_NUMBER = re.compile(_NUMBER_TEXT)
+_BIG = re.compile(r"(?:0|[1-9][0-9_]*+|0[xXoObB][0-9a-fA-F_]++)n")
+_LEADING_ZERO = re.compile(r"0[0-9]++(?:\.[0-9]*+)?(?:[eE][0-9]++)?")
+_BAD_SEPARATOR = re.compile(r"_\Z|__|\A0_|[._eExXoObB]_")
+_EXPONENT = re.compile(r"[0-9]++(?:\.[0-9]*+)?[eE]")
+_DURATION = re.compile(r"[0-9]++(?:\.[0-9]++)?(?:ms|s|m|h|d)")
+_DIGITS_AND_LETTERS = re.compile(r"(?:[1-9][0-9]*+|0(?![xXoObB]))[A-Za-z$]")
 _TEMPLATE_PART = re.compile(r"[^`\\$]*+(?:(?:\\[\s\S]|\$(?!\{))[^`\\$]*+)*(`|\$\{)")
 _REGEX = re.compile(
     rf"/(?!\*)(?:[^/\\\[{_LINES}]|\\[^{_LINES}]|\[(?:[^\]\\{_LINES}]|\\[^{_LINES}])*\])+/[A-Za-z]*+"
@@ -141,7 +158,18 @@ _OPERAND_ENDS = _words(
 _STATEMENT_WORDS = _words(
     "break case const continue do for if let return switch throw try var while"
 )
-_CURLY_QUOTES = {"\u201c": "\u201d", "\u201d": "\u201d", "\u2018": "\u2019", "\u2019": "\u2019"}
+# What version control leaves where it could not merge, by its first sign.
+_MERGE_MARKS = {"<<": "<<<<<<<", "===": "=======", ">>>": ">>>>>>>"}
+# Words that a value begins with.
+_VALUE_WORDS = _words(
+    "name async await new typeof delete void function this null true false super class import"
+)
+# Before a brace, these make it an object.
+_BEFORE_OBJECT = _words("= ( (=> , [ [= ? && || ?? return throw await == === != !== + ...")
+_CURLY_QUOTES = {
+    "\u201c": "\u201d", "\u201d": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb",
+    "\u2018": "\u2019", "\u2019": "\u2019", "\u201a": "\u2018", "\u2032": "\u2032",
+}  # fmt: skip
 
 
 class _Stop(Exception):
@@ -181,6 +209,9 @@ class _Lexer:
         # A closing brace that stands further left than the line of its opener: if a brace turns
         # out to be missing at the end of the file, it is missing here.
         self.suspect: tuple[Token, Token] | None = None
+        # Lines with a text that does not end, and the quote of the last one.
+        self.broken_lines: set[int] = set()
+        self.broken_quote = ""
         # No "/" up to here begins a regular expression that ends on its line.
         self.no_regex_before = 0
 
@@ -210,12 +241,14 @@ class _Lexer:
                 word = m[_NAME]
                 if word in KEYWORDS:
                     token = Token(word, word, before, end, newline)
-                    if newline and word in _STATEMENT_WORDS:
-                        self.close_forgotten(token)
+                    if newline and self.open:
+                        self.begin_line(token)
                     if word == "function":
                         self.mark_async(len(tokens) - 1, newline)
                 else:
                     token = Token("name", word, before, end, newline)
+                    if newline and self.open:
+                        self.begin_line(token)
                 add(token)
                 self.position = end
             elif kind == _PUNCT:
@@ -255,9 +288,16 @@ class _Lexer:
     # ------------------------------------------------------------------------------ punctuation
 
     def punctuation(self, sign: str, start: int, end: int, newline: bool) -> None:
+        if sign in _MERGE_MARKS and self.text.startswith(_MERGE_MARKS[sign], start):
+            line_end = LINE_END.search(self.text, start)
+            self.report("merge-mark", start, start + 7)
+            self.position = line_end.start() if line_end else len(self.text)
+            return
         tokens = self.tokens
         token = Token(sign, sign, start, end, newline)
         if sign in _OPENERS:
+            if sign == "{" and self.open:
+                self.close_condition(token)
             self.push(len(tokens))
             tokens.append(token)
             if len(self.open) > DEEPEST:
@@ -334,15 +374,74 @@ class _Lexer:
         token.partner = index
         tokens.append(token)
 
-    def close_forgotten(self, token: Token) -> None:
-        """A word that begins a statement stands on a new line within ( or [."""
-        tokens = self.tokens
-        if not self.open or tokens[-1].type in (".", "?."):
-            return
-        if tokens[-1].type == "(" and len(tokens) > 1 and tokens[-2].type == "for":
-            return
-        while self.open and tokens[self.open[-1]].type in ("(", "["):
+    def begin_line(self, token: Token) -> None:
+        """A word stands at the beginning of a line, within brackets: close those that it shows to
+        have been forgotten."""
+        while self.open and self.shows_forgotten(token):
             self.forgotten(token)
+
+    def shows_forgotten(self, word: Token) -> bool:
+        """Whether a word at the beginning of a line cannot stand within the innermost bracket."""
+        tokens = self.tokens
+        last = tokens[-1]
+        if last.type in (".", "?."):
+            return False
+        index = self.open[-1]
+        opener = tokens[index]
+        ends = last.type in _OPERAND_ENDS and last.text not in ("++", "--", "of")
+        if opener.type in ("(", "["):
+            if word.type in _STATEMENT_WORDS:
+                return not (last is opener and index > 0 and tokens[index - 1].type == "for")
+            # A comma or an operator is missing, or the bracket: then the line stands further left.
+            is_value = word.type in _VALUE_WORDS and word.text not in ("of", "as")
+            return ends and is_value and self.is_outdented(word, opener)
+        if opener.type != "{":
+            return word.type in _STATEMENT_WORDS
+        if self.is_object(len(self.open) - 1):
+            if word.type in _STATEMENT_WORDS:
+                return ends
+            return ends and word.type in _VALUE_WORDS and self.is_outdented(word, opener)
+        if last.type in ("}", "{", ","):
+            return False
+        if word.type in ("catch", "finally"):
+            return True
+        if word.type == "else":
+            head = tokens[index - 1] if index > 0 else None
+            is_if = head is not None and head.partner > 0 and tokens[head.partner - 1].type == "if"
+            return is_if and self.is_outdented(word, opener)
+        return False
+
+    def is_object(self, depth: int) -> bool:
+        """Whether the open brace at that place of the stack begins an object, as far as what stands
+        before it tells."""
+        index = self.open[depth]
+        before = self.tokens[index - 1].type if index > 0 else ";"
+        if before == ":":
+            return (
+                depth > 0
+                and self.tokens[self.open[depth - 1]].type == "{"
+                and (self.is_object(depth - 1))
+            )
+        return before in _BEFORE_OBJECT
+
+    def is_outdented(self, token: Token, opener: Token) -> bool:
+        """Whether a line does not stand further right than the one that a bracket is on."""
+        return self.indentation(token.start) <= self.indentation(opener.start)
+
+    def close_condition(self, brace: Token) -> None:
+        """`if (ready {`: a value and a brace behind it do not fit into the head of a statement."""
+        tokens = self.tokens
+        index = self.open[-1]
+        last = tokens[-1]
+        if tokens[index].type != "(" or index == 0 or last.type not in _OPERAND_ENDS:
+            return
+        if tokens[index - 1].type not in ("if", "while", "for", "switch", "catch"):
+            return
+        is_function = last.type == ")" and any(
+            token.type == "function" for token in tokens[max(0, last.partner - 3) : last.partner]
+        )
+        if not is_function and last.text != "of":
+            self.forgotten(brace)
 
     def forgotten(self, at: Token) -> None:
         """Report the innermost open bracket and close it before the token `at`."""
@@ -365,6 +464,8 @@ class _Lexer:
         tokens.append(closing)
 
     def report_unclosed(self, opener: Token, closer: str, start: int, end: int) -> None:
+        if self.source.position(opener.start)[0] in self.broken_lines:
+            return  # a text that does not end on its line has swallowed the bracket
         sign = "${" if opener.type in ("head", "middle") else opener.text
         at = opener.end - len(sign)
         self.report(
@@ -393,13 +494,25 @@ class _Lexer:
                 for index in reversed(self.open):
                     opener = tokens[index]
                     closer = "}" if opener.type in ("head", "middle") else _OPENERS[opener.type]
-                    self.report_unclosed(opener, closer, place, place)
+                    missed = self.missed_at(index)
+                    start, end = (missed.start, missed.end) if missed else (place, place)
+                    self.report_unclosed(opener, closer, start, end)
             while self.open:
                 index = self.open.pop()
                 opener = tokens[index]
                 closer = "}" if opener.type in ("head", "middle") else _OPENERS[opener.type]
                 self.insert_closer(index, closer)
         tokens.append(Token("eof", "", place, place, True))
+
+    def missed_at(self, index: int) -> Token | None:
+        """The first token on a line that stands no further right than the line of a brace which
+        is never closed: the brace was missed before it."""
+        opener = self.tokens[index]
+        if opener.type == "{":
+            for token in self.tokens[index + 1 :]:
+                if token.newline and self.is_outdented(token, opener):
+                    return token
+        return None
 
     # ------------------------------------------------------------------------------------ marks
 
@@ -431,6 +544,13 @@ class _Lexer:
     def template_part(self, start: int, newline: bool, *, is_first: bool, before: int = -1) -> None:
         """The text of a template from the "`" or "}" at `start` to the next "`" or "${"."""
         m = _TEMPLATE_PART.match(self.text, start + 1)
+        if m is None and is_first and self.tokens and self.open:
+            # `Hello ${name` is a value and a template behind it: the brace is what is missing.
+            index = self.open[-1]
+            opener = self.tokens[index]
+            if opener.type in ("head", "middle") and self.tokens[-1].type in _OPERAND_ENDS:
+                self.report_unclosed(opener, "}", start, start + 1)
+                raise _Stop
         if m is None:
             first = before
             while first >= 0 and self.tokens[first].type == "middle":
@@ -540,7 +660,8 @@ class _Lexer:
         if tokens:
             last = tokens[-1]
             after_dot = len(tokens) > 1 and tokens[-2].type in (".", "?.")
-            if last.type in _OPERAND_ENDS or (after_dot and last.type in KEYWORDS):
+            is_operand = last.type in _OPERAND_ENDS and not self.ends_head(last)
+            if is_operand or (after_dot and last.type in KEYWORDS):
                 return False
         if start < self.no_regex_before:
             return False
@@ -554,18 +675,34 @@ class _Lexer:
         self.position = m.end()
         return True
 
+    def ends_head(self, last: Token) -> bool:
+        """Whether a parenthesis closes the head of `if (…)` and its like: a statement follows."""
+        if last.type != ")" or last.partner < 1:
+            return False
+        return self.tokens[last.partner - 1].type in ("if", "while", "for", "with")
+
     def hash(self, start: int, end: int) -> None:
-        """`#` is a private name after a dot, else somebody's idea of a comment."""
+        """`#` is a private name after a dot and in a class, else somebody's idea of a comment."""
         tokens = self.tokens
         line_end = LINE_END.search(self.text, end)
         until = line_end.start() if line_end else len(self.text)
-        if tokens and tokens[-1].type in (".", "?."):
-            m = re.compile(r"[A-Za-z_$][\w$]*+", re.ASCII).match(self.text, end)
+        m = re.compile(r"[A-Za-z_$][\w$]*+", re.ASCII).match(self.text, end)
+        if (tokens and tokens[-1].type in (".", "?.")) or (m is not None and self.is_in_class()):
             name = m[0] if m else ""
             self.report("no-private-name", start, end + len(name), name=name)
             return
-        self.report("python-comment", start, end)
+        is_script = start == self.begin and self.text.startswith("!", end)
+        hint = "remove this line: what runs the file is known" if is_script else None
+        self.report("python-comment", start, end, hint=hint)
         self.position = until
+
+    def is_in_class(self) -> bool:
+        """Whether the innermost bracket is the brace of a class."""
+        if not self.open:
+            return False
+        index = self.open[-1]
+        before = self.tokens[max(0, index - 4) : index]
+        return any(token.type == "class" for token in before)
 
     def unusual(self, m: re.Match[str], newline: bool) -> None:
         """What no alternative of the fast path took: names beyond ASCII or with escapes, numbers
@@ -577,13 +714,7 @@ class _Lexer:
             self.bad_number(start, newline)
             return
         if sign in "\"'":
-            line_end = re.compile("[\n\r]").search(text, start)
-            until = line_end.start() if line_end else len(text)
-            # A backslash before the line end continues the string: stop where it really breaks.
-            self.report("unterminated-string", start, start + 1, quote=sign)
-            token = Token("string", text[start:until], start, until, newline)
-            self.tokens.append(token)
-            self.position = until
+            self.unterminated_string(start, newline)
             return
         if sign in _CURLY_QUOTES:
             self.report("curly-quote", start, start + 1, character=f"'{sign}'")
@@ -599,15 +730,7 @@ class _Lexer:
             return
         name, end = self.name(start)
         if end == start:
-            code, width = _code_at(text, start)
-            if sign == "\\":
-                shown = "'\\'"
-            elif chr(code).isprintable():
-                shown = f"'{chr(code)}' (U+{code:04X})"
-            else:
-                shown = f"the character U+{code:04X}"
-            self.report("unexpected-character", start, start + width, character=shown)
-            self.position = start + width
+            self.stray_sign(start, newline)
             return
         # A keyword written with escapes is a name here; the parser refuses it as one.
         if name in KEYWORDS and end - start == len(name):
@@ -616,6 +739,73 @@ class _Lexer:
             token = Token("name", name, start, end, newline)
         self.tokens.append(token)
         self.position = end
+
+    def unterminated_string(self, start: int, newline: bool) -> None:
+        """A quote without its partner on the line: the text is left open, or an earlier quote was
+        meant to be part of it."""
+        text, tokens = self.text, self.tokens
+        quote = text[start]
+        # A backslash before the line end continues the string: stop where it really breaks.
+        line_end = re.compile("[\n\r]").search(text, start)
+        until = line_end.start() if line_end else len(text)
+        rest = text[start + 1 : until]
+        line, column = self.source.position(start)
+        self.broken_lines.add(line)
+        index = self.text_before(start - column + 1, quote)
+        if index >= 0:
+            end = tokens[index].end
+            other = "'" if quote == '"' else '"'
+            self.report("quote-in-text", end - 1, end, quote=quote, other=other)
+            if all(token.partner < 0 for token in tokens[index + 1 :]) and not any(
+                opened > index for opened in self.open
+            ):
+                del tokens[index + 1 :]
+        elif not (self.broken_quote == quote and not rest.strip(" \t;,)]}")):
+            curly = next((sign for sign in rest if sign in _CURLY_QUOTES), None)
+            hint = f"close it with {quote}, not with {curly}" if curly else None
+            self.report("unterminated-string", start, start + 1, quote=quote, hint=hint)
+            self.broken_quote = quote
+        tokens.append(Token("string", text[start:until], start, until, newline))
+        self.position = until
+
+    def text_before(self, line_start: int, quote: str) -> int:
+        """The index of a text on the line, in these quotes, that a word follows without a space."""
+        tokens = self.tokens
+        found = -1
+        for index in range(len(tokens) - 2, -1, -1):
+            token = tokens[index]
+            if token.start < line_start:
+                break
+            is_text = token.type == "string" and token.text[0] == quote
+            if (
+                is_text
+                and tokens[index + 1].start == token.end
+                and tokens[index + 1].type == "name"
+            ):
+                found = index
+        return found
+
+    def stray_sign(self, start: int, newline: bool) -> None:
+        """A character that no token begins with; one that looks like another stands for it."""
+        text = self.text
+        code, width = _code_at(text, start)
+        sign = chr(code)
+        shown = f"'{sign}' (U+{code:04X})" if sign.isprintable() else f"U+{code:04X}"
+        self.position = start + width
+        if sign in SIGNS:
+            self.report("lookalike", start, start + width, character=shown, meant=SIGNS[sign])
+            self.punctuation(SIGNS[sign], start, start + width, newline)
+            return
+        hint = None
+        if sign == "\\":
+            shown = "'\\'"
+        elif sign in INVISIBLE:
+            shown, hint = f"the invisible character {shown}", "remove it"
+        elif sign == "\u2026":
+            hint = "write what it stands for"
+        elif not sign.isprintable():
+            shown = f"the character {shown}"
+        self.report("unexpected-character", start, start + width, character=shown, hint=hint)
 
     def name(self, start: int) -> tuple[str, int]:
         """The name at `start` and where it ends; that is `start` when there is none."""
@@ -647,49 +837,42 @@ class _Lexer:
         return "".join(pieces), at
 
     def bad_number(self, start: int, newline: bool) -> None:
+        """Digits that no plain number is made of, or that something strange follows."""
         text = self.text
-        m = re.compile(r"\.?[0-9](?:[0-9A-Za-z_$]|\.(?=[0-9]))*").match(text, start)
+        m = _NUMBER_LIKE.match(text, start)
         assert m is not None  # the caller saw a digit
-        raw = m[0]
-        end = m.end()
+        raw, end = m[0], m.end()
         token = Token("number", raw, start, end, newline)
         token.value = 0.0
-        decimal = re.compile(r"[0-9_]++n\Z").match(raw) or re.compile(
-            r"0[xXoObB][0-9a-fA-F_]++n\Z"
-        ).match(raw)
-        if decimal is not None and not re.match(r"0[0-9]", raw):
-            self.report("no-bigint", start, end, text=raw[:40])
-        elif re.match(r"0[0-9]++\Z", raw):
-            self.report("octal-number", start, end, text=raw[:40], digits=raw.lstrip("0") or "0")
-        elif "_" in raw and (
-            raw.endswith("_") or "__" in raw or re.match(r"0_|.*[._eExXoObB]_", raw)
-        ):
-            self.report(
-                "bad-number",
-                start,
-                end,
-                text=raw[:40],
-                advice="'_' stands between two digits only",
-            )
-        elif re.match(r"[0-9]++[A-Za-z$]", raw) and not re.match(r"0[xXoObB]", raw):
-            self.report(
-                "bad-number",
-                start,
-                end,
-                text=raw[:40],
-                advice="put a space between the number and the name; a name does not begin with a "
-                "digit",
-            )
-        else:
-            self.report(
-                "bad-number",
-                start,
-                max(end, start + 1),
-                text=raw[:40],
-                advice="write it like 42, 1.5, 1e6, 1_000, 0xff, 0o17 or 0b101",
-            )
         self.tokens.append(token)
         self.position = end
+        is_plain = _PLAIN_NUMBER.fullmatch(raw) is not None
+        if is_plain and not self.name(end)[0] and text[end : end + 1] != ".":
+            token.value = _number(raw)  # what follows is told of itself
+        elif _BIG.fullmatch(raw):
+            self.report("no-bigint", start, end, text=raw[:40])
+        elif _LEADING_ZERO.fullmatch(raw):
+            digits = raw.lstrip("0") or "0"
+            is_octal = digits.isdigit() and not {"8", "9"} & set(digits)
+            hint = None if is_octal else "leave the zeros out"
+            self.report("octal-number", start, end, text=raw[:40], digits=digits[:40], hint=hint)
+        else:
+            advice = self.number_advice(raw, end)
+            self.report("bad-number", start, end, text=raw[:40], advice=advice)
+
+    def number_advice(self, raw: str, end: int) -> str:
+        member, _ = self.name(end + 1)
+        if self.text[end : end + 1] == "." and member:
+            return f"put the number in parentheses: ({raw[:40]}).{member[:40]}"
+        if _BAD_SEPARATOR.search(raw):
+            return "'_' stands between two digits only"
+        if _EXPONENT.fullmatch(raw):
+            return "digits must follow the 'e', as in 1e6"
+        if _DURATION.fullmatch(raw):
+            return f"a duration is a text: '{raw[:40]}'"
+        if _DIGITS_AND_LETTERS.match(raw) or self.name(end)[0]:
+            return "put a space between the number and the name; a name does not begin with a digit"
+        return "write it like 42, 1.5, 1e6, 1_000, 0xff, 0o17 or 0b101"
 
 
 def _opens(type: str, wanted: str) -> bool:

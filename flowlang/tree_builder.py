@@ -226,10 +226,13 @@ class TreeBuilder:
         declared = []
         for binding in bindings:
             target = self.binding_target(binding.children[0])
-            value = self.initializer(binding.children[1])
+            value = self.initializer(binding.children[2])
             if value is None:
+                is_closed = not self.tokens[binding.end - 1].is_missing
                 if not isinstance(target, nodes.Identifier):
-                    self.report("missing-initializer", target.start, target.end, what="a pattern")
+                    if is_closed:
+                        what = "a pattern"
+                        self.report("missing-initializer", target.start, target.end, what=what)
                 elif word == "const":
                     what = f"the constant '{target.name}'"
                     self.report("missing-initializer", target.start, target.end, what=what)
@@ -242,6 +245,8 @@ class TreeBuilder:
     def condition(self, match: Any) -> Expression:
         if match.expr.name == "plain_condition":
             return self.expression(match.children[1])
+        if match.end == match.start:
+            return self.nothing(match)  # reported as missing
         while match.expr.name != "expression":
             match = match.children[0]
         return self.expression(match)
@@ -308,8 +313,8 @@ class TreeBuilder:
             kind = self.tokens[left.start].text
             binding = left.children[1]
             target: Target = self.binding_target(binding.children[0])
-            if binding.children[1].children:
-                self.report("for-initializer", *self.span(binding.children[1]), word=word)
+            if binding.children[2].children:
+                self.report("for-initializer", *self.span(binding.children[2]), word=word)
             if left.children[2].children:
                 self.report("for-declarations", *self.span(left.children[2]), word=word)
         elif left.expr.name in ("array_pattern", "object_pattern"):
@@ -373,7 +378,11 @@ class TreeBuilder:
         if last.children:
             finalizer = self.block(last.children[0].children[1])
         if handler is None and finalizer is None:
-            self.at("missing-catch", self.tokens[match.start])
+            # `except` and `cathc`, where it should stand, have been reported.
+            follows = self.tokens[match.end]
+            slips = ("python-except", "misspelt-word")
+            if not any(e.start == follows.start and e.code in slips for e in self.found):
+                self.at("missing-catch", self.tokens[match.start])
         return nodes.Try(*self.span(match), self.block(block), handler, finalizer)
 
     def function_declaration(self, match: Any) -> nodes.FunctionDeclaration:
@@ -676,6 +685,8 @@ class TreeBuilder:
         name_node = self.name(match.start)
         if rule == "shorthand_default":
             self.report("shorthand-default", *span, name=token.text)
+            key = nodes.StringLiteral(token.start, token.end, token.text)
+            return nodes.Property(*span, "pair", key, False, self.assign(match.children[2]))
         key = nodes.StringLiteral(token.start, token.end, token.text)
         return nodes.Property(*span, "shorthand", key, False, name_node)
 
@@ -695,7 +706,7 @@ class TreeBuilder:
         return nodes.StringLiteral(token.start, token.end, text), False
 
     def method(self, match: Any, span: tuple[int, int]) -> nodes.Property:
-        is_async, star, name, parameters, block = match.children
+        is_async, star, name, parameters, _, block = match.children
         if star.children:
             self.at("no-generator", self.tokens[star.start])
         key, computed = self.property_name(name)
@@ -727,7 +738,7 @@ class TreeBuilder:
         if inner.expr.name == "new_target":
             self.report("no-new-target", *self.span(match))
             return self.nothing(match)
-        operand, members, arguments = inner.children
+        operand, members, _, arguments = inner.children
         values = self.arguments(arguments.children[0]) if arguments.children else ()
         token = self.tokens[operand.start]
         if operand.expr.name != "operand" or token.type != "name" or members.children:
@@ -751,7 +762,7 @@ class TreeBuilder:
         )
 
     def function(self, match: Any, kind: Any, name: nodes.Identifier | None) -> nodes.Function:
-        is_async, _, star, _, parameters, block = match.children
+        is_async, _, star, _, _, parameters, _, block = match.children
         if star.children:
             self.at("no-generator", self.tokens[star.start])
         elements = self.parameters(parameters)
@@ -803,7 +814,7 @@ class TreeBuilder:
     # ----------------------------------------------------------------------------------- patterns
 
     def element(self, match: Any, *, is_binding: bool) -> nodes.Element:
-        rest, target, default = match.children
+        rest, target, _, default = match.children
         is_rest = bool(rest.children)
         built = self.target(target, is_binding=is_binding)
         value = self.initializer(default)
