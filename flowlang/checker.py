@@ -631,9 +631,10 @@ class _Checker:
                 advice = f"'{name}' is declared here: give that another name"
         else:
             meant = nearest(name, CONSTRUCTORS)
-            advice = elsewhere.CONSTRUCTORS.get(name) or (
-                f"did you mean '{meant}'?" if meant else "call a function that returns an object"
-            )
+            advice = "call a function that returns an object"
+            if meant is not None:
+                advice = f"did you mean '{meant}'?"
+            advice = elsewhere.CONSTRUCTORS.get(name) or elsewhere.GLOBALS.get(name) or advice
         self.report("new-not-allowed", node.start, callee.end, name=name, advice=advice)
 
     # --------------------------------------------------------------------------- undeclared names

@@ -297,6 +297,10 @@ RULES: Mapping[str, Rule] = {
     ),
     "front-matter-key": Rule("'{key}' is not a key of the front matter", "known keys are {known}"),
     "front-matter-retry-key": Rule("'{key}' is not a part of 'retry'", "known parts are {known}"),
+    "front-matter-schema-key": Rule("'{key}' is not a keyword of JSON Schema", None),
+    "markdown-fence": Rule(
+        "the file begins like a block of Markdown", "remove the lines of ``` around the program"
+    ),
     "front-matter-dashes": Rule(
         "front matter stands between lines of ```, not of ---", "replace both lines by ```"
     ),
@@ -532,6 +536,38 @@ RULES: Mapping[str, Rule] = {
     ),
     "never-equal": Rule("{what}: this is always {always}", "{advice}", "warning"),
     "typeof-word": Rule("'typeof' never gives {word}", "{advice}", "warning"),
+    "assigned-condition": Rule(
+        "this condition assigns: '=' does not compare",
+        "write '===', or put the assignment in parentheses of its own",
+        "warning",
+    ),
+    "constant-condition": Rule(
+        "this is always {answer} as a condition", "compare it with something", "warning"
+    ),
+    "empty-branch": Rule(
+        "this ';' is all that the 'if' decides about", "remove it, or write {{ }}", "warning"
+    ),
+    "chained-comparison": Rule(
+        "this compares true or false with {third}: '{operator}' takes two operands",
+        None,
+        "warning",
+    ),
+    "negated-operand": Rule("this '!' negates {operand} alone", None, "warning"),
+    "duplicate-key": Rule(
+        "'{name}' stands here twice: this one replaces the one in line {line}",
+        "remove one of them",
+        "warning",
+    ),
+    "duplicate-case": Rule(
+        "this is never reached: 'case {name}' stands in line {line} already",
+        "remove one of them",
+        "warning",
+    ),
+    "continued-line": Rule(
+        "this line goes on with the one above: '{sign}' {does} {what}",
+        "end the line above with ';', unless this is meant",
+        "warning",
+    ),
     "endless-loop": Rule(
         "this loop never ends: {why}",
         "await something in it, or leave it with 'break'",
@@ -542,12 +578,18 @@ RULES: Mapping[str, Rule] = {
         "declare it with 'let'",
         "warning",
     ),
+    "builtin-write": Rule(
+        "what belongs to Flow cannot be changed: assigning to '{name}' throws a TypeError",
+        "keep the value in a variable",
+        "warning",
+    ),
     "early-use": Rule(
         "'{name}' is used {where}: this throws a ReferenceError",
         "move the declaration up",
         "warning",
     ),
     "unknown-member": Rule("{owner} '{name}'", None, "warning"),
+    "negative-index": Rule("nothing stands at {name}: this is undefined", None, "warning"),
     "unknown-method": Rule(
         "nothing in this program has a method '{name}': calling it throws a TypeError",
         None,

@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from flowlang.diagnostics import Diagnostic, nearest, report
+from flowlang.durations import DURATION, in_short
 from flowlang.source import LINE_END, Source, from_units, to_units
 
 LONGEST: Final = 16 * 1024
@@ -67,6 +68,10 @@ def read_front_matter(source: Source, found: list[Diagnostic]) -> tuple[FrontMat
     begin = 1 if text.startswith("\ufeff") else 0
     fence = _FENCE.match(text, begin)
     if fence is None:
+        markdown = _MARKDOWN.match(text, begin)
+        if markdown is not None:
+            found.append(report(source, "markdown-fence", *markdown.span("fence")))
+            return FrontMatter(), None
         if _DASHES.match(text, begin):
             found.append(report(source, "front-matter-dashes", begin, begin + 3))
             closing = _CLOSING_DASHES.search(text, begin + 3)
@@ -90,13 +95,26 @@ def read_front_matter(source: Source, found: list[Diagnostic]) -> tuple[FrontMat
 
 _FENCE = re.compile(r"(```)[ \t]*(?:ya?ml)?[ \t]*(?:" + LINE_END.pattern + ")")
 _CLOSING = re.compile("(?:" + LINE_END.pattern + r")(?P<fence>```)[ \t]*(?=[\n\r\u2028\u2029]|\Z)")
+_MARKDOWN = re.compile(
+    "(?P<fence>```[ \t]*(?:js|javascript|ts|typescript|flow|mjs|node))[ \t]*[\r\n]"
+)
 _DASHES = re.compile(r"---[ \t]*[\r\n]+[A-Za-z_]\w*:")
 _CLOSING_DASHES = re.compile(r"^---[ \t]*$", re.MULTILINE)
-_DURATION = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d)")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"(?!\s)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}(?<!\s)")
 _SCHEMA_TYPES = frozenset(["array", "boolean", "integer", "null", "number", "object", "string"])
+_SCHEMA_KEYWORDS: Final = frozenset(
+    """
+    $schema $id $anchor $ref $defs $comment $vocabulary definitions title description default
+    deprecated readOnly writeOnly examples type enum const format multipleOf maximum
+    exclusiveMaximum minimum exclusiveMinimum maxLength minLength pattern prefixItems items
+    contains maxItems minItems uniqueItems maxContains minContains maxProperties minProperties
+    required dependentRequired dependentSchemas dependencies properties patternProperties
+    additionalProperties propertyNames unevaluatedItems unevaluatedProperties additionalItems
+    allOf anyOf oneOf not if then else contentEncoding contentMediaType contentSchema
+    """.split()  # noqa: SIM905 - a list of them would be a page long
+)
 _DURATION_WORDS = 'a duration: seconds, or text such as "30s", "5m", "24h"'
 
 
@@ -135,7 +153,7 @@ class _Reader:
     def report(self, code: str, start: int, end: int, **fields: object) -> None:
         self.found.append(report(self.source, code, start, end, **fields))  # type: ignore[arg-type]  # fields and notes both pass through
 
-    def wrong(self, key: str, value: _Value, wanted: str) -> None:
+    def wrong(self, key: str, value: _Value, wanted: str, *, hint: str | None = None) -> None:
         self.report(
             "front-matter-value",
             value.start,
@@ -143,6 +161,7 @@ class _Reader:
             key=key,
             wanted=wanted,
             found=_shown(value.data),
+            hint=hint,
         )
 
     def read(self) -> FrontMatter:
@@ -225,7 +244,18 @@ class _Reader:
         )
         if "found character '\\t'" in problem or "that cannot start any token" in problem:
             problem = "this character cannot stand here unquoted"
-        self.report("front-matter-yaml", at, at + 1, problem=problem)
+            if self.source.text[at] == "\t":
+                problem = "a line is indented with spaces here, not with a tab"
+        hint = None
+        if problem == "mapping values are not allowed here":
+            problem, hint = "a second ':' in this line", "put the text in quotes"
+        elif problem == "found unexpected end of stream":
+            problem, hint = "a quote is never closed", "end the text with \" or '"
+        elif problem.startswith("expected <block end>"):
+            problem, hint = "this line does not fit to those above", "indent them alike"
+        elif problem.startswith("could not find expected ':'"):
+            problem, hint = "a line without ':'", "write 'key: value'"
+        self.report("front-matter-yaml", at, at + 1, problem=problem, hint=hint)
 
     def place(self, event: Any) -> tuple[int, int]:
         start = self.offset(event.start_mark.index)
@@ -270,11 +300,13 @@ class _Reader:
 
     def duration(self, key: str, value: _Value) -> float | str | None:
         given = value.data
-        if isinstance(given, str) and _DURATION.fullmatch(given):
+        if isinstance(given, str) and DURATION.fullmatch(given):
             return given
         if isinstance(given, int | float) and not isinstance(given, bool) and 0 < given < 1e11:
             return given
-        self.wrong(key, value, _DURATION_WORDS)
+        short = in_short(given) if isinstance(given, str) else None
+        hint = None if short is None else f"write {short}"
+        self.wrong(key, value, _DURATION_WORDS, hint=hint)
         return None
 
     def retry(self, key: str, value: _Value) -> Mapping[str, Any] | None:
@@ -314,7 +346,14 @@ class _Reader:
 
     def schema(self, key: str, value: _Value) -> Mapping[str, Any] | None:
         if not isinstance(value.data, _Pairs):
-            self.wrong(key, value, "a JSON Schema of an object")
+            hint = "name them under 'properties': { customer: { type: string } }"
+            self.wrong(key, value, "a JSON Schema of an object", hint=hint)
+            return None
+        names = [name.data for name, _ in value.data.entries]
+        if names and not any(name in _SCHEMA_KEYWORDS for name in names):
+            first = value.data.entries[0][0]
+            hint = "describe the inputs under 'properties'"
+            self.report("front-matter-schema-key", first.start, first.end, key=names[0], hint=hint)
             return None
         before = len(self.found)
         self.check_schema(key, value)
@@ -329,10 +368,22 @@ class _Reader:
         """The parts of a schema that are often wrong; the rest is the validator's business."""
         if not isinstance(schema.data, _Pairs):
             if not isinstance(schema.data, bool):
-                self.wrong(path, schema, "a schema")
+                is_type = isinstance(schema.data, str) and schema.data in _SCHEMA_TYPES
+                hint = f"write {{ type: {schema.data} }}" if is_type else None
+                self.wrong(path, schema, "a schema", hint=hint)
             return
         for key, value in schema.data.entries:
             name = key.data
+            if isinstance(name, str) and name not in _SCHEMA_KEYWORDS:
+                meant = nearest(name, _SCHEMA_KEYWORDS)
+                if meant is not None:  # other keywords are allowed, and mean nothing
+                    self.report(
+                        "front-matter-schema-key",
+                        key.start,
+                        key.end,
+                        key=name,
+                        hint=f"did you mean '{meant}'?",
+                    )
             if name == "$ref":
                 if not isinstance(value.data, str) or not value.data.startswith("#"):
                     self.wrong(f"{path}.$ref", value, "a reference within this schema: '#/…'")

@@ -116,6 +116,8 @@ def _blocks(f: Failure) -> Diagnostic | None:
         return f.say("missing-braces", after=after, found=describe(here), advice=advice)
     if here.type == "=>" and f.at > f.start:
         hint = "an arrow function that is an operand must stand in parentheses: (() => …)"
+        if previous.partner >= 0 and f.tokens[previous.partner].newline:
+            hint = "the parameters go on with the line above: end that with ';', or join the lines"
         expected = "an operator or the end of the statement"
         return f.say("syntax", expected=expected, found="'=>'", hint=hint)
     return None

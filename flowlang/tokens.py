@@ -337,6 +337,9 @@ class _Lexer:
             if name is not None:
                 self.report("no-decorator", start, name.end())
                 self.position = name.end()
+                if self.text.startswith("(", self.position):
+                    # What it takes is read as the arguments of a call.
+                    tokens.append(Token("null", "null", start, name.end(), newline))
             else:
                 self.report("unexpected-character", start, end, character="'@'")
         else:

@@ -7,12 +7,12 @@ nothing that could fail later. Options keep the words and values the program wro
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from flowlang.durations import DURATION, UNITS_MS
 from flowlang.library.border import export_value, import_value
 from flowlang.library.date import MAX_TIME, parse_date
 from flowlang.library.registry import charge_text, namespace, static
@@ -36,12 +36,8 @@ from flowlang.values import (
 for _name in ("Task", "Workflow", "Timer", "Signal", "State"):
     namespace(_name)
 
-UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 MAX_DURATION_MS: Final = 3_650 * UNITS_MS["d"]
 """Ten years: what waits longer is a mistake in the unit."""
-
-DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|s|m|h|d)")
-"""A duration as text; as a number it is seconds."""
 
 
 @static("Task.run", 3)

@@ -14,9 +14,12 @@ from flowlang.diagnostics import Diagnostic, in_order
 from flowlang.limits import RoomToRecurse
 from flowlang.parser import ParsedProgram
 from flowlang.rules.calls import check_calls
+from flowlang.rules.conditions import check_conditions
 from flowlang.rules.constants import check_constants
+from flowlang.rules.duplicates import check_duplicates
 from flowlang.rules.equality import check_equality
 from flowlang.rules.facts import Facts
+from flowlang.rules.lines import check_lines
 from flowlang.rules.loops import check_loops
 from flowlang.rules.members import check_members
 from flowlang.rules.promises import check_promises
@@ -31,6 +34,9 @@ RULES: Final[tuple[Callable[[Facts], None], ...]] = (
     check_races,
     check_reach,
     check_unused,
+    check_lines,
+    check_conditions,
+    check_duplicates,
     check_equality,
     check_loops,
     check_constants,

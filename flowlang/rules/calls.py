@@ -4,14 +4,13 @@ library will refuse them, told before anything runs."""
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Iterator
 from typing import Final
 
 from flowlang import nodes
+from flowlang.durations import DURATION, in_short
 from flowlang.library.date import parse_date
 from flowlang.library.durable import (
-    DURATION,
     DURATION_OPTIONS,
     RETRY_FIELDS,
     RUN_OPTIONS,
@@ -39,13 +38,6 @@ _OPTIONS: Final = {
     "Signal.next": (1, SIGNAL_OPTIONS),
 }
 _DURATIONS: Final = DURATION_OPTIONS | {"initialInterval", "maxInterval"}
-_IN_WORDS: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([a-z]*)")
-_UNITS: Final = {
-    "": "s", "sec": "s", "second": "s", "ms": "ms", "m": "ms", "millisecond": "ms",
-    "msec": "ms", "min": "m", "minute": "m", "h": "h", "hr": "h", "hour": "h", "d": "d", "day": "d",
-}  # fmt: skip
-"""Words for units, without the "s" of the plural."""
-
 _LITERALS: Final = {
     nodes.StringLiteral: "a text",
     nodes.TemplateLiteral: "a text",
@@ -145,7 +137,8 @@ def _check_duration(facts: Facts, value: nodes.Node, what: str) -> None:
         case nodes.StringLiteral():
             if DURATION.fullmatch(value.value):
                 return
-            hint = _shorter(value.value)
+            short = in_short(value.value)
+            hint = None if short is None else f"write '{short}'"
         case nodes.Unary(operator="-") | nodes.ObjectLiteral() | nodes.ArrayLiteral():
             pass
         case nodes.Function() | nodes.BooleanLiteral() | nodes.NullLiteral():
@@ -153,13 +146,6 @@ def _check_duration(facts: Facts, value: nodes.Node, what: str) -> None:
         case _:
             return
     facts.report("wrong-duration", value, what=what, found=facts.text(value), hint=hint)
-
-
-def _shorter(text: str) -> str | None:
-    """What somebody meant who wrote "5 minutes"."""
-    found = _IN_WORDS.fullmatch(text.strip().lower())
-    unit = None if found is None else _UNITS.get(found[2].removesuffix("s") or "s")
-    return None if found is None or unit is None else f"write '{found[1]}{unit}'"
 
 
 def _check_moment(facts: Facts, value: nodes.Node) -> None:

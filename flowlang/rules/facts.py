@@ -7,6 +7,7 @@ an expression gives.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
@@ -16,6 +17,7 @@ from flowlang.diagnostics import Diagnostic, nearest, report
 from flowlang.library import GLOBALS, REGISTRY
 from flowlang.parser import ParsedProgram
 from flowlang.scope import Type, Variable, analyse, names_in, static_type
+from flowlang.tokens import Token
 
 Kind = Literal["promise", "promises", "array", "string", "number", "boolean", "map", "set", "date"]
 """What a value is known to be; "promises" is an array of them."""
@@ -97,6 +99,8 @@ class Facts:
         self.source = parsed.source
         self.front_matter = parsed.front_matter
         self.tree = parsed.tree
+        self.tokens = parsed.tokens
+        self._starts = [token.start for token in parsed.tokens]
         self.found = found
         self.hints = {each.hint for each in found}
         self._told = {(each.start, each.end) for each in found}
@@ -198,6 +202,13 @@ class Facts:
                 return holder
         return self.tree
 
+    def opener_behind(self, node: nodes.Node) -> Token | None:
+        """The token behind an expression, and behind the parentheses around it."""
+        index = bisect_left(self._starts, node.end)
+        while index < len(self.tokens) and self.tokens[index].type == ")":
+            index += 1
+        return self.tokens[index] if index < len(self.tokens) else None
+
     def text(self, node: nodes.Node, limit: int = 40) -> str:
         """The source of a node on one line, shortened."""
         text = " ".join(self.source.text[node.start : node.end].split())
@@ -296,12 +307,13 @@ class Facts:
         reads = {
             node.property
             for node in self.all(nodes.Member)
-            if not node.computed and not self._is_target(node)
+            if not node.computed and not self.is_target(node)
         }
         reads.update(entry.key for entry in self.all(nodes.PatternProperty) if not entry.computed)
         return {text.value for text in self.all(nodes.StringLiteral) if text not in reads}
 
-    def _is_target(self, node: nodes.Member) -> bool:
+    def is_target(self, node: nodes.Member) -> bool:
+        """Whether a property is assigned to."""
         holder = self.parents[node]
         return getattr(holder, "target", None) is node or isinstance(holder, nodes.ObjectPattern)
 

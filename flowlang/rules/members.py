@@ -53,7 +53,20 @@ def check_members(facts: Facts) -> None:
             _check_global(facts, node, owner.name, name)
         elif not _check_known(facts, node, name) and not has_hidden_methods:
             _check_method(facts, node, name)
+    _check_indexes(facts)
     _check_inputs(facts)
+
+
+def _check_indexes(facts: Facts) -> None:
+    """`items[-1]` is undefined, unless the program itself gives something that name."""
+    for node in facts.all(nodes.Member):
+        index = node.property
+        is_negative = isinstance(index, nodes.Unary) and index.operator == "-"
+        if node.computed and is_negative and isinstance(index.operand, nodes.NumberLiteral):
+            name = facts.text(index)
+            if not facts.is_own_name(name) and not facts.is_target(node):
+                hint = f"write '{facts.text(node.object)}.at({name})'"
+                facts.report("negative-index", index, name=name, hint=hint)
 
 
 def _check_global(facts: Facts, node: nodes.Member, owner: str, name: str) -> None:

@@ -9,6 +9,7 @@ name in order to reach what stands behind it (`[unused, used]`) or to leave it o
 from __future__ import annotations
 
 from flowlang import nodes
+from flowlang.frontmatter import KEYS
 from flowlang.rules.facts import Facts, inside
 from flowlang.scope import Variable, names_in
 
@@ -117,6 +118,16 @@ def _check_label(facts: Facts, labelled: nodes.Labelled) -> None:
         facts.report_at("block-for-object", start, end, label=label)
         facts.bury(labelled)
     elif not label.startswith("_"):
-        facts.report_at(
-            "unused-name", start, end, name=label, what="is a label that nothing jumps to"
-        )
+        what = "is a label that nothing jumps to"
+        hint = _label_advice(holder, labelled)
+        facts.report_at("unused-name", start, end, name=label, what=what, hint=hint)
+
+
+def _label_advice(holder: nodes.Node, labelled: nodes.Labelled) -> str | None:
+    """What somebody meant who wrote `name: order` or `count: int = 5`."""
+    if isinstance(holder, nodes.Program) and labelled.label in KEYS:
+        return "to describe the workflow, put this between lines of ``` at the top"
+    body = labelled.body
+    if isinstance(body, nodes.ExpressionStatement) and isinstance(body.expression, nodes.Assign):
+        return f"to declare a variable, write 'let {labelled.label} = …'"
+    return None

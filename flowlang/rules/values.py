@@ -24,6 +24,8 @@ _ACTS = nodes.Call | nodes.New | nodes.Await | nodes.Assign | nodes.Update
 
 
 def check_values(facts: Facts) -> None:
+    for sequence in facts.all(nodes.Sequence):
+        _check_sequence(facts, sequence)
     for statement in facts.all(nodes.ExpressionStatement):
         value = statement.expression
         if not isinstance(value, _PURE) or _is_directive(facts, statement):
@@ -35,6 +37,21 @@ def check_values(facts: Facts) -> None:
         ):
             continue
         facts.report("unused-value", value, hint=_advice(facts, value))
+
+
+def _check_sequence(facts: Facts, node: nodes.Sequence) -> None:
+    """`a, b = 1, 2` and `return 1, 2`, which other languages have."""
+    plain = nodes.Identifier | nodes.NumberLiteral | nodes.StringLiteral | nodes.Member
+    useless = next((each for each in node.expressions[:-1] if isinstance(each, plain)), None)
+    if useless is None or any(isinstance(each, _ACTS) for each in inside(useless)):
+        return
+    holder = facts.parents[node]
+    hint = "only the last of several values counts"
+    if isinstance(holder, nodes.Return):
+        hint = f"to return several values, write '[{facts.text(node)}]'"
+    elif any(isinstance(each, nodes.Assign) for each in node.expressions):
+        hint = "to assign several values, write '[a, b] = [1, 2]'"
+    facts.report("unused-value", useless, hint=hint)
 
 
 def _is_directive(facts: Facts, statement: nodes.ExpressionStatement) -> bool:
