@@ -1,0 +1,90 @@
+"""What becomes of a text: it is refused with diagnostics, or runs to an outcome, soon and in little
+memory."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import flowlang
+from flowlang import FlowSyntaxError, Limits
+from tests.flowlang.hostile.measuring import MEBI, Measured, measure
+
+MOST_SECONDS: Final = 2.0
+MOST_WHILE_RUNNING: Final = 100 * MEBI
+MOST_WHILE_COMPILING: Final = 200 * MEBI
+
+FULL: Final = Limits()
+A_TENTH: Final = Limits(steps=FULL.steps // 10, memory=FULL.memory // 10)
+
+MOST_ATTEMPTS: Final = 200
+"""To make a text shorter; each may take seconds."""
+
+
+def outcome_of(text: str, limits: Limits = FULL) -> str:
+    """How a text ends, in one word: "refused", "completed", "failed", "suspended" or "limited".
+
+    Raises:
+        AssertionError: the diagnostics are none, or not about the text.
+        Exception: whatever else should not have come out.
+    """
+    found = flowlang.check(text)
+    for diagnostic in found:
+        assert 0 <= diagnostic.start <= diagnostic.end, diagnostic
+        assert str(diagnostic.message), diagnostic
+    try:
+        outcome = flowlang.evaluate(text, limits=limits)
+    except FlowSyntaxError as error:
+        assert error.diagnostics, "refused without a diagnostic"
+        assert str(error)
+        return "refused"
+    assert all(warning.severity != "error" for warning in found), "refused by check alone"
+    if outcome.error is not None and outcome.error.name == "LimitError":
+        return "limited"
+    return outcome.status
+
+
+def measured(text: str) -> Measured:
+    """How a text ends, in a process of its own, and what that takes.
+
+    It has a tenth of the limits, since most texts that reach them are alike: only one that takes
+    more than a tenth of what it may has to show what it takes with all of them.
+    """
+    result = measure(partial(outcome_of, text, A_TENTH), at_most_seconds=10)
+    if not result.died and (
+        result.seconds > MOST_SECONDS / 10 or result.peak > MOST_WHILE_RUNNING / 10
+    ):
+        return measure(partial(outcome_of, text), at_most_seconds=10)
+    return result
+
+
+def problem_of(result: Measured) -> str | None:
+    """What is wrong with how a text ended; None when nothing is."""
+    if result.died:
+        return result.answer
+    if result.seconds > MOST_SECONDS:
+        return f"slow: {result.seconds:.1f} s until {result.answer}"
+    most = MOST_WHILE_COMPILING if result.answer == "refused" else MOST_WHILE_RUNNING
+    if result.peak > most:
+        return f"large: {result.peak // MEBI} MiB until {result.answer}"
+    return None
+
+
+def shrunk(text: str, problem: str) -> str:
+    """A shorter text with the same kind of problem: pieces are left out as long as it stays."""
+    attempts = 0
+    size = max(1, len(text) // 2)
+    while size:
+        at = 0
+        while at < len(text):
+            attempts += 1
+            if attempts > MOST_ATTEMPTS:
+                return text
+            shorter = text[:at] + text[at + size :]
+            found = problem_of(measured(shorter))
+            if found is not None and found.split()[0] == problem.split()[0]:
+                text = shorter
+            else:
+                at += size
+        size //= 2
+    return text
