@@ -62,6 +62,7 @@ from flowlang.values import (
     PRIMITIVES,
     REJECTED,
     UNDEFINED,
+    Builtin,
     JSCallable,
     JSError,
     JSPromise,
@@ -98,6 +99,10 @@ def current() -> Machine:
 
 
 _running: ContextVar[Machine] = ContextVar("flowlang_machine")
+
+
+def _is_promise_constructor(value: Value) -> bool:
+    return isinstance(value, Builtin) and value.name == "Promise"
 
 
 # ---------------------------------------------------------------------------------------- data
@@ -492,7 +497,7 @@ class Machine:
                 self.main_frame = None  # it waits at no `await`, its promise may for another one
             self.resolve(promise, result)
             return
-        awaited = result if result.__class__ is JSPromise else self.promise_resolve(result)
+        awaited = self.promise_resolve(result)
         awaited.handled = True
         if awaited.state == PENDING:
             assert awaited.reactions is not None
@@ -569,8 +574,13 @@ class Machine:
         return JSPromise()
 
     def promise_resolve(self, value: Value) -> JSPromise:
-        """A promise for a value: the value itself if it is one, else one resolved with it."""
-        if value.__class__ is JSPromise:
+        """A promise for a value: the value itself if it is one, else one resolved with it.
+
+        One that was given a `constructor` of its own passes for another kind of promise.
+        """
+        if value.__class__ is JSPromise and (
+            value.props is None or _is_promise_constructor(get_member(value, "constructor"))
+        ):
             return value
         promise = self.new_promise()
         self.resolve(promise, value)

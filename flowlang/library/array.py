@@ -53,6 +53,7 @@ from flowlang.values import (
     Value,
     call_on,
     check_growth,
+    check_species,
     collect,
     get_index,
     get_member,
@@ -134,6 +135,7 @@ def at(this: Value, index: Value = UNDEFINED, *_: Value) -> Value:
 @method("Array.prototype.concat", 1)
 def concat(this: Value, *others: Value) -> JSArray:
     items: list[Value] = []
+    _check_kind(this)
     for part in (this, *others):
         if isinstance(part, JSArray):
             check_array(len(items) + len(part))
@@ -221,6 +223,7 @@ def fill(
 @method("Array.prototype.filter", 1)
 def filter_(this: Value, predicate: Value = UNDEFINED, *_: Value) -> JSArray:
     array, call = _loop(this, predicate, "filter")
+    _check_kind(this)
     if sees_at_most(predicate, 1):
         kept = []
         for value in islice(array, len(array)):
@@ -261,6 +264,7 @@ def flat(this: Value, depth: Value = UNDEFINED, *_: Value) -> JSArray:
     array = _readable(this)
     length = len(array)
     levels = 1.0 if depth is UNDEFINED else to_integer(depth)
+    _check_kind(this)
     items: list[Value] = []
     charge_memory(OBJECT_UNITS)
     _flatten(_with_length(array, length), levels, items, 0)
@@ -270,6 +274,7 @@ def flat(this: Value, depth: Value = UNDEFINED, *_: Value) -> JSArray:
 @method("Array.prototype.flatMap", 1)
 def flat_map(this: Value, mapper: Value = UNDEFINED, *_: Value) -> JSArray:
     array, call = _loop(this, mapper, "flatMap")
+    _check_kind(this)
     items: list[Value] = []
     for index, value in _present(array):
         result = call(value, float(index), this)
@@ -347,6 +352,7 @@ def array_to_string(this: Value, *_: Value) -> str:
 @method("Array.prototype.map", 1)
 def map_(this: Value, mapper: Value = UNDEFINED, *_: Value) -> JSArray:
     array, call = _loop(this, mapper, "map")
+    _check_kind(this)
     length = len(array)
     charge_memory(OBJECT_UNITS + ELEMENT_UNITS * length)
     if sees_at_most(mapper, 1):
@@ -447,6 +453,7 @@ def slice_(this: Value, start: Value = UNDEFINED, end: Value = UNDEFINED, *_: Va
     array = _readable(this)
     length = len(array)
     first, last = relative_index(start, length, 0), relative_index(end, length, length)
+    _check_kind(this)
     items = list.__getitem__(_with_length(array, length), slice(first, max(first, last)))
     charge_steps(len(items))
     return new_array(items)
@@ -483,6 +490,7 @@ def splice(this: Value, *args: Value) -> JSArray:
     check_array(length - count + len(items))
     charge_steps(count + len(items) + (length >> 4))
     charge_memory(ELEMENT_UNITS * len(items))
+    _check_kind(array)
     if len(array) != length:
         array[:] = _with_length(array, length)
     removed = list.__getitem__(array, slice(first, first + count))
@@ -596,6 +604,12 @@ def _check_changes(array: JSArray, made: list[Value], integrity: int, name: str)
             throw("TypeError", f"cannot {name}: the array is not extensible")
         if new is HOLE and old is not HOLE and integrity == SEALED:
             throw("TypeError", f"cannot {name}: the array is sealed")
+
+
+def _check_kind(array: Value) -> None:
+    """Throw if no array can be made of the kind that an array's own `constructor` names."""
+    if array.__class__ is ExoticArray:
+        check_species(array, "Array")
 
 
 def _with_length(array: JSArray, length: int) -> JSArray:

@@ -27,6 +27,7 @@ from flowlang.values import (
     Value,
     call_method,
     call_on,
+    check_species,
     get_member,
     is_object,
     iterate,
@@ -71,6 +72,8 @@ def then(
     this: Value, on_fulfilled: Value = UNDEFINED, on_rejected: Value = UNDEFINED, *_: Value
 ) -> JSPromise:
     promise = _promise(this, "then")
+    if promise.props is not None:
+        check_species(promise, "Promise")
     derived = current().new_promise()
     current().then(promise, on_fulfilled, on_rejected, derived)
     return derived
@@ -85,6 +88,7 @@ def catch(this: Value, on_rejected: Value = UNDEFINED, *_: Value) -> Value:
 def finally_(this: Value, on_finally: Value = UNDEFINED, *_: Value) -> Value:
     if not is_object(this):
         throw("TypeError", "Promise.prototype.finally was called on something that is no promise")
+    check_species(this, "Promise")
     if not isinstance(on_finally, JSCallable):
         return call_method(this, "then", on_finally, on_finally)
     charge_memory(2 * OBJECT_UNITS)

@@ -123,6 +123,7 @@ from flowlang.values.operators import (
 from flowlang.values.properties import (
     KeyIterator,
     check_growth,
+    check_species,
     collect,
     copy_data_properties,
     define_member,
@@ -208,6 +209,7 @@ __all__ = [
     "call_on",
     "call_value",
     "check_growth",
+    "check_species",
     "collect",
     "copy_data_properties",
     "decimal_digits",

@@ -381,6 +381,21 @@ def instance_of(value: Value, constructor: Value) -> bool:
     throw("TypeError", "the right side of 'instanceof' is a function that cannot construct")
 
 
+def check_species(value: Value, kind: str) -> None:
+    """Throw unless a method of a `kind`, "Array" or "Promise", can make its result like `value`.
+
+    It is made by what `value.constructor` says, and without symbols that is always `kind` itself;
+    but only undefined and objects may stand there.
+    """
+    constructor = get_member(value, "constructor")
+    if constructor is UNDEFINED or (isinstance(constructor, Builtin) and constructor.name == kind):
+        return
+    if not is_object(constructor):
+        throw("TypeError", "the property 'constructor' is no function")
+    if isinstance(constructor, Builtin) and constructor.name in ("Array", "Map", "Promise", "Set"):
+        throw("TypeError", f"a {kind} made by {constructor.name} is not part of Flow")
+
+
 def set_array_length(array: JSArray, value: Value) -> None:
     """`array.length = value`: cuts elements off, or adds holes."""
     length = to_uint32(value)
