@@ -151,10 +151,12 @@ def _awaits(low: Lowering) -> tuple[AwaitPoint, ...]:
     """Where the function can suspend, with what then matters."""
     if not low.awaits:
         return ()
-    visible = {
-        point.part: bits_of([place.slot for place in point.places if place.slot is not None])
-        for point in low.awaits
-    }
+    known: dict[int, int] = {}  # many awaits of a scope share what can be seen
+    for point in low.awaits:
+        if id(point.scopes) not in known:
+            slots = (place.slot for place in point.places)
+            known[id(point.scopes)] = bits_of(slot for slot in slots if slot is not None)
+    visible = {point.part: known[id(point.scopes)] for point in low.awaits}
     live = live_slots(low.parts, visible)
     points = sorted(low.awaits, key=lambda point: point.node.start)
     return tuple(replace(point, live=live[point.part]) for point in points)

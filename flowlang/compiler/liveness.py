@@ -9,7 +9,7 @@ come before such a part until one of them writes it. Sets of slots are the bits 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from flowlang.compiler.lowering import Line, Part
@@ -54,10 +54,11 @@ def live_slots(parts: Sequence[Part], visible: Mapping[int, int]) -> list[tuple[
             if slots != live[at]:
                 live[at] = slots
                 changed = True
-    return [_numbers(slots) for slots in live]
+    numbers = {slots: _numbers(slots) for slots in set(live)}  # few, where there are many parts
+    return [numbers[slots] for slots in live]
 
 
-def bits_of(slots: Sequence[int]) -> int:
+def bits_of(slots: Iterable[int]) -> int:
     """A set of slots."""
     bits = 0
     for slot in slots:

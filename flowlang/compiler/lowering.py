@@ -260,6 +260,7 @@ class Lowering:
         self._numbers = 0
         self._places: dict[Variable, str] = {}
         self._scope_places: dict[Scope, str] = {}
+        self._visible: dict[Scope, tuple[ScopePlaces, ...]] = {}
 
     # ------------------------------------------------------------------ text
 
@@ -467,6 +468,7 @@ class Lowering:
 
         Where a function can be looked at while it waits, all of them have a value to be seen.
         """
+        self._visible.pop(scope, None)
         if scope.is_shared:
             place = self.slot() if flat else self.name("s")
             first = [self.parent_scope(scope.parent)]
@@ -543,13 +545,16 @@ class Lowering:
 
     def visible(self, scope: Scope | None) -> tuple[ScopePlaces, ...]:
         """Where the variables are found that can be seen in a scope which has been entered."""
-        found: list[ScopePlaces] = []
-        while scope is not None:
+        if scope is None:
+            return ()
+        known = self._visible.get(scope)  # most awaits of a long body see the same
+        if known is None:
+            known = self.visible(scope.parent)
             places = tuple(self._places_in(scope))
             if places:
-                found.append(ScopePlaces(self._kind_of(scope), places))
-            scope = scope.parent
-        return tuple(found)
+                known = (ScopePlaces(self._kind_of(scope), places), *known)
+            self._visible[scope] = known
+        return known
 
     def _places_in(self, scope: Scope) -> Iterator[Place]:
         own = scope.function is self.info
