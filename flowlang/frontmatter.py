@@ -25,6 +25,12 @@ LONGEST: Final = 16 * 1024
 DEEPEST: Final = 32
 """How deep values may nest: no schema that people read goes deeper."""
 
+MOST_ATTEMPTS: Final = 10**9
+"""How often a task may be tried at most: one a second for 30 years is as good as without end."""
+
+MOST_BACKOFF: Final = 1_000
+"""By what an interval may be longer than the last: the longest is soon reached anyhow."""
+
 KEYS: Final = ("name", "queue", "timeout", "description", "inputs", "retry")
 RETRY_KEYS: Final = (
     "maxAttempts",
@@ -322,15 +328,15 @@ class _Reader:
             if name in ("initialInterval", "maxInterval"):
                 checked = self.duration(full, entry)
             elif name == "maxAttempts":
-                if is_number and isinstance(given, int) and given >= 1:
+                if is_number and isinstance(given, int) and 1 <= given <= MOST_ATTEMPTS:
                     checked = given
                 else:
-                    self.wrong(full, entry, "a whole number of at least 1")
+                    self.wrong(full, entry, f"a whole number from 1 to {MOST_ATTEMPTS:,}")
             elif name == "backoff":
-                if is_number and 1 <= given <= 1000:
+                if is_number and 1 <= given <= MOST_BACKOFF:
                     checked = given
                 else:
-                    self.wrong(full, entry, "a number from 1 to 1000")
+                    self.wrong(full, entry, f"a number from 1 to {MOST_BACKOFF:,}")
             elif name == "jitter":
                 if is_number and 0 <= given <= 1:
                     checked = given

@@ -13,6 +13,7 @@ from typing import Any, Self
 from rhythm import tasks
 from rhythm.errors import ConfigurationError
 from rhythm.models import Diagnosis, QueueInfo, WorkerInfo, from_unix_ms
+from rhythm.payloads import kind_of
 from rhythm.services import staff
 from rhythm.services.executions import ExecutionService
 from rhythm.services.histories import HistoryService
@@ -142,7 +143,7 @@ class InitBuilder:
         self._config_path: str | PathLike[str] | None = None
         self._auto_migrate = True
         self._files: list[WorkflowFile] = []
-        self._paths: list[str | Path] = []
+        self._paths: list[Path] = []
         self._app: Rhythm | None = None
 
     def database_url(self, url: str) -> Self:
@@ -161,12 +162,24 @@ class InitBuilder:
         return self
 
     def config_path(self, path: str | PathLike[str]) -> Self:
-        """A TOML file with settings; what is given here and in the environment goes before it."""
+        """A TOML file with settings; what is given here and in the environment goes before it.
+
+        Raises:
+            ConfigurationError: it is no path.
+        """
+        if not isinstance(path, str | PathLike):
+            raise ConfigurationError(f"config_path() takes a path, not {kind_of(path)}")
         self._config_path = path
         return self
 
     def auto_migrate(self, enabled: bool) -> Self:
-        """Whether `init` sets an empty namespace up (the default), or refuses it."""
+        """Whether `init` sets an empty namespace up (the default), or refuses it.
+
+        Raises:
+            ConfigurationError: neither True nor False.
+        """
+        if not isinstance(enabled, bool):
+            raise ConfigurationError(f"auto_migrate() takes True or False, not {kind_of(enabled)}")
         self._auto_migrate = enabled
         return self
 
@@ -176,25 +189,33 @@ class InitBuilder:
         Raises:
             ConfigurationError: something in it is no `WorkflowFile`.
         """
-        for file in files:
+        if isinstance(files, WorkflowFile):
+            raise ConfigurationError("workflows() takes a list", "give [WorkflowFile(…)]")
+        for file in files if isinstance(files, Iterable) else [files]:
             if not isinstance(file, WorkflowFile):
                 raise ConfigurationError(
-                    f"workflows() takes WorkflowFile objects, not {type(file).__name__}",
+                    f"workflows() takes WorkflowFile objects, not {kind_of(file)}",
                     "for files and folders use workflow_paths()",
                 )
             self._files.append(file)
         return self
 
-    def workflow_paths(self, paths: Sequence[str | Path]) -> Self:
+    def workflow_paths(self, paths: Iterable[str | PathLike[str]]) -> Self:
         """`.flow` files, and folders that hold some. A workflow is named by its front matter,
         else by its file's stem.
 
         Raises:
-            ConfigurationError: one path instead of a list of them.
+            ConfigurationError: one path instead of a list of them, or something that is no path.
         """
-        if isinstance(paths, str | Path):
+        if isinstance(paths, str | PathLike):
             raise ConfigurationError("workflow_paths() takes a list", f"give [{str(paths)!r}]")
-        self._paths += paths
+        for path in paths if isinstance(paths, Iterable) else [paths]:
+            if not isinstance(path, str | PathLike):
+                raise ConfigurationError(
+                    f"workflow_paths() takes paths, not {kind_of(path)}",
+                    "for sources at hand use workflows()",
+                )
+            self._paths.append(Path(path))
         return self
 
     async def init(self) -> Rhythm:

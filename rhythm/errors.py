@@ -38,11 +38,29 @@ from typing import Any
 import flowlang.errors
 from flowlang.diagnostics import Diagnostic
 
+# As long as the longest name: what is longer was meant to be something else.
+_QUOTED_LENGTH = 128
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the known name nearest to `name`, or nothing if none is near."""
+    if len(name) > _QUOTED_LENGTH:
+        return ""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def quoted(text: str) -> str:
+    """`text` as errors show what somebody gave: in quotes, cut to what fits on a line."""
+    return repr(text) if len(text) <= _QUOTED_LENGTH else f"{text[: _QUOTED_LENGTH - 1]!r}…"
+
+
+def number(value: float) -> str:
+    """`value` as errors show what somebody gave: a long one, which Python will not write, by its
+    length."""
+    if isinstance(value, int) and abs(value) >= 10**18:
+        return f"a number of {value.bit_length()} bits"
+    return str(value)
 
 
 class RhythmError(Exception):

@@ -19,8 +19,16 @@ from rhythm.errors import (
     ExecutionNotFinished,
     InvalidRequest,
     did_you_mean,
+    number,
+    quoted,
 )
-from rhythm.payloads import DEFAULT_LIMIT, decode_payload, encode_payload, kind_of
+from rhythm.payloads import (
+    DEFAULT_LIMIT,
+    check_payload,
+    decode_payload,
+    encode_payload,
+    kind_of,
+)
 
 MAX_NAME_LENGTH = 128
 """Characters of a name or chosen id: they stand in keys, indexes and on one line of a terminal."""
@@ -412,6 +420,7 @@ def parse_filters(filters: ExecutionFilters | Mapping[str, Any] | None) -> Execu
 
 _CHOSEN_ID = re.compile(r"[A-Za-z0-9._:@-]+")
 _EXECUTION_ID = re.compile(r"[A-Za-z0-9._:@!/-]+")
+_DEFINITION = re.compile(r"[0-9a-f]{32}")
 _PRIORITY_SUFFIX = re.compile(r":p[0-9]\Z")
 
 _MAX_EXECUTION_ID_LENGTH = 1024
@@ -419,6 +428,9 @@ _MAX_EXECUTION_ID_LENGTH = 1024
 
 _MAX_COUNT = 2**31 - 1
 """Of limit and offset: more than any namespace holds, and a number to every server."""
+
+_LONGEST_WAIT_S = 10**9
+"""30 years: more is a slip."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -431,7 +443,8 @@ def check_name(name: object, argument: str) -> str:
         if character.isspace() or not character.isprintable():
             raise InvalidRequest(
                 argument,
-                f"{text!r} has {character!r} in it; names are printable and without whitespace",
+                f"{quoted(text)} has {character!r} in it; names are printable and without "
+                "whitespace",
             )
     return text
 
@@ -451,7 +464,7 @@ def check_chosen_id(value: object, argument: str) -> str:
     text = _text(value, argument, MAX_NAME_LENGTH)
     if not _CHOSEN_ID.fullmatch(text):
         raise InvalidRequest(
-            argument, f"{text!r} is not made of the characters A-Z a-z 0-9 . _ : @ - alone"
+            argument, f"{quoted(text)} is not made of the characters A-Z a-z 0-9 . _ : @ - alone"
         )
     return text
 
@@ -461,14 +474,43 @@ def check_execution_id(value: object, argument: str) -> str:
     text = _text(value, argument, _MAX_EXECUTION_ID_LENGTH)
     if not _EXECUTION_ID.fullmatch(text):
         raise InvalidRequest(
-            argument, f"{text!r} cannot be an execution's id; those look like exec_01h…"
+            argument, f"{quoted(text)} cannot be an execution's id; those look like exec_01h…"
         )
     return text
 
 
 def check_reason(value: object) -> str:
     """Why something is ended: text of at most 1,000 characters."""
-    return _text(value, "reason", MAX_REASON_LENGTH)
+    text = _text(value, "reason", MAX_REASON_LENGTH)
+    check_payload(text, "reason")
+    return text
+
+
+def check_definition(value: object, argument: str) -> str:
+    """The content hash of a workflow's source; whether it is kept is open."""
+    text = _text(value, argument, MAX_NAME_LENGTH)
+    if not _DEFINITION.fullmatch(text):
+        raise InvalidRequest(
+            argument,
+            f"{quoted(text)} is no content hash of a source; list_workflows and get_execution "
+            "tell those there are",
+        )
+    return text
+
+
+def check_timeout(value: object, argument: str = "timeout") -> float | None:
+    """How long to wait, in seconds from 0 on; None is without end."""
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InvalidRequest(argument, f"must be seconds or None, not {kind_of(value)}")
+    if not 0 <= value <= _LONGEST_WAIT_S:  # also false for nan
+        raise InvalidRequest(
+            argument,
+            f"must be seconds from 0 to {_LONGEST_WAIT_S:,}, is {number(value)}; "
+            "None waits without end",
+        )
+    return float(value)
 
 
 def unix_ms(at: datetime) -> int:
@@ -499,7 +541,8 @@ def _text(value: object, argument: str, longest: int) -> str:
         raise InvalidRequest(
             argument, f"is {len(value):,} characters long, at most {longest:,} are allowed"
         )
-    return str(value)
+    # Of a subclass, such as an enum of texts, the text alone is kept.
+    return str.__str__(value)
 
 
 def _check_status(value: object, argument: str) -> ExecutionStatus:
@@ -522,30 +565,28 @@ def _member(members: type[_Member], value: object, argument: str) -> _Member:
         known = [str(member) for member in members]
         raise InvalidRequest(
             argument,
-            f"{value!r} is none of {', '.join(map(repr, known))}{did_you_mean(value, known)}",
+            f"{quoted(value)} is none of {', '.join(map(repr, known))}{did_you_mean(value, known)}",
         ) from None
 
 
 def _check_count(value: object, argument: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidRequest(argument, f"must be a whole number, not {kind_of(value)}")
-    if value < 0:
-        raise InvalidRequest(argument, f"must not be negative, is {value}")
-    if value > _MAX_COUNT:
-        raise InvalidRequest(argument, f"must be at most {_MAX_COUNT:,}")
+    if not 0 <= value <= _MAX_COUNT:
+        raise InvalidRequest(argument, f"must be from 0 to {_MAX_COUNT:,}, is {number(value)}")
     return value
 
 
 def _utc(value: object, argument: str) -> datetime:
     """Aware UTC, of a time that is aware, naive (then UTC, as utcnow() gives it) or ISO text."""
     at = value
-    if isinstance(at, str):
+    if isinstance(value, str):
         try:
-            at = datetime.fromisoformat(at)
+            at = datetime.fromisoformat(value)
         except ValueError:
             raise InvalidRequest(
                 argument,
-                f"{value!r} is no ISO 8601 time; write it like '2026-01-31T09:30:00Z'",
+                f"{quoted(value)} is no ISO 8601 time; write it like '2026-01-31T09:30:00Z'",
             ) from None
     if not isinstance(at, datetime):
         raise InvalidRequest(argument, f"must be a datetime or ISO 8601 text, not {kind_of(value)}")
@@ -578,12 +619,13 @@ def _known(call: str, known: Iterable[str], parameters: Mapping[str, Any]) -> di
         raise InvalidRequest(call, f"takes a dict or keywords, not {kind_of(parameters)}")
     names = list(known)
     for name in parameters:
-        if name not in names:
-            raise InvalidRequest(
-                call,
-                f"has no parameter {name!r}{did_you_mean(str(name), names)}; "
-                f"it takes {', '.join(names)}",
+        if not isinstance(name, str) or name not in names:
+            what = (
+                f"has no parameter {quoted(name)}{did_you_mean(name, names)}"
+                if isinstance(name, str)
+                else f"was given {kind_of(name)} as the name of a parameter"
             )
+            raise InvalidRequest(call, f"{what}; it takes {', '.join(names)}")
     return dict(parameters)
 
 

@@ -26,6 +26,9 @@ DEFAULT_LIMIT = 1024 * 1024
 
 _TOO_DEEP = f"nests deeper than {MAX_DEPTH} levels, or contains itself"
 
+# Of a path in a message: enough to find the place by, short enough for a line or two.
+_SHOWN_STEPS, _SHOWN_KEY = 12, 64
+
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
 # What to do with the values that are handed in most often and are no JSON.
@@ -104,6 +107,8 @@ def kind_of(value: object) -> str:
     """What to call a value in a sentence, without showing it: `None`, `a list`, `an int`."""
     if value is None:
         return "None"
+    if isinstance(value, bytes):
+        return "bytes"
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
 
@@ -112,6 +117,8 @@ def step_into(key: str | int) -> str:
     """One step of a path: `.price`, `["unit price"]`, `[3]`."""
     if isinstance(key, int):
         return f"[{key}]"
+    if len(key) > _SHOWN_KEY:
+        key = f"{key[:_SHOWN_KEY]}…"
     if _IDENTIFIER.fullmatch(key):
         return f".{key}"
     return f"[{msgspec.json.encode(key.encode('utf-8', 'replace').decode()).decode()}]"
@@ -126,7 +133,10 @@ class _Unfit(Exception):
         self.steps: list[str | int] = []
 
     def path(self) -> str:
-        return "".join(step_into(step) for step in reversed(self.steps))
+        steps = [step_into(step) for step in reversed(self.steps)]
+        if len(steps) > _SHOWN_STEPS:
+            steps[_SHOWN_STEPS // 2 : -_SHOWN_STEPS // 2] = ["…"]
+        return "".join(steps)
 
 
 def _walk(value: object, depth: int) -> None:

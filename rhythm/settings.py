@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from rhythm.errors import ConfigurationError, did_you_mean
+from rhythm.errors import ConfigurationError, did_you_mean, number, quoted
 from rhythm.payloads import DEFAULT_LIMIT, kind_of
 
 DEFAULT_NAMESPACE = "rhythm"
@@ -166,7 +166,7 @@ def check_database_url(url: object) -> str:
     shown = hide_password(url)
     scheme, colon, rest = url.partition("://")
     if not colon:
-        raise ConfigurationError(f"{shown!r} is no Redis address", _WHAT_TO_GIVE)
+        raise ConfigurationError(f"{quoted(shown)} is no Redis address", _WHAT_TO_GIVE)
     scheme = scheme.lower()
     if scheme in _AVAILABLE:
         if scheme in ("redis", "rediss"):
@@ -243,7 +243,7 @@ def _from_variable(variable: str, name: str, text: str) -> object:
             value = int(text) if whole else float(text)
         except ValueError:
             raise ConfigurationError(
-                f"{variable} is {text!r}",
+                f"{variable} is {quoted(text)}",
                 "make it a whole number" if whole else "make it a number of seconds",
             ) from None
     _CHECKS[name](value, variable)
@@ -301,7 +301,7 @@ def _refuse_unknown(place: str, names: Mapping[str, object]) -> None:
     for name in names:
         if name not in known:
             raise ConfigurationError(
-                f"{place}: there is no setting {name!r}{did_you_mean(name, known)}",
+                f"{place}: there is no setting {quoted(name)}{did_you_mean(name, known)}",
                 f"settings are {', '.join(known)}",
             )
 
@@ -314,7 +314,7 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 def _check_namespace(value: object, name: str) -> None:
     # A colon or brace would let one namespace's keys look like another's, or move their slots.
     if not isinstance(value, str) or not _NAMESPACE.fullmatch(value):
-        shown = repr(value) if isinstance(value, str) else kind_of(value)
+        shown = quoted(value) if isinstance(value, str) else kind_of(value)
         raise ConfigurationError(
             f"{name} is {shown}", "make it 1 to 64 of the characters A-Z a-z 0-9 . _ -"
         )
@@ -333,7 +333,7 @@ def _seconds(least: float) -> "_Check":
             raise ConfigurationError(f"{name} is {kind_of(value)}", "make it a number of seconds")
         if not least <= value <= _MOST:  # also false for nan
             raise ConfigurationError(
-                f"{name} is {value} s", f"make it {least:g} s or more, up to {_MOST:,}"
+                f"{name} is {number(value)} s", f"make it {least:g} s or more, up to {_MOST:,}"
             )
 
     return check
@@ -345,10 +345,19 @@ def _whole(least: int) -> "_Check":
             raise ConfigurationError(f"{name} is {kind_of(value)}", "make it a whole number")
         if not least <= value <= _MOST:
             raise ConfigurationError(
-                f"{name} is {value}", f"make it {least} or more, up to {_MOST:,}"
+                f"{name} is {number(value)}", f"make it {least} or more, up to {_MOST:,}"
             )
 
     return check
+
+
+def check_setting(name: str, value: object, called: str) -> None:
+    """Refuse what the setting `name` cannot be, under the name by which it was given.
+
+    Raises:
+        ConfigurationError: naming what it can be.
+    """
+    _CHECKS[name](value, called)
 
 
 _Check = Callable[[object, str], None]

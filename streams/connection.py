@@ -263,6 +263,12 @@ class Connection:
                 socket_keepalive=True,
                 protocol=2,
             )
+            # An option behind the ? that redis-py does not know shows when a connection is made.
+            pool.connection_class(**pool.connection_kwargs)
+        except TypeError as error:
+            option = str(error).rpartition(" ")[2]
+            reason = f"the address is malformed: it has an unknown option {option}"
+            raise BackendRefused(self.address, reason) from error
         except ValueError as error:
             raise BackendRefused(self.address, f"the address is malformed: {error}") from error
         return redis.asyncio.Redis.from_pool(pool)

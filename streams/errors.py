@@ -10,6 +10,7 @@ StreamsError              catch this to catch them all
 ├── ExecutionAlreadyOver  the execution has ended: nothing can be added to it
 ├── ExecutionAlive        it, or something below it, has not ended: cancel it, or wait
 ├── NotParked             the execution goes on by itself: there is nothing to resume
+├── TakesNoSignals        the execution is a task: signals go to workflows
 ├── ExecutionConflict     the id is taken by an execution of other content: choose another id
 ├── WorkerLost            the worker's lease ran out: register again under a new incarnation
 └── CorruptRecord         stored bytes do not decode: never retry
@@ -134,6 +135,17 @@ class NotParked(StreamsError):
 
     def __str__(self) -> str:
         return f"execution {self.execution_id!r} is not parked, it is {self.wake}"
+
+
+class TakesNoSignals(StreamsError):
+    """A signal was sent to a task."""
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(execution_id)
+        self.execution_id = execution_id
+
+    def __str__(self) -> str:
+        return f"execution {self.execution_id!r} is a task: signals go to workflows"
 
 
 class ExecutionConflict(StreamsError):

@@ -13,6 +13,7 @@ from streams.errors import (
     ExecutionAlreadyOver,
     ExecutionConflict,
     NotParked,
+    TakesNoSignals,
     UnknownExecution,
 )
 from streams.scripts import load
@@ -105,8 +106,9 @@ async def tell_execution(
         incarnation: of the workflow that asked; empty for whichever lives.
 
     Raises:
-        UnknownExecution: there is no such workflow.
+        UnknownExecution: there is no such execution.
         ExecutionAlreadyOver: it has ended.
+        TakesNoSignals: it is a task.
     """
     keys = connection.keys.partition(execution_id)
     answer = await connection.call(
@@ -255,5 +257,7 @@ async def delete_execution(connection: Connection, execution_id: str) -> None:
 def _refuse(execution_id: str, answer: list[bytes]) -> None:
     if answer[0] == b"OVER":
         raise ExecutionAlreadyOver(execution_id, answer[1].decode())
+    if answer[0] == b"TASK":
+        raise TakesNoSignals(execution_id)
     if answer[0] != b"OK":
         raise UnknownExecution(execution_id)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from flowlang.frontmatter import MOST_ATTEMPTS, MOST_BACKOFF
 from rhythm.errors import InvalidRequest, did_you_mean
 
 Duration = float | str | timedelta
@@ -81,12 +82,13 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     non_retryable: Sequence[str | type[BaseException]] = ()
 
     def __post_init__(self) -> None:
-        if not _is_number(self.max_attempts) or self.max_attempts != int(self.max_attempts):
-            raise InvalidRequest("retry.max_attempts", "give a whole number from 1")
-        if self.max_attempts < 1:
-            raise InvalidRequest("retry.max_attempts", "give a whole number from 1")
-        if not _is_number(self.backoff) or self.backoff < 1:
-            raise InvalidRequest("retry.backoff", "give a number from 1")
+        attempts = self.max_attempts
+        if not _is_number(attempts) or not 1 <= attempts <= MOST_ATTEMPTS or attempts % 1:
+            raise InvalidRequest(
+                "retry.max_attempts", f"give a whole number from 1 to {MOST_ATTEMPTS:,}"
+            )
+        if not _is_number(self.backoff) or not 1 <= self.backoff <= MOST_BACKOFF:
+            raise InvalidRequest("retry.backoff", f"give a number from 1 to {MOST_BACKOFF:,}")
         if not _is_number(self.jitter) or not 0 <= self.jitter <= 1:
             raise InvalidRequest("retry.jitter", "give a number from 0 to 1")
         duration_ms(self.initial_interval, "retry.initial_interval")

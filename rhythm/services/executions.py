@@ -39,6 +39,7 @@ from rhythm.models import (
     check_chosen_id,
     check_execution_id,
     check_reason,
+    check_timeout,
     from_unix_ms,
     parse_create,
     parse_filters,
@@ -251,7 +252,7 @@ class ExecutionService:
     ) -> None:
         check_execution_id(execution_id, "execution_id")
         if reason is not None:
-            check_reason(reason)
+            reason = check_reason(reason)
         if request_id is not None:
             check_chosen_id(request_id, "request_id")
         with translated():
@@ -300,15 +301,17 @@ class ExecutionService:
             timeout: seconds; None waits without end.
 
         Raises:
+            InvalidRequest: `timeout` is no number of seconds from 0 on.
             ExecutionNotFound: there is no execution of this id.
             WaitTimeout: it did not end in time; says where it stands and who serves its queue.
         """
         check_execution_id(execution_id, "execution_id")
+        seconds = check_timeout(timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 await self._waiting.until_ended(execution_id)
         except TimeoutError as error:
-            raise await self._wait_timeout(execution_id, timeout or 0.0) from error
+            raise await self._wait_timeout(execution_id, seconds or 0.0) from error
         ended = await self.get_execution(execution_id)
         if ended is None:
             raise ExecutionNotFound(execution_id)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from collections.abc import Mapping
+from typing import Any, Unpack, overload
 
 import msgspec
 
@@ -18,7 +19,7 @@ from rhythm.models import (
     parse_create,
     parse_signal,
 )
-from rhythm.payloads import encode_payload
+from rhythm.payloads import encode_payload, kind_of
 from rhythm.services.executions import ExecutionService
 from rhythm.services.translation import translated
 from rhythm.settings import Settings
@@ -40,19 +41,31 @@ class SignalService:
         self._connection, self._settings = connection, settings
         self._surroundings, self._executions = surroundings, executions
 
-    async def send_signal(self, **keywords: Unpack[SignalParameters]) -> None:
+    @overload
+    async def send_signal(self, parameters: SignalParameters, /) -> None: ...
+
+    @overload
+    async def send_signal(
+        self, parameters: None = None, /, **keywords: Unpack[SignalParameters]
+    ) -> None: ...
+
+    async def send_signal(
+        self, parameters: Mapping[str, Any] | None = None, /, **keywords: Any
+    ) -> None:
         """Send a signal to a workflow; it is recorded when this returns.
 
-        Takes `workflow_id`, `signal_name`, `payload` (any JSON value), `request_id` (sent twice
-        with the same one it arrives once) and `queue`, which is not needed.
+        Takes one dict or keywords: `workflow_id`, `signal_name`, `payload` (any JSON value),
+        `request_id` (sent twice with the same one it arrives once) and `queue`, which is not
+        needed.
 
         Raises:
-            InvalidRequest, InvalidPayload, PayloadTooLarge: before anything is written.
-            ExecutionNotFound: there is no such workflow.
+            InvalidRequest, InvalidPayload, PayloadTooLarge: before anything is written; also for a
+                signal to a task.
+            ExecutionNotFound: there is no execution of this id.
             ExecutionFinished: it has ended.
             ConnectionLost: no answer in time; with a `request_id` it is safe to repeat the call.
         """
-        request = parse_signal(None, keywords, payload_limit=self._settings.payload_limit)
+        request = parse_signal(parameters, keywords, payload_limit=self._settings.payload_limit)
         received = SignalReceived(request.signal_name, msgspec.Raw(request.encoded_payload))
         with translated():
             await transitions.tell_execution(
@@ -89,12 +102,17 @@ class SignalService:
             ConnectionLost: no answer in time; with a `request_id` it is safe to repeat the call.
         """
         limit = self._settings.payload_limit
+        if not isinstance(execution, Mapping):
+            raise InvalidRequest(
+                "execution",
+                f"must be a dict of what create_execution takes, not {kind_of(execution)}",
+            )
         request = parse_create(execution, {}, payload_limit=limit)
         if request.type is not ExecutionType.WORKFLOW:
-            raise InvalidRequest("exec_type", "a signal can only go to a workflow")
-        check_name(signal_name, "signal_name")
+            raise InvalidRequest("exec_type", "a task takes no signals; name a workflow")
+        name = check_name(signal_name, "signal_name")
         if request_id is not None:
             check_chosen_id(request_id, "request_id")
         encoded = msgspec.Raw(encode_payload(payload, "payload", limit))
-        signal = SignalReceived(signal_name, encoded)
+        signal = SignalReceived(name, encoded)
         return await self._executions.signal_or_start(request, signal, request_id)

@@ -14,9 +14,15 @@ from rhythm.errors import (
     ExecutionNotEnded,
     ExecutionNotFound,
     ExecutionNotStuck,
+    InvalidRequest,
     StorageFull,
     UnreadableEvent,
 )
+
+
+def takes_no_signals(execution_id: str) -> str:
+    """What is wrong with a signal to a task."""
+    return f"{execution_id!r} is a task, which takes no signals; send it to its workflow"
 
 
 @contextmanager
@@ -36,6 +42,8 @@ def translated() -> Iterator[None]:
         raise ExecutionNotEnded(error.execution_id, error.status, error.below) from error
     except store.NotParked as error:
         raise ExecutionNotStuck(error.execution_id, error.wake) from error
+    except store.TakesNoSignals as error:
+        raise InvalidRequest("workflow_id", takes_no_signals(error.execution_id)) from error
     except store.ExecutionConflict as error:
         raise ExecutionExists(error.execution_id) from error
     except store.CorruptRecord as error:

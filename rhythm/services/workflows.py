@@ -14,8 +14,14 @@ import msgspec
 import flowlang
 from rhythm.engine.retry import duration_ms
 from rhythm.engine.turn import KnownWorkflow
-from rhythm.errors import ConfigurationError, FlowSyntaxError, WorkflowNotRegistered
-from rhythm.models import Registration, WorkflowInfo, check_name
+from rhythm.errors import (
+    ConfigurationError,
+    FlowSyntaxError,
+    InvalidRequest,
+    WorkflowNotRegistered,
+)
+from rhythm.models import Registration, WorkflowInfo, check_definition, check_name
+from rhythm.payloads import kind_of
 from rhythm.services.translation import translated
 from streams import definitions
 from streams.connection import Connection
@@ -32,11 +38,28 @@ class WorkflowFile(msgspec.Struct, frozen=True):
         name: what it is started by.
         source: the text of the `.flow`.
         file_path: where it came from, for messages.
+
+    Raises ConfigurationError when made with something that cannot be.
     """
 
     name: str
     source: str
     file_path: str
+
+    def __post_init__(self) -> None:
+        try:
+            check_name(self.name, "name")
+        except InvalidRequest as error:
+            raise ConfigurationError(f"WorkflowFile: {error}") from None
+        for field in ("source", "file_path"):
+            value = getattr(self, field)
+            if not isinstance(value, str):
+                raise ConfigurationError(
+                    f"WorkflowFile {self.name!r}: {field} must be text, not {kind_of(value)}",
+                    "give what read_text() returned" if field == "source" else "give str(path)",
+                )
+            # Of a subclass the text alone is kept.
+            msgspec.structs.force_setattr(self, field, str.__str__(value))
 
 
 class StoredSource(msgspec.Struct, frozen=True):
@@ -93,8 +116,10 @@ def compile_all(
     mistakes: list[flowlang.Diagnostic] = []
     compiled: list[tuple[str | None, flowlang.Program]] = []
     for name, text, path in sources:
+        # The name of a file need not be text.
+        shown = path.encode("utf-8", "replace").decode()
         try:
-            compiled.append((name, flowlang.compile(text, path=path)))
+            compiled.append((name, flowlang.compile(text, path=shown)))
         except flowlang.FlowSyntaxError as error:
             mistakes += error.diagnostics
     if mistakes:
@@ -107,7 +132,12 @@ def compile_all(
                 f"{program.path}: it is given as {given!r} and names itself {own!r}",
                 "use one name",
             )
-        name = check_name(given or program.name, "workflow name")
+        try:
+            name = check_name(given or program.name, "its name")
+        except InvalidRequest as error:
+            raise ConfigurationError(
+                f"{program.path}: {error}", "name it in its front matter, or rename the file"
+            ) from None
         if name in programs:
             raise ConfigurationError(
                 f"two workflows are named {name!r}: {programs[name].path} and {program.path}",
@@ -190,6 +220,7 @@ class WorkflowService:
         if definition is None:
             program = await self._startable(name)
         else:
+            check_definition(definition, "definition")
             program = await self.program(name, definition)
         info = await self._info(name, program)
         return msgspec.structs.replace(info, source=program.source)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rhythm.engine.retry import Duration, duration_ms
+from rhythm.errors import InvalidRequest
+from rhythm.payloads import kind_of
 
 
 class Retry(Exception):
@@ -15,12 +17,14 @@ class Retry(Exception):
         reason: for the history.
 
     Raises:
-        InvalidRequest: `after` is no duration.
+        InvalidRequest: `after` is no duration, or `reason` no text.
     """
 
     def __init__(self, after: Duration | None = None, reason: str = "to be tried again") -> None:
         super().__init__(after, reason)
         self.after_ms = None if after is None else duration_ms(after, "after")
+        if not isinstance(reason, str):
+            raise InvalidRequest("reason", f"must be text, not {kind_of(reason)}")
         self.reason = reason
 
     def __str__(self) -> str:

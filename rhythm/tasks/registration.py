@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from rhythm.errors import ConfigurationError
+from rhythm.payloads import kind_of
 from rhythm.tasks.definition import TaskDefinition
 
 
@@ -16,8 +17,13 @@ class TaskRegistry:
         """Make a task known; one that is the same function, imported again, replaces itself.
 
         Raises:
-            ConfigurationError: another function has that name.
+            ConfigurationError: another function has that name, or it is no TaskDefinition.
         """
+        if not isinstance(definition, TaskDefinition):
+            raise ConfigurationError(
+                f"a registry takes TaskDefinition objects, not {kind_of(definition)}",
+                "put @task on the function, or give TaskDefinition(name, queue, function)",
+            )
         first = self._definitions.get(definition.name)
         if first is not None and not _may_replace(first, definition):
             raise ConfigurationError(

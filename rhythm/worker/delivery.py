@@ -14,9 +14,15 @@ from flowlang.protocol import ErrorInfo
 from rhythm import errors, events
 from rhythm.engine.turn import FAILED_TYPES
 from rhythm.events import Completed, Failed
+from rhythm.services.translation import takes_no_signals
 from streams import outbox, projections, transitions
 from streams.connection import Connection
-from streams.errors import ExecutionAlreadyOver, ExecutionConflict, UnknownExecution
+from streams.errors import (
+    ExecutionAlreadyOver,
+    ExecutionConflict,
+    TakesNoSignals,
+    UnknownExecution,
+)
 from streams.keys import PartitionKeys
 from streams.outbox import Message
 from streams.work import Bounds
@@ -58,6 +64,9 @@ async def _signal(connection: Connection, message: Message) -> None:
     except ExecutionAlreadyOver as error:
         finished = errors.ExecutionFinished(error.execution_id, error.status)
         await _refuse(connection, message, finished, None)
+    except TakesNoSignals as error:
+        task = errors.InvalidRequest("executionId", takes_no_signals(error.execution_id))
+        await _refuse(connection, message, task, None)
     else:
         await _answer(connection, message, "child_completed", _SENT)
 

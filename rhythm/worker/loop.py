@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,10 +20,12 @@ from rhythm.ending import end
 from rhythm.errors import ConfigurationError
 from rhythm.events import CancelRequested, Failed, Released
 from rhythm.models import check_queue
+from rhythm.payloads import kind_of
 from rhythm.services import staff
 from rhythm.services.staff import TaskAbout, WorkerAbout
 from rhythm.services.translation import translated
 from rhythm.services.workflows import DEFAULT_QUEUE
+from rhythm.settings import check_setting
 from rhythm.tasks import TaskRegistry
 from rhythm.worker import activations
 from rhythm.worker.activations import Activations, Keeping
@@ -70,7 +72,8 @@ class Worker:
             tried again later.
 
     Raises:
-        ConfigurationError: no queue, or a concurrency below 1.
+        ConfigurationError: no application, no queue, or a concurrency that is no whole number
+            from 1 on.
         InvalidRequest: a name that is no queue's.
     """
 
@@ -86,15 +89,20 @@ class Worker:
         on_given_back: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self._keeping = keeping or activations.USUAL
-        if isinstance(queues, str) or not queues:
+        if not hasattr(app, "worker_connection"):
+            raise ConfigurationError(
+                f"a worker needs an initialised application, not {kind_of(app)}",
+                "give it what `await InitBuilder()….init()` returns",
+            )
+        if isinstance(queues, str | bytes) or not (isinstance(queues, Iterable) and queues):
             raise ConfigurationError(
                 "a worker needs a list of queues", 'give queues=["default"] or others'
             )
         self._app = app
         self._queues = tuple(dict.fromkeys(check_queue(queue, "queues") for queue in queues))
+        if concurrency is not None:
+            check_setting("concurrency", concurrency, "a worker's concurrency")
         self._concurrency = app.settings.concurrency if concurrency is None else concurrency
-        if self._concurrency < 1:
-            raise ConfigurationError("a worker's concurrency must be 1 or more")
         self._resources, self._on_ready, self._registry = resources, on_ready, registry
         self._on_given_back = on_given_back
         self._stopping = asyncio.Event()

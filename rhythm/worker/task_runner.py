@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from flowlang.frontmatter import MOST_ATTEMPTS
 from flowlang.protocol import ErrorInfo
 from rhythm import events
 from rhythm.engine.retry import NEVER, RetryPolicy, duration_ms, next_delay_ms, policy_of
@@ -36,7 +37,7 @@ MESSAGE_BYTES: Final = 16 * 1024
 _UNKNOWN_AGAIN_MS: Final = (1_000, 8_000)
 
 # For tasks that raise `Retry` and have no policy: their author says when it is enough.
-_AS_OFTEN_AS_ASKED: Final = RetryPolicy(max_attempts=2**31)
+_AS_OFTEN_AS_ASKED: Final = RetryPolicy(max_attempts=MOST_ATTEMPTS)
 
 # What a function raised because its inputs or its result cannot be: another attempt would not help.
 _HOPELESS: Final = (InvalidTaskInputs, InvalidPayload, PayloadTooLarge)

@@ -215,7 +215,8 @@ CREATE_MISTAKES: list[tuple[Any, str]] = [
     ),
     (
         {"target_name": "t", 1: 2},
-        "create_execution: has no parameter 1; it takes target_name, exec_type, inputs, queue, id",
+        "create_execution: was given an int as the name of a parameter; "
+        "it takes target_name, exec_type, inputs, queue, id",
     ),
     ("hello", "create_execution: takes a dict or keywords, not a str"),
     (["hello"], "create_execution: takes a dict or keywords, not a list"),
@@ -428,12 +429,12 @@ def test_filters_do_not_change() -> None:
     ("fields", "message"),
     [
         ([], "query_executions: takes a dict or keywords, not a list"),
-        ({"limit": -1}, "limit: must not be negative, is -1"),
-        ({"offset": -5}, "offset: must not be negative, is -5"),
+        ({"limit": -1}, "limit: must be from 0 to 2,147,483,647, is -1"),
+        ({"offset": -5}, "offset: must be from 0 to 2,147,483,647, is -5"),
         ({"limit": 2.5}, "limit: must be a whole number, not a float"),
         ({"limit": True}, "limit: must be a whole number, not a bool"),
         ({"limit": None}, "limit: must be a whole number, not None"),
-        ({"limit": 2**40}, "limit: must be at most 2,147,483,647"),
+        ({"limit": 2**40}, "limit: must be from 0 to 2,147,483,647, is 1099511627776"),
         (
             {"status": "complete"},
             "status: 'complete' is none of 'pending', 'running', 'suspended', 'completed', "

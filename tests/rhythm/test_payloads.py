@@ -130,7 +130,7 @@ def follow(value: Any, path: str) -> Any:
         ({"at": datetime(2026, 1, 1)}, "inputs.at: a datetime is no JSON value; "
          "pass value.isoformat()"),
         ({"id": uuid.UUID(int=1)}, "inputs.id: a UUID is no JSON value; pass str(value)"),
-        ({"raw": b"x"}, "inputs.raw: a bytes is no JSON value; pass text, for example base64"),
+        ({"raw": b"x"}, "inputs.raw: bytes is no JSON value; pass text, for example base64"),
         ({"tags": {"a"}}, "inputs.tags: a set is no JSON value; pass a list"),
         ({"price": Price(1)}, "inputs.price: a Price is no JSON value; "
          "pass msgspec.to_builtins(value)"),
