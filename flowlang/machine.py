@@ -54,7 +54,6 @@ from flowlang.protocol import (
     TimerFired,
     Turn,
 )
-from flowlang.runtime import AWAIT
 from flowlang.source import from_units, named, to_units
 from flowlang.values import (
     FULFILLED,
@@ -81,6 +80,12 @@ from flowlang.values import (
 if TYPE_CHECKING:
     from flowlang.program import FunctionCode, Program
     from flowlang.whereabouts import Suspended
+
+AWAIT: Final = -1
+"""What a part returns instead of the next part: wait for the value left in the frame."""
+
+DONE: Final = -2
+"""What a part returns instead of the next part: the value left in the frame is the result."""
 
 COMMAND_UNITS: Final = 256
 """Units of memory of something asked of the world: a command, and what remembers the request."""
@@ -230,6 +235,7 @@ class Machine:
         state: what `State.set` stored, as plain values.
         signals: those that came and were not taken, by their name, first come first.
         variables: names that the program created by assigning to them.
+        callables: what runs the code of each function that was called; see `program.Bind`.
     """
 
     def __init__(
@@ -262,6 +268,7 @@ class Machine:
         self.inputs: Value = import_value(inputs or {})
         self._facts = context or {}
         self.variables: dict[str, Value] = {}
+        self.callables: dict[FunctionCode, Callable[..., Value]] = {}
         self.state: dict[str, Any] = {}
         self.outcome: Completed | Failed | None = None
         self.numbered = 0
@@ -324,6 +331,9 @@ class Machine:
         finally:
             restore_budget(budget_token)
             _running.reset(machine_token)
+        if self.outcome is not None:
+            # They refer to the machine, which so would be garbage only for the collector.
+            self.callables.clear()
         commands, self._commands = self._commands, []
         return Turn(tuple(commands), self.outcome)
 

@@ -38,8 +38,9 @@ LOWERING_VERSION: Final = 4
 KEPT_PROGRAMS: Final = 256
 """Compiled programs a process keeps: far more than it serves at a time, a few MB at most."""
 
-Make = Callable[[Any, "Machine"], Callable[..., "Value"]]
-"""Binds a function's code to a scope and a machine."""
+Bind = Callable[["Machine"], Callable[..., "Value"]]
+"""Gives what runs a function's code in a machine. It takes the scope around, if there is one, and
+the arguments."""
 
 
 class FunctionCode:
@@ -50,13 +51,14 @@ class FunctionCode:
         key: names it in snapshots: where it starts in the source; -1 for the program itself.
         name, length: what JavaScript's `f.name` and `f.length` give.
         most_arguments: how many arguments it has parameters for.
-        make: binds it to a scope and a machine; None until it is lowered.
+        bind: binds it to a machine; None until it is lowered.
         parts, handlers, slots, awaits: of a function made of parts, see `compiler.Lowered`.
     """
 
     __slots__ = (
         "_ordinals",
         "awaits",
+        "bind",
         "handlers",
         "has_prototype",
         "index",
@@ -64,7 +66,6 @@ class FunctionCode:
         "is_async",
         "key",
         "length",
-        "make",
         "most_arguments",
         "name",
         "offsets",
@@ -89,7 +90,7 @@ class FunctionCode:
             and node.kind in ("declaration", "expression")
             and not node.is_async
         )
-        self.make: Make | None = None
+        self.bind: Bind | None = None
         self.parts: tuple[Callable[..., int], ...] = ()
         self.handlers: tuple[int | None, ...] = ()
         self.slots = 0
@@ -102,12 +103,12 @@ class FunctionCode:
         """What `toString()` gives."""
         return self.program.units[self.info.node.start : self.info.node.end]
 
-    def ready(self) -> Make:
-        """Bind this code, lowering it first if that was not done yet."""
-        if self.make is None:
+    def ready(self) -> Bind:
+        """What binds this code, lowered now if that was not done yet."""
+        if self.bind is None:
             self._lower()
-        assert self.make is not None
-        return self.make
+        assert self.bind is not None
+        return self.bind
 
     def _lower(self) -> None:
         program = self.program
@@ -127,9 +128,9 @@ class FunctionCode:
         # Last comes what says that all is there: another thread may look at any moment.
         if lowered.is_flat:
             self.parts = defined["parts"]
-            self.make = partial(_bind_async if self.is_async else _bind_flat, self)
+            self.bind = partial(_bind_parts, self)
         else:
-            self.make = defined["make"]
+            self.bind = defined["bind"]
 
     def await_at(self, part: int) -> AwaitPoint:
         """The `await` whose value the given part goes on with."""
@@ -140,12 +141,9 @@ class FunctionCode:
         return self._ordinals[part]
 
 
-def _bind_async(code: FunctionCode, scope: Any, machine: Machine) -> Callable[..., Value]:
-    return partial(machine.call_async, code, scope)
-
-
-def _bind_flat(code: FunctionCode, scope: Any, machine: Machine) -> Callable[..., Value]:
-    return partial(machine.call_flat, code, scope)
+def _bind_parts(code: FunctionCode, machine: Machine) -> Callable[..., Value]:
+    call = machine.call_async if code.is_async else machine.call_flat
+    return partial(call, code) if code.info.has_scope_around else partial(call, code, None)
 
 
 class Program:

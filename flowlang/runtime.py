@@ -8,7 +8,6 @@ do itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from sys import getrefcount
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,7 @@ from flowlang.limits import (
     check_length,
     check_string,
 )
+from flowlang.machine import AWAIT, DONE, current
 from flowlang.values import (
     HOLE,
     TDZ,
@@ -51,12 +51,6 @@ if TYPE_CHECKING:
     from flowlang.machine import Machine
     from flowlang.program import FunctionCode
 
-AWAIT: Final = -1
-"""What a part returns instead of the next part: wait for the value left in the frame."""
-
-DONE: Final = -2
-"""What a part returns instead of the next part: the value left in the frame is the result."""
-
 Scope = list[Any]
 """Variables that closures share: the scope around, then the variables by their index."""
 
@@ -66,35 +60,35 @@ Scope = list[Any]
 
 def closure(code: FunctionCode, scope: Scope | None, machine: Machine) -> JSFunction:
     """A new function object. Its code is lowered when it is first called."""
-    function = JSFunction(code, scope, _not_bound_yet)
-    bind_function(function, machine)
-    return function
+    run = machine.callables.get(code)
+    if run is None:
+        function = JSFunction(code, scope, _first_call)
+        bind_later(function)
+        return function
+    return JSFunction(code, scope, run if scope is None else MethodType(run, scope))
 
 
-def bind_function(function: JSFunction, machine: Machine) -> None:
-    """Give a function object the Python callable that runs its code."""
-    code: Any = function.code
-    if code.make is None:
-        function.call = partial(_first_call, function, machine)
-    else:
-        function.call = code.make(function.scope, machine)
+def bind_later(function: JSFunction) -> None:
+    """Let a function object find the Python callable that runs its code when it is called."""
+    function.call = MethodType(_first_call, function)
 
 
 def bound_call(function: JSFunction) -> Callable[..., Value]:
     """What calls a function object, for those who call it again and again: its code is lowered."""
     call = function.call
-    if call.__class__ is partial and call.func is _first_call:
+    if call.__class__ is MethodType and call.__self__ is function:
         code: Any = function.code
-        function.call = call = code.ready()(function.scope, call.args[1])
+        machine = current()
+        run = machine.callables.get(code)
+        if run is None:
+            run = machine.callables[code] = code.ready()(machine)
+        scope = function.scope
+        function.call = call = run if scope is None else MethodType(run, scope)
     return call
 
 
-def _first_call(function: JSFunction, machine: Machine, *args: Value) -> Value:
+def _first_call(function: JSFunction, *args: Value) -> Value:
     return bound_call(function)(*args)
-
-
-def _not_bound_yet(*_: Value) -> Value:
-    raise AssertionError("a function is given its Python callable when it is made")
 
 
 def name_function(function: JSFunction, key: str) -> JSFunction:

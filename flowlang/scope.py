@@ -113,6 +113,14 @@ class FunctionInfo:
         return isinstance(self.node, nodes.Program) or self.node.is_async
 
     @property
+    def has_scope_around(self) -> bool:
+        """Whether it is within a scope that closures share."""
+        around = self.outer
+        while around is not None and not around.is_shared:
+            around = around.parent
+        return around is not None
+
+    @property
     def parameters(self) -> tuple[nodes.Element, ...]:
         return () if isinstance(self.node, nodes.Program) else self.node.parameters
 

@@ -32,7 +32,7 @@ from flowlang.library import NAMESPACES, REGISTRY
 from flowlang.limits import Limits
 from flowlang.machine import Frame, Machine
 from flowlang.program import LOWERING_VERSION, Program
-from flowlang.runtime import bind_function
+from flowlang.runtime import bind_later
 from flowlang.values import (
     HOLE,
     PENDING,
@@ -340,7 +340,7 @@ def _read(machine: Machine, nodes: list[list[Any]]) -> list[Any]:
             unfinished.append(made)
     for made in unfinished:
         if made.__class__ is JSFunction:
-            bind_function(made, machine)
+            bind_later(made)
         else:
             made.restored()
     roots: list[Any] = objects[0]

@@ -31,7 +31,8 @@ class Lowered:
     """Generated Python for one function.
 
     Attributes:
-        text: defines `make(S, M)`, which gives a Python function, or, when flat, `parts`.
+        text: defines `bind(M)`, which gives a Python function, or, when flat, `parts`. It takes
+            the scope around, if there is one, and the arguments.
         offsets: the source offset for each line of `text`.
         is_flat: whether it came out as parts.
         handlers: for each part, the part that takes exceptions thrown in it.
@@ -74,7 +75,7 @@ def _size(low: Lowering) -> int:
 
 def _lower_plain(low: Lowering) -> Lowered:
     info = low.info
-    parameters = []
+    parameters = ["S"] if info.has_scope_around else []
     for position, parameter in enumerate(info.parameters):
         parameters.append(f"*a{position}" if parameter.is_rest else f"a{position}=undefined")
     if not (info.parameters and info.parameters[-1].is_rest):
@@ -98,12 +99,12 @@ def _lower_plain(low: Lowering) -> Lowered:
         low.emit("return undefined")
 
     start = info.node.start
-    head = [Line(0, "def make(S, M):", start), Line(1, "B = M.budget", start)]
+    head = [Line(0, "def bind(M):", start), Line(1, "B = M.budget", start)]
     for steps in sorted(low.strides):
         head.append(Line(1, f"STEPS{steps} = B.stride({steps})", start))
-    for hops in sorted(low.hops):
-        head.append(Line(1, f"S{hops} = S{'[0]' * hops}", start))
     head.append(Line(1, f"def function({', '.join(parameters)}):", start))
+    for hops in sorted(low.hops):
+        head.append(Line(2, f"S{hops} = S{'[0]' * hops}", start))
     text, offsets = _join([*head, *low.lines, Line(1, "return function", start)])
     return Lowered(text, offsets, False, (), 0, ())
 

@@ -537,7 +537,7 @@ class Lowering:
             if known is not None:
                 return known
             scope = scope.parent
-        return "S"
+        return "S" if self.info.has_scope_around else "None"
 
     def closure(self, info: FunctionInfo) -> str:
         """Python text that makes a function object."""

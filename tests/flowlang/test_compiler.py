@@ -67,7 +67,7 @@ def test_functions_are_lowered_when_they_are_first_called() -> None:
 
     flowlang.Machine(program).start()
 
-    lowered = [code.name for code in program.functions if code.make is not None]
+    lowered = [code.name for code in program.functions if code.bind is not None]
     assert lowered == ["", "used"]
 
 
