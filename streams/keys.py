@@ -78,6 +78,10 @@ class PartitionKeys:
         """List of work that a worker may take, oldest at the head."""
         return f"{self.prefix}q:{queue}"
 
+    def door(self, worker: str) -> str:
+        """List of activations whose machines a worker holds: it comes first to them."""
+        return f"{self.prefix}h:{worker}"
+
     def held(self, worker: str) -> str:
         """Hash of what a worker holds; its field ``#`` is the last call's number."""
         return f"{self.prefix}a:{worker}"

@@ -24,6 +24,10 @@ _RENEW = load("renew_lease")
 _LEAVE = load("leave_worker")
 _REPORT = load("report_attempt")
 _STEP = load("step")
+_HAND_OVER = load("hand_over")
+
+HANDED_OVER_AT_ONCE = 64
+"""Activations that one call leaves to others: each costs about four commands."""
 
 UNITS = 256
 """The most commands that one chunk of a decision may carry: no script does more at once."""
@@ -43,6 +47,7 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
             released because this worker has no such task.
         payload: encoded event of that outcome.
         due_ms: unix ms; None is at once, at the head of its queue.
+        worker: of an unknown task, who is to get it, while they live and have room; empty for none.
     """
 
     id: str
@@ -50,11 +55,12 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
     outcome: Literal["completed", "failed", "cancelled", "attempt_failed", "released", "unknown"]
     payload: bytes
     due_ms: int | None = None
+    worker: str = ""
 
     def arguments(self) -> list[Argument]:
         """As the script takes it."""
         due = "" if self.due_ms is None else self.due_ms
-        return ["task", self.id, self.token, self.outcome, self.payload, due]
+        return ["task", self.id, self.token, self.outcome, self.payload, due, self.worker]
 
 
 class Bounds(msgspec.Struct, frozen=True, gc=False):
@@ -293,6 +299,19 @@ class WorkerSeat:
             [self._connection.now(), self.worker, self.lease_ms],
         )
         return self._renewed(answer)
+
+    def hand_over_from_thread(self, caller: ThreadCaller) -> int:
+        """Leave what waits for this worker, since it holds the machines, to others; how much.
+
+        Raises:
+            BackendUnavailable: no answer.
+        """
+        moved: int = caller.call(
+            _HAND_OVER,
+            [self._keys.due, self._keys.door(self.worker)],
+            [self.worker, HANDED_OVER_AT_ONCE],
+        )
+        return moved
 
     def _renewed(self, answer: list[Any]) -> tuple[Told, ...]:
         lease_ends_ms, *told = answer

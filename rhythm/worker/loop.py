@@ -33,6 +33,7 @@ from rhythm.worker.attempt import Attempt
 from rhythm.worker.lease import RENEWALS_PER_LEASE, LeaseKeeper, LeaseTask, LeaseThread
 from rhythm.worker.task_runner import TaskRunner, describe
 from rhythm.worker.timekeeping import keep_time
+from rhythm.worker.watch import Watch
 from streams.codec import TaskClaim, WorkflowClaim
 from streams.due import Endings, Timekeeper
 from streams.errors import BackendUnavailable, StreamsError, WorkerLost
@@ -246,6 +247,9 @@ class _Life:
         self.is_registered = True
         lease = self._lease_keeper()
         lease.start()
+        watch = Watch(self._connection, self._seat) if self._surroundings.has_threads else None
+        if watch is not None:
+            watch.start()
         term_s = self._settings.lease
         timekeeping = asyncio.create_task(
             keep_time(self._connection, self._keys, self._keeper, term_s=term_s),
@@ -268,6 +272,8 @@ class _Life:
             await self._abandon()
             await end(working, watching, timekeeping, hearing)
             await lease.stop()
+            if watch is not None:
+                await watch.stop()
         if self._gave_up:
             logger.error("Redis does not answer: %s leaves without a word", self._seat.worker)
         elif not await self._seat.leave():
@@ -478,11 +484,11 @@ class _Life:
             started_ms=self._surroundings.now_ms(),
         )
 
-    async def _known_elsewhere(self, queue: str) -> set[str]:
-        known: set[str] = set()
+    async def _known_elsewhere(self, queue: str) -> Mapping[str, str]:
+        known: dict[str, str] = {}
         for colleague in await staff.find_colleagues(self._connection):
-            if queue in colleague.about.queues:
-                known |= set(colleague.about.tasks)
+            if queue in colleague.about.queues and colleague.lease_left_ms > 0:
+                known |= dict.fromkeys(colleague.about.tasks, colleague.id)
         return known
 
 

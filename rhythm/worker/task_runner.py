@@ -49,7 +49,7 @@ class TaskRunner:
     Args:
         threads: where sync functions run; None is here, while everything else stands still.
         in_threads: filled with the ids of those that do just now.
-        known_elsewhere: names of tasks that other workers of a queue know.
+        known_elsewhere: the tasks that workers of a queue know, each with one who does.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class TaskRunner:
         settings: Settings,
         threads: Executor | None,
         in_threads: set[str],
-        known_elsewhere: Callable[[str], Awaitable[set[str]]],
+        known_elsewhere: Callable[[str], Awaitable[Mapping[str, str]]],
     ) -> None:
         self._registry, self._resources, self._settings = registry, resources, settings
         self._threads, self._in_threads = threads, in_threads
@@ -182,21 +182,21 @@ class TaskRunner:
 
     async def _unknown(self, claim: TaskClaim, created: Created, now_ms: int) -> TaskSettlement:
         unknown_ms = now_ms - claim.unknown_since_ms if claim.unknown_since_ms else 0
-        patience_ms = self._settings.unknown_task_patience * 1000
-        known: set[str] = set()
-        if unknown_ms >= patience_ms:
-            known = await self._known_elsewhere(created.queue)
-        if unknown_ms < patience_ms or created.target in known:
-            # It may be known to a worker that is just starting, or to one that did not get it yet.
+        known = await self._known_elsewhere(created.queue)
+        worker = known.get(created.target, "")
+        if worker or unknown_ms < self._settings.unknown_task_patience * 1000:
+            # Who knows it gets it at once, but may have no room; or is just starting.
             shortest, longest = _UNKNOWN_AGAIN_MS
-            due_ms = now_ms + max(shortest, min(unknown_ms, longest))
+            due_ms: int | None = now_ms + max(shortest, min(unknown_ms, longest))
+            if worker and not claim.unknown_since_ms:
+                due_ms = None
             reason = f"no task {created.target!r} is known to this worker"
             logger.warning("%s: %s, which was asked for by %s", reason, claim.id, created.parent)
             return TaskSettlement(
-                claim.id, claim.token, "unknown", events.encode(Released(reason)), due_ms
+                claim.id, claim.token, "unknown", events.encode(Released(reason)), due_ms, worker
             )
-        known.update(self._registry.names())
-        error = TaskNotRegistered(created.target, sorted(known), created.queue)
+        names = {*known, *self._registry.names()}
+        error = TaskNotRegistered(created.target, sorted(names), created.queue)
         described = ErrorInfo(type(error).__name__, str(error), FAILED_TYPES["task"])
         return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(described)))
 

@@ -39,7 +39,11 @@ end
 
 local queued = 0
 if by_name.q then
-  queued = #call("LPOS", prefix .. "q:" .. by_name.q, by_name.ty .. " " .. id, "COUNT", 0)
+  local message = by_name.ty .. " " .. id
+  queued = #call("LPOS", prefix .. "q:" .. by_name.q, message, "COUNT", 0)
+  if by_name.by then
+    queued = queued + #call("LPOS", prefix .. "h:" .. by_name.by, message, "COUNT", 0)
+  end
 end
 local is_held = 0
 local worker = string.match(by_name.tk or "", "^(.*)%.%d+$")

@@ -14,6 +14,7 @@ if call("HLEN", KEYS[3]) > call("HEXISTS", KEYS[3], "#") then
   return "HOLDS"
 end
 call("DEL", KEYS[3])
+hand_over(ARGV[1], math.huge)
 call("HDEL", KEYS[2], ARGV[1])
 call("ZREM", KEYS[1], due_member("lease", ARGV[1], 0, 0))
 if call("HGET", KEYS[4], "worker") == ARGV[1] then

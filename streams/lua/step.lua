@@ -8,12 +8,12 @@
 -- ARGV[3]   seq      number of this call, from 1; the same number again re-reads that call's claims
 -- ARGV[4]   room     how many pieces of work the worker can take
 -- ARGV[5]   queues   how many names follow, most wanted first: queue…; also without room: what is
---                    then left in them is rung for others
+--                    then left in them is rung for others, and what waits at its door goes to them
 -- then      count    how many settlements follow, each one of
---   "task", id, token, outcome, payload, due
+--   "task", id, token, outcome, payload, due, by
 --       outcome   "completed" | "failed" | "cancelled" | "attempt_failed" (due: when to try again) |
 --                 "released" (not run; due: when to hand it out again, "" for now) |
---                 "unknown" (as released; remembers since when nobody knows the task)
+--                 "unknown" (as released; remembers since when nobody knows the task, and who is to get it)
 --   "workflow", id, token, chunk, last, upto, decided, state, children, refusals, timers, stopped, ended,
 --   reason, outbox, identity, snapshot, outcome, payload, due
 --       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
@@ -49,6 +49,8 @@
 local CLAIM_BYTES = 1048576
 -- Events handed out with a claim; a longer history is read in pages.
 local CLAIM_EVENTS = 256
+-- As in streams/work.py.
+local HANDED_OVER_AT_ONCE = 64
 
 local worker, seq, room = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local held = KEYS[2]
@@ -63,6 +65,7 @@ end
 local repeated = seq == last_seq
 
 local now = clock(ARGV[1])
+caller = worker
 local position = 4
 local function take()
   position = position + 1
@@ -105,14 +108,17 @@ local function give_back(control, token, due)
   if due ~= "" then
     wake_state = "due"
     later(due, "ready", control.id, 0, control["in"])
+  elseif control.ty == "task" then
+    enqueue_at_door(control, true)
   else
+    -- Not to this worker, which could not go on with it: another release may know how.
     enqueue(control, true)
   end
   save(control, "st", control.st, "wk", wake_state, "tk", "", "lt", token)
 end
 
 local function settle_task()
-  local id, token, outcome, payload, due = take(), take(), take(), take(), take()
+  local id, token, outcome, payload, due, by = take(), take(), take(), take(), take(), take()
   local verdict, control = judge(id, token)
   if verdict ~= "OK" then
     return verdict
@@ -136,8 +142,9 @@ local function settle_task()
     -- The next claim counts this attempt again: it never ran.
     call("HSET", prefix .. "k:" .. id, "at", control.at - 1)
   end
-  if outcome == "unknown" and not control.us then
-    call("HSET", prefix .. "k:" .. id, "us", now)
+  if outcome == "unknown" then
+    control.by = by
+    call("HSET", prefix .. "k:" .. id, "us", control.us or now, "by", by)
   elseif outcome == "attempt_failed" then
     -- It ran: its worker knew it and lived.
     call("HDEL", prefix .. "k:" .. id, "us", "ls")
@@ -263,7 +270,8 @@ local function settle_workflow()
   save(control, "st", control.st, "up", upto, "by", worker, "tk", "", "lt", token, "ch", 0, "ow", 0,
     "ls", 0, "wk", news and "queued" or "idle")
   if news then
-    enqueue(control, false)
+    control.by = worker
+    enqueue_at_door(control, false)
   end
   return "OK"
 end
@@ -387,8 +395,7 @@ local function claim(message)
   call("HSET", held, id, claim_token .. " " .. control.ty .. " " .. control.q)
 end
 
-for _, queue in ipairs(queues) do
-  local list = prefix .. "q:" .. queue
+local function claim_from(list)
   while room > 0 and bytes < CLAIM_BYTES do
     local message = call("LPOP", list)
     if not message then
@@ -398,7 +405,16 @@ for _, queue in ipairs(queues) do
     claim(message)
     room = room - (#claims - before)
   end
-  if call("LLEN", list) > 0 then
+end
+
+-- What goes on comes before what begins.
+claim_from(prefix .. "h:" .. worker)
+if room <= 0 and #queues > 0 then
+  hand_over(worker, HANDED_OVER_AT_ONCE)
+end
+for _, queue in ipairs(queues) do
+  claim_from(prefix .. "q:" .. queue)
+  if call("LLEN", prefix .. "q:" .. queue) > 0 then
     -- More than this worker takes: let the next one know.
     ring("q:" .. queue)
   end

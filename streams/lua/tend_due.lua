@@ -50,7 +50,11 @@ local function make_ready(id, _, incarnation)
   if control and control["in"] == incarnation and control.wk == "due" then
     control.wk = "queued"
     save(control, "wk", "queued")
-    enqueue(control, false)
+    if control.ty == "task" then
+      enqueue_at_door(control, false)
+    else
+      enqueue(control, false)
+    end
   end
 end
 
@@ -176,6 +180,7 @@ end
 local function recover(lost_worker)
   local held = prefix .. "a:" .. lost_worker
   call("HDEL", held, "#")
+  units = units - hand_over(lost_worker, units)
   local entries = call("HGETALL", held)
   for i = 1, #entries, 2 do
     if units <= 0 then

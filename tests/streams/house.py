@@ -58,6 +58,11 @@ class House:
             payload=payload,
         )
 
+    async def terminate(self, id_: str) -> None:
+        await transitions.cancel_execution(
+            self.connection, execution_id=id_, request="end", at_once=True, payload=b"R"
+        )
+
     async def seat(self, name: str = "w1", lease_ms: int = 10_000) -> WorkerSeat:
         seat = WorkerSeat(self.connection, self.keys, name, lease_ms=lease_ms)
         await seat.register(b"about " + name.encode())

@@ -387,6 +387,8 @@ class Store(RuleBasedStateMachine):
         due = {member.decode().split("|")[1] for member in members if member.startswith(b"ready|")}
         leased = {m.decode().split("|")[1] for m in members if m.startswith(b"lease|")}
         for worker in leased:
+            for message in await connection.command("LRANGE", keys.door(worker), 0, -1):
+                queued[message.decode().partition(" ")[2]] += 1
             for id_ in await connection.command("HKEYS", keys.held(worker)):
                 holders[id_.decode()] += 1
         indexed = {

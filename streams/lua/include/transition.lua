@@ -69,6 +69,41 @@ local function enqueue(control, at_head)
   ring("q:" .. control.q)
 end
 
+-- Which worker calls, if one does: it looks by itself at what it puts at its own door.
+local caller = false
+
+-- An activation waits at the door of the worker that holds the machine, while that lives: another one
+-- would have to bring a machine up to date first. A task does so that not every worker knows.
+local function enqueue_at_door(control, at_head)
+  local by = control.by
+  if by and call("HEXISTS", prefix .. "a:" .. by, "#") == 1 then
+    call(at_head and "LPUSH" or "RPUSH", prefix .. "h:" .. by, control.ty .. " " .. control.id)
+    if by ~= caller then
+      ring("m:" .. by)
+    end
+  else
+    enqueue(control, at_head)
+  end
+end
+
+-- What waits at a worker's door goes to whoever serves its queue, `most` of it; how much was moved.
+local function hand_over(worker, most)
+  local door = prefix .. "h:" .. worker
+  local moved = 0
+  while moved < most do
+    local message = call("RPOP", door)
+    if not message then
+      break
+    end
+    local control = load(string.match(message, "^%a+ (.+)$"))
+    if control and control.wk == "queued" then
+      enqueue(control, true)
+    end
+    moved = moved + 1
+  end
+  return moved
+end
+
 -- A message to another tree, perhaps in another partition: the timekeeper delivers it.
 local function post(...)
   local number = call("INCR", prefix .. "o:n")
@@ -93,7 +128,7 @@ local function wake(control)
   if control.wk == "idle" then
     control.wk = "queued"
     call("HSET", prefix .. "k:" .. control.id, "wk", "queued")
-    enqueue(control, false)
+    enqueue_at_door(control, false)
   end
 end
 
