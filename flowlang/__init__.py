@@ -43,7 +43,8 @@ from flowlang.rules import diagnose
 from flowlang.snapshot import SnapshotUnusable, StateTooLarge
 from flowlang.snapshot import decode as decode_state
 from flowlang.snapshot import encode as encode_state
-from flowlang.whereabouts import Awaited, Suspended, VisibleScope, show
+from flowlang.stepper import Stepper, Stop
+from flowlang.whereabouts import Awaited, Position, Suspended, VisibleScope, show
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -124,6 +125,7 @@ __all__ = [
     "Log",
     "Machine",
     "Outcome",
+    "Position",
     "Program",
     "RunTask",
     "RunWorkflow",
@@ -133,6 +135,8 @@ __all__ = [
     "SnapshotUnusable",
     "StartTimer",
     "StateTooLarge",
+    "Stepper",
+    "Stop",
     "Suspended",
     "TaskCompleted",
     "TaskFailed",

@@ -12,7 +12,7 @@ one more to call its `then`, and an async function that returns a promise three.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -236,7 +236,11 @@ class Machine:
         signals: those that came and were not taken, by their name, first come first.
         variables: names that the program created by assigning to them.
         callables: what runs the code of each function that was called; see `program.Bind`.
+        gates, hook: see `Program.stepping`.
     """
+
+    gates: list[Iterable[object]]
+    hook: Callable[[int], None]
 
     def __init__(
         self,
@@ -575,6 +579,17 @@ class Machine:
             call_on(job.then, thenable, resolve, reject)
         except Throw as thrown:
             reject.call(thrown.value)
+
+    def pending(self) -> Iterator[Any]:
+        """Within a turn, what hangs on the jobs that are still to be done: a frame stands for
+        itself, it goes on next. All is data that snapshots understand."""
+        for reaction, _, value in self._jobs:
+            if reaction.__class__ is _ThenableJob:
+                yield reaction.promise
+                yield reaction.then
+            else:
+                yield reaction
+            yield value
 
     # ------------------------------------------------------------------ promises
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import lru_cache, partial
+from copy import copy
+from functools import cached_property, lru_cache, partial
 from math import inf
 from pathlib import PurePath
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
 from flowlang import nodes
-from flowlang.compiler import AwaitPoint, Constants, lower
+from flowlang.compiler import AwaitPoint, Constants, ScopePlaces, StopPoints, lower
 from flowlang.errors import FlowSyntaxError
 from flowlang.frontmatter import FrontMatter
 from flowlang.limits import PROGRAM_MARK, RoomToRecurse
@@ -53,6 +54,7 @@ class FunctionCode:
         most_arguments: how many arguments it has parameters for.
         bind: binds it to a machine; None until it is lowered.
         parts, handlers, slots, awaits: of a function made of parts, see `compiler.Lowered`.
+        offsets, scopes: see there.
     """
 
     __slots__ = (
@@ -71,6 +73,7 @@ class FunctionCode:
         "offsets",
         "parts",
         "program",
+        "scopes",
         "slots",
     )
 
@@ -97,6 +100,12 @@ class FunctionCode:
         self.awaits: tuple[AwaitPoint, ...] = ()
         self._ordinals: dict[int, int] = {}
         self.offsets: tuple[int, ...] = ()
+        self.scopes: tuple[tuple[ScopePlaces, ...], ...] = ()
+
+    @property
+    def shown_name(self) -> str:
+        """How people are told of it."""
+        return "main" if self.index == 0 else self.name or "<anonymous>"
 
     @property
     def source_text(self) -> str:
@@ -114,13 +123,19 @@ class FunctionCode:
         program = self.program
         with RoomToRecurse():
             lowered = lower(
-                program.analysis, self.info, program.units, program.constants, program.line_at
+                program.analysis,
+                self.info,
+                program.units,
+                program.constants,
+                program.line_at,
+                program.stops,
             )
         program.namespace.update(program.constants.values)
         defined: dict[str, Any] = {}
         name = f"<flow function {self.index}>"
         exec(compile(lowered.text, name, "exec"), program.namespace, defined)
         self.offsets = lowered.offsets
+        self.scopes = lowered.scopes
         self.slots = lowered.slots
         self.handlers = lowered.handlers
         self.awaits = lowered.awaits
@@ -154,6 +169,7 @@ class Program:
         digest: names the content, 32 hexadecimal digits.
         source: the text as it was given.
         path: how messages call the file.
+        stops: where its code stops; None for ordinary code, which does not.
     """
 
     def __init__(self, source: str, path: str, parsed: ParsedProgram) -> None:
@@ -166,6 +182,11 @@ class Program:
         self.text: Source = parsed.source
         self.units: str = parsed.source.text
         self.analysis = analyse(parsed.tree)
+        self.stops: StopPoints | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have no function lowered yet."""
         self.constants = Constants()
         self._lines: dict[tuple[str, int], int] = {}
         self.functions = [FunctionCode(self, info) for info in self.analysis.functions]
@@ -176,19 +197,43 @@ class Program:
             **{f"C{code.index}": code for code in self.functions},
         }
 
+    @cached_property
+    def stepping(self) -> Program:
+        """The same program in code that can stop.
+
+        At each of `stops` it takes an item from the gate of that number in its machine's `gates`
+        and, if there is none left, calls the machine's `hook` with the number. Apart from that it
+        does what ordinary code does and keeps all in the same places, so that a state of either
+        opens in both.
+        """
+        tree = self.analysis.functions[0].node
+        assert isinstance(tree, nodes.Program)
+        twin = copy(self)
+        twin.stops = StopPoints(tree)
+        twin._begin()
+        twin.stepping = twin
+        return twin
+
     def line_at(self, offset: int) -> int:
         """The line, from 1, of a source offset."""
         return self.text.position(offset)[0]
 
     def line_of(self, code: CodeType, line: int) -> int | None:
         """The source line for a line of generated Python; None if the code is not generated."""
-        name = code.co_filename
-        found = self._lines.get((name, line))
-        if found is None and name.startswith("<flow function "):
-            offsets = self.functions[int(name[15:-1])].offsets
-            if offsets:
-                found = self._lines[name, line] = self.line_at(offsets[line - 1])
+        known = (code.co_filename, line)
+        found = self._lines.get(known)
+        if found is None:
+            function = self.function_of(code)
+            if function is not None and function.offsets:
+                found = self._lines[known] = self.line_at(function.offsets[line - 1])
         return found
+
+    def function_of(self, code: CodeType) -> FunctionCode | None:
+        """The function that a piece of generated Python belongs to; None if it is not generated."""
+        name = code.co_filename
+        if not name.startswith("<flow function "):
+            return None
+        return self.functions[int(name[15:-1])]
 
 
 def compile_program(source: str, path: str) -> Program:

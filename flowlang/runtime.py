@@ -7,7 +7,7 @@ do itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from sys import getrefcount
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
@@ -235,6 +235,21 @@ def items_of(value: Value) -> Iterator[Value]:
     return iterate(value)
 
 
+def stopping(
+    items: Iterable[Value],
+    gates: Sequence[Iterable[object]],
+    hook: Callable[[int], None],
+    number: int,
+) -> Iterator[Value]:
+    """The items of a loop that may stop after each round."""
+    for item in items:
+        yield item
+        for _ in gates[number]:
+            break
+        else:
+            hook(number)
+
+
 def contains_key(key: Value, owner: Value) -> bool:
     """`key in owner`."""
     return has_property(owner, key)
@@ -353,6 +368,7 @@ _OWN: Final = (
     rest_array,
     rest_of,
     spread_array,
+    stopping,
     take_one,
     take_rest,
     text_to_add,

@@ -97,8 +97,11 @@ class _State(msgspec.Struct, array_like=True, frozen=True):
     nodes: list[list[Any]]
 
 
-def encode(machine: Machine) -> bytes:
+def encode(machine: Machine, *, limited: bool = True) -> bytes:
     """The whole state of a machine that has no outcome yet.
+
+    Args:
+        limited: whether it must not be larger than the machine's limits allow.
 
     Raises:
         StateTooLarge: it is larger than the machine's limits allow.
@@ -110,13 +113,13 @@ def encode(machine: Machine) -> bytes:
             machine.numbered,
             machine.state,
             list(machine.requests),
-            _write(machine)[1],
+            _write(roots(machine))[1],
         )
     )
     digest = bytes.fromhex(machine.program.digest)
     checksum = zlib.crc32(state, zlib.crc32(digest))
     data = _HEAD.pack(FORMAT_VERSION, LOWERING_VERSION, checksum, digest) + state
-    if len(data) > machine.limits.state:
+    if limited and len(data) > machine.limits.state:
         raise StateTooLarge(len(data), machine.limits.state)
     return data
 
@@ -175,12 +178,7 @@ def _fill(machine: Machine, state: _State) -> None:
     machine.state = state.state
 
 
-def reachable(machine: Machine) -> list[Any]:
-    """Every object that the state of a machine between two turns is made of, each once."""
-    return _write(machine)[0][1:]
-
-
-def _roots(machine: Machine) -> list[Any]:
+def roots(machine: Machine) -> list[Any]:
     """What all the rest of a state hangs on."""
     return [
         machine.main,
@@ -193,12 +191,17 @@ def _roots(machine: Machine) -> list[Any]:
     ]
 
 
+def reachable(start: list[Any]) -> list[Any]:
+    """Every object that hangs on the ones in `start`, and those themselves, each once."""
+    return _write(start)[0][1:]
+
+
 # ---------------------------------------------------------------------------------------- writing
 
 
-def _write(machine: Machine) -> tuple[list[Any], list[list[Any]]]:
-    """All objects of a state, the list of its roots first, and a node for each."""
-    found: list[Any] = [_roots(machine)]
+def _write(start: list[Any]) -> tuple[list[Any], list[list[Any]]]:
+    """All objects that hang on the ones in a list, the list first, and a node for each."""
+    found: list[Any] = [start]
     nodes: list[list[Any]] = []
     numbers = {id(marker): at - len(_MARKERS) for at, marker in enumerate(_MARKERS)}
     for value in found:  # which grows on the way

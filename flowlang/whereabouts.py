@@ -1,13 +1,14 @@
 """Where a machine stands: which functions wait, for what and for whom, and what they can see.
 
-Looks at a machine between two turns and changes nothing. What a function waits for is found from
-behind: a promise does not know who will settle it, but whoever will do so is somewhere in the
-state, so the state is gone through once, and what settles what is written down.
+Looks at a machine, between two turns or stopped within one, and changes nothing. What a function
+waits for is found from behind: a promise does not know who will settle it, but whoever will do so
+is somewhere in the state, so the state is gone through once, and what settles what is written down.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
@@ -48,12 +49,12 @@ class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         kind: something asked of the world ("task", "workflow", "timer", "signal", "sending" of a
             signal); the end of a "function"; a combination of promises ("all", "allSettled",
-            "any", "race"); or a "promise" that nothing in sight will settle.
+            "any", "race"); a "promise" that nothing in sight will settle; or "nothing" any more.
         name: of the task, workflow, signal or function; the execution that a signal is sent to.
         n: the number of the command that asked, or, for a signal, of its time limit's timer.
         due_ms: when the timer or the signal's time limit fires, unix ms.
         line: where it was asked, or where the function stands.
-        function: which of the machine's suspended functions it is.
+        function: which of the machine's suspended functions it is; None for one that runs.
         parts: what a combination still waits for.
         more: how many parts are left out.
     """
@@ -70,6 +71,7 @@ class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
         "any",
         "race",
         "promise",
+        "nothing",
     ]
     name: str = ""
     n: int | None = None
@@ -91,9 +93,12 @@ class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
             case "sending":
                 return f"sending of signal {self.n} to {quoted(self.name)}"
             case "function":
-                return f"function {quoted(self.name)} at line {self.line}"
+                place = "that runs" if self.line is None else f"at line {self.line}"
+                return f"function {quoted(self.name)} {place}"
             case "promise":
                 return "a promise that nothing in sight settles"
+            case "nothing":
+                return "nothing any more"
         parts = [str(part) for part in self.parts[:MAX_NAMED]]
         more = self.more + len(self.parts) - len(parts)
         if more:
@@ -103,24 +108,18 @@ class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{head} of {listed}"
 
 
-class Suspended(msgspec.Struct, frozen=True):
-    """One function that waits.
+class Position(msgspec.Struct, frozen=True):
+    """One function that has begun.
 
     Attributes:
         name: the function's, "main" for the program itself.
-        line, column: of the `await`, from 1.
-        awaits: the source text of what is awaited.
-        waits_for: what that is.
-        awaited_by: which of the machine's suspended functions wait for this one.
+        line, column: where it stands, from 1.
         scopes: what can be seen there, innermost first; what an inner scope hides is left out.
     """
 
     name: str
     line: int
     column: int
-    awaits: str
-    waits_for: Awaited
-    awaited_by: tuple[int, ...]
     scopes: tuple[VisibleScope, ...]
 
     @property
@@ -129,19 +128,42 @@ class Suspended(msgspec.Struct, frozen=True):
         return {name: value for scope in self.scopes for name, value in scope.variables.items()}
 
 
-def suspended(machine: Machine) -> list[Suspended]:
-    """What `Machine.where` tells."""
-    return _Look(machine).tell()
+class Suspended(Position, frozen=True):
+    """One function that waits.
+
+    Attributes:
+        awaits: the source text of what is awaited.
+        waits_for: what that is.
+        awaited_by: which of the machine's suspended functions wait for this one.
+    """
+
+    awaits: str
+    waits_for: Awaited
+    awaited_by: tuple[int, ...]
+
+
+def suspended(machine: Machine, running: Collection[Frame] = ()) -> list[Suspended]:
+    """What `Machine.where` tells.
+
+    Args:
+        running: the functions that do not wait but run, when the machine is stopped within a turn.
+    """
+    return _Look(machine, running).tell()
 
 
 def visible(
-    scopes: Sequence[ScopePlaces], slots: Sequence[Any], scope: Any, machine: Machine
+    scopes: Sequence[ScopePlaces],
+    machine: Machine,
+    slots: Sequence[Any],
+    scope: Any,
+    local: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[VisibleScope, ...]:
     """The variables at these places of a function.
 
     Args:
         slots: of the function's frame.
         scope: the shared scope around the function.
+        local: the Python locals of a function that runs.
     """
     seen: set[str] = set()
     found: list[VisibleScope] = []
@@ -149,7 +171,7 @@ def visible(
         variables: dict[str, Value] = {}
         for place in group.places:
             if place.name not in seen:
-                variables[place.name] = _read(place, slots, scope)
+                variables[place.name] = _to_keep(_read(place, slots, scope, local))
         seen.update(variables)
         if variables:
             found.append(VisibleScope(group.kind, variables))
@@ -159,13 +181,22 @@ def visible(
     return tuple(found)
 
 
-def _read(place: Place, slots: Sequence[Any], scope: Any) -> Value:
+def _read(place: Place, slots: Sequence[Any], scope: Any, local: Mapping[str, Any]) -> Value:
     if place.slot is not None:
         held = slots[place.slot]
         return held[place.index] if place.index else held
+    if place.local is not None:
+        held = local.get(place.local, TDZ)
+        return held[place.index] if place.index and held is not TDZ else held
     for _ in range(place.hops):
         scope = scope[0]
     return scope[place.index]
+
+
+def _to_keep(value: Value) -> Value:
+    """A value for somebody who may hold on to it. Whether a text can grow in place depends on who
+    else holds it, so the looker gets a text of his own."""
+    return value[:1] + value[1:] if value.__class__ is str else value
 
 
 # ---------------------------------------------------------------------------------------- looking
@@ -177,36 +208,53 @@ class _Look:
     Attributes:
         awaited: the promise that each suspended function waits for.
         settlers: who will settle a promise: a request of some number, a waiter, a function, or
-            another promise as part of a combination of some kind.
+            another promise as part of a combination of some kind, at a place in it.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, running: Collection[Frame]) -> None:
         self.machine = machine
+        self.running = running
+        self.ready: set[Frame] = set()
         self.awaited: dict[Frame, JSPromise] = {}
         self.settlers: dict[JSPromise, list[Any]] = {}
         self.frames: dict[Frame, int] = {}
         self.known: dict[tuple[JSPromise, int], Awaited] = {}
-        state = snapshot.reachable(machine)
+        state = snapshot.reachable(list(self.roots()))
         for number, request in machine.requests.items():
             self.settles(request.promise, (number, request))
         for waiter in machine.waiters:
             self.settles(waiter.promise, waiter)
         for item in state:
             if item.__class__ is Frame:
-                if item.promise is not None:
-                    self.settles(item.promise, item)
+                self.settles(item.promise, item)
             elif item.__class__ is JSPromise:
                 for reaction in item.reactions or ():
                     if reaction.__class__ is Frame:
                         self.awaited[reaction] = item
                     elif reaction.__class__ is Reaction:
-                        for promise, kind in _led_to(reaction):
-                            self.settles(promise, (kind, item))
+                        for promise, kind, place in _led_to(reaction):
+                            self.settles(promise, (kind, item, place))
+        for frame in running:
+            self.settles(frame.promise, frame)
         for frame in (*self.reached(), *(item for item in state if item.__class__ is Frame)):
-            self.frames.setdefault(frame, len(self.frames))
+            if frame not in running:
+                self.frames.setdefault(frame, len(self.frames))
 
-    def settles(self, promise: JSPromise, settler: Any) -> None:
-        self.settlers.setdefault(promise, []).append(settler)
+    def roots(self) -> Iterator[Any]:
+        """What all hangs on. A frame that runs cannot be written, but what hangs on it can."""
+        for root in snapshot.roots(self.machine):
+            if root.__class__ is not Frame or root not in self.running:
+                yield root
+        for frame in self.running:
+            yield from (frame.promise, frame.scope, *frame.slots)
+        for item in self.machine.pending():
+            if item.__class__ is Frame:
+                self.ready.add(item)
+            yield item
+
+    def settles(self, promise: JSPromise | None, settler: Any) -> None:
+        if promise is not None:
+            self.settlers.setdefault(promise, []).append(settler)
 
     def reached(self) -> Iterator[Frame]:
         """The functions that answers from outside lead to, then those behind the program."""
@@ -224,17 +272,19 @@ class _Look:
                 yield at
                 stack.append(at.promise)
             elif at.__class__ is Reaction:
-                stack += [promise for promise, _ in reversed(_led_to(at))]
+                stack += [promise for promise, _, _ in reversed(_led_to(at))]
             elif at.__class__ is JSPromise:
                 stack += reversed(at.reactions or ())
 
     def tell(self) -> list[Suspended]:
         awaiting: dict[int, list[int]] = {position: [] for position in self.frames.values()}
         waits = []
-        for frame, position in self.frames.items():
+        for frame in self.frames:
             promise = self.awaited.get(frame)
-            waits.append(Awaited("promise") if promise is None else self.awaits(promise))
-            for function in set(_functions_in(waits[-1])):
+            nothing = Awaited("nothing" if frame in self.ready else "promise")
+            waits.append(nothing if promise is None else self.awaits(promise))
+        for position in self.frames.values():
+            for function in set(_functions_in(waits[position])):
                 awaiting[function].append(position)
         return [
             self.suspended(frame, waits[position], tuple(awaiting[position]))
@@ -247,9 +297,9 @@ class _Look:
         line, column = program.text.position(point.node.start)
         operand = point.node.operand
         text = " ".join(from_units(program.units[operand.start : operand.end]).split())
-        scopes = visible(point.scopes, frame.slots, frame.scope, self.machine)
-        name = frame.code.name or "main"
-        return Suspended(name, line, column, text, waits_for, awaited_by, scopes)
+        scopes = visible(point.scopes, self.machine, frame.slots, frame.scope)
+        name = frame.code.shown_name
+        return Suspended(name, line, column, scopes, text, waits_for, awaited_by)
 
     def awaits(self, promise: JSPromise, nesting: int = 0) -> Awaited:
         """What will settle a promise, which is part of so many combinations."""
@@ -258,7 +308,7 @@ class _Look:
         while promise not in way and (promise, nesting) not in self.known:
             way[promise] = None
             match self.settlers.get(promise, []):
-                case [("race", JSPromise() as other)]:
+                case [("race", JSPromise() as other, _)]:
                     promise = other
         found = self.known.get((promise, nesting))
         if found is None:
@@ -276,15 +326,18 @@ class _Look:
                 return Awaited(kind, request.name, n, request.due_ms, request.line)
             case [Waiter() as waiter, *_]:
                 return Awaited("signal", waiter.name, waiter.timer, waiter.due_ms, waiter.line)
+            case [Frame() as frame, *_] if frame in self.running:
+                return Awaited("function", frame.code.shown_name)
             case [Frame() as frame, *_]:
                 point = frame.code.await_at(frame.part)
                 line = self.machine.program.line_at(point.node.start)
-                name = frame.code.name or "main"
+                name = frame.code.shown_name
                 return Awaited("function", name, line=line, function=self.frames[frame])
-        combined, other = settlers[0]
-        if settlers == [("race", other)]:
+        combined = settlers[0][0]
+        if len(settlers) == 1 and combined == "race":
             return Awaited("promise")  # it was resolved with one that waits for it
-        parts = [part for kind, part in settlers if kind == combined]
+        in_order = sorted(settlers, key=lambda settler: settler[2])
+        parts = [part for kind, part, _ in in_order if kind == combined]
         told = parts[: MAX_PARTS[nesting]] if nesting < len(MAX_PARTS) else []
         return Awaited(
             combined,
@@ -293,20 +346,20 @@ class _Look:
         )
 
 
-def _led_to(reaction: Reaction) -> list[tuple[JSPromise, str]]:
-    """The promises that a reaction settles, and as part of which combination."""
+def _led_to(reaction: Reaction) -> list[tuple[JSPromise, str, int]]:
+    """The promises that a reaction settles, as part of which combination, and at which place."""
     handlers: tuple[Any, Any] = (reaction.on_fulfilled, reaction.on_rejected)
-    found: list[tuple[JSPromise, str]] = []
+    found: list[tuple[JSPromise, str, int]] = []
     for handler in handlers:
         if handler.__class__ is ElementFunction:
             combination = handler.combination
-            return [(combination.settle.promise, combination.kind)]
+            return [(combination.settle.promise, combination.kind, handler.position)]
         if handler.__class__ is KeyedFunction:
-            found = [(handler.settle.promise, "race")]
+            found = [(handler.settle.promise, "race", 0)]
         elif handler.__class__ is ResolveFunction and not found:
-            found = [(handler.promise, "race")]
+            found = [(handler.promise, "race", 0)]
     if reaction.derived is not None:
-        found.append((reaction.derived, "race"))
+        found.append((reaction.derived, "race", 0))
     return found
 
 

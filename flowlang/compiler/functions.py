@@ -16,7 +16,9 @@ from flowlang.compiler.lowering import (
     Line,
     Lowering,
     Operand,
+    ScopePlaces,
 )
+from flowlang.compiler.stops import StopPoints
 from flowlang.scope import Analysis, FunctionInfo
 
 _RULES = (calls, exits, expressions, loops, operators, statements)
@@ -38,6 +40,7 @@ class Lowered:
         handlers: for each part, the part that takes exceptions thrown in it.
         slots: how many slots a frame needs.
         awaits: where the function can suspend, in source order.
+        scopes: of stepping code, for each line of `text` the variables that can be seen there.
     """
 
     text: str
@@ -46,6 +49,7 @@ class Lowered:
     handlers: tuple[int | None, ...]
     slots: int
     awaits: tuple[AwaitPoint, ...]
+    scopes: tuple[tuple[ScopePlaces, ...], ...]
 
 
 def lower(
@@ -54,6 +58,7 @@ def lower(
     text: str,
     constants: Constants,
     line_of: Callable[[int], int],
+    stops: StopPoints | None = None,
 ) -> Lowered:
     """Lower one function of a program. Functions within it are left to be lowered on their own.
 
@@ -61,8 +66,9 @@ def lower(
         text: the program's source.
         constants: shared by all functions of the program; new ones are added.
         line_of: the line of a source offset.
+        stops: where stepping code calls `M.hook`; None for ordinary code.
     """
-    low = Lowering(analysis, info, text, constants, line_of)
+    low = Lowering(analysis, info, text, constants, line_of, stops)
     return _lower_flat(low) if low.flat else _lower_plain(low)
 
 
@@ -82,6 +88,8 @@ def _lower_plain(low: Lowering) -> Lowered:
         parameters.append("*_")
 
     low.indent = 2
+    if low.stops is not None:
+        low.emit("G, H = M.gates, M.hook")
     low.take_steps(_size(low))
     arguments = [f"a{position}" for position in range(len(info.parameters))]
     if low.facts.calls(*info.node.body, *info.parameters):
@@ -105,8 +113,8 @@ def _lower_plain(low: Lowering) -> Lowered:
     head.append(Line(1, f"def function({', '.join(parameters)}):", start))
     for hops in sorted(low.hops):
         head.append(Line(2, f"S{hops} = S{'[0]' * hops}", start))
-    text, offsets = _join([*head, *low.lines, Line(1, "return function", start)])
-    return Lowered(text, offsets, False, (), 0, ())
+    lines = [*head, *low.lines, Line(1, "return function", start)]
+    return Lowered(*_join(lines), False, (), 0, (), _scopes(low, lines))
 
 
 # ---------------------------------------------------------------------------------------- flat
@@ -134,17 +142,18 @@ def _lower_flat(low: Lowering) -> Lowered:
         lines.append(Line(0, f"def part{part.index}(M, f, F, S, v):", start))
         if any("B." in line.text for line in part.lines):
             lines.append(Line(1, "B = M.budget", start))
+        if low.stops is not None:
+            lines.append(Line(1, "G, H = M.gates, M.hook", start))
         lines += part.lines or [Line(1, "pass", start)]
     names = ", ".join(f"part{part.index}" for part in low.parts)
     lines.append(Line(0, f"parts = ({names},)", start))
-    text, offsets = _join(lines)
     return Lowered(
-        text,
-        offsets,
+        *_join(lines),
         True,
         tuple(part.handler for part in low.parts),
         low.slot_count,
         _awaits(low),
+        _scopes(low, lines),
     )
 
 
@@ -240,3 +249,12 @@ def _join(lines: list[Line]) -> tuple[str, tuple[int, ...]]:
             text.append(code)
             offsets.append(int(offset))
     return "\n".join(text) + "\n", tuple(offsets)
+
+
+def _scopes(low: Lowering, lines: list[Line]) -> tuple[tuple[ScopePlaces, ...], ...]:
+    """What can be seen at each line of the text that `_join` makes, if anybody can stop there."""
+    if low.stops is None:
+        return ()
+    return tuple(
+        low.visible(line.scope) for line in lines for _ in range(line.text.count(_NEW_LINE) + 1)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from flowlang import nodes
 from flowlang.compiler.exits import after_python_loop, flat_loop, python_loop
@@ -18,10 +19,11 @@ _Step = Callable[[], None]
 @lowers_statement(nodes.While)
 def _while(low: Lowering, node: nodes.While) -> None:
     size = low.facts.size_of_round(node.test, node.body)
+    after = None if low.stops is None else _stop_after(low, node)
     if low.facts.is_flat(node):
-        _flat_rounds(low, node, size, test=node.test)
+        _flat_rounds(low, node, size, test=node.test, after=after)
     else:
-        _rounds(low, node, size, test=node.test)
+        _rounds(low, node, size, test=node.test, after=after)
 
 
 @lowers_statement(nodes.DoWhile)
@@ -29,6 +31,8 @@ def _do_while(low: Lowering, node: nodes.DoWhile) -> None:
     size = low.facts.size_of_round(node.test, node.body)
 
     def test_after() -> None:
+        if low.stops is not None:
+            low.stop(low.stops.after_round(node))
         low.charge(node.test)
         low.emit(f"if not {truth(low, node.test)}: break")
 
@@ -54,16 +58,24 @@ def _for(low: Lowering, node: nodes.For) -> None:
         low.pending_labels = labels
 
         def after() -> None:
+            if low.stops is not None:
+                low.stop(low.stops.after_round(node))
             low.copy_scope(scope)
             if node.update is not None:
                 low.charge(node.update)
                 evaluate(low, node.update)
 
-        has_after = scope.is_shared or node.update is not None
+        has_after = scope.is_shared or node.update is not None or low.stops is not None
         if low.facts.is_flat(node):
             _flat_rounds(low, node, size, test=node.test, after=after if has_after else None)
         else:
             _rounds(low, node, size, test=node.test, after=after if has_after else None)
+
+
+def _stop_after(low: Lowering, node: nodes.While) -> _Step:
+    """What ends a round when nothing but a stop does."""
+    assert low.stops is not None
+    return partial(low.stop, low.stops.after_round(node))
 
 
 def _rounds(
@@ -147,6 +159,8 @@ def _flat_do_while(low: Lowering, node: nodes.DoWhile, size: int) -> None:
     low.go(target.continue_part)
     low.begin(target.continue_part)
     slots = low.next_slot
+    if low.stops is not None:
+        low.stop(low.stops.after_round(node))
     low.charge(node.test)
     low.emit(f"if {truth(low, node.test)}: return {top.index}")
     low.next_slot = slots
@@ -187,7 +201,10 @@ def _for_each(
     lines, mark = low.lines, len(low.lines)
     item = low.name("t")
     fast = "items_of" if iterating == "iterate" else iterating
-    with low.indented(f"for {item} in {fast}({value.code}):"):
+    items = f"{fast}({value.code})"
+    if low.stops is not None:
+        items = f"stopping({items}, G, H, {low.stops.after_round(node)})"
+    with low.indented(f"for {item} in {items}:"):
         low.take_steps(size)
         if iterating == "iterate":
             low.emit(f"if {item} is HOLE: {item} = undefined")
@@ -222,6 +239,8 @@ def _flat_for_each(
     top = target.continue_part = low.new_part()
     end = target.break_part
     assert end is not None
+    if low.stops is not None:
+        target.continue_part = low.new_part()
     low.go(top)
     low.begin(top)
     low.take_steps(size)
@@ -229,7 +248,12 @@ def _flat_for_each(
     low.emit(f"for {item} in {iterator}: break")
     low.emit(f"else: return {end.index}")
     _round(low, node, Operand(item, form=Form.TEMPORARY))
-    low.go(top)
+    low.go(target.continue_part)
+    if low.stops is not None:
+        low.offset = offset
+        low.begin(target.continue_part)
+        low.stop(low.stops.after_round(node))
+        low.go(top)
     low.targets.pop()
     low.offset = offset
     low.begin(end)

@@ -25,6 +25,7 @@ from typing import Any, Literal, TypeVar
 
 from flowlang import nodes
 from flowlang.compiler.facts import FactBook
+from flowlang.compiler.stops import StopPoints
 from flowlang.limits import SCOPE_UNITS
 from flowlang.scope import Analysis, FunctionInfo, Scope, Type, Variable
 
@@ -81,12 +82,14 @@ class Place:
             is one around the function.
         hops: then, how many shared scopes further out.
         index: its place within the scope, 0 when the slot itself holds it.
+        local: the Python local that takes the place of a slot while the function runs.
     """
 
     name: str
     slot: int | None
     hops: int
     index: int
+    local: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +142,12 @@ class Part:
 
 @dataclass(slots=True)
 class Line:
-    """One line of generated Python and the source offset that it stands for."""
+    """One line of generated Python, with the source offset that it stands for and its scope."""
 
     indent: int
     text: str
     offset: int
+    scope: Scope | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -227,6 +231,7 @@ class Lowering:
         targets: what a jump from here may mean or must pass, innermost last.
         handler: the part that takes exceptions thrown here.
         constants: values the code refers to by number, shared by the whole program.
+        stops: where stepping code calls the machine's hook; None for ordinary code.
     """
 
     def __init__(
@@ -236,12 +241,14 @@ class Lowering:
         text: str,
         constants: Constants,
         line_of: Callable[[int], int],
+        stops: StopPoints | None = None,
     ) -> None:
         self.analysis = analysis
         self.info = info
         self.text = text
         self.constants = constants
         self.line_of = line_of
+        self.stops = stops
         self.facts = FactBook()
         self.flat = info.is_async or self.facts.is_flat(*info.parameters, *info.node.body)
         self.scope: Scope = info.scope
@@ -266,7 +273,7 @@ class Lowering:
 
     def emit(self, text: str) -> None:
         """Add a line of Python here."""
-        self.lines.append(Line(self.indent, text, self.offset))
+        self.lines.append(Line(self.indent, text, self.offset, self.scope))
 
     @contextmanager
     def indented(self, header: str) -> Iterator[None]:
@@ -384,7 +391,8 @@ class Lowering:
         for at, operand in enumerate(done):
             if not operand.is_stable:
                 name = self.name("t")
-                spilled.append(Line(indent, f"{name} = {operand.code}", self.offset))
+                text = f"{name} = {operand.code}"
+                spilled.append(Line(indent, text, self.offset, self.scope))
                 done[at] = Operand(name, operand.type, Form.TEMPORARY)
         self.lines[mark:mark] = spilled
 
@@ -405,6 +413,8 @@ class Lowering:
     def statement(self, node: nodes.Statement) -> None:
         """Lower a statement. Slots it took for temporaries are free afterwards."""
         self.offset = node.start
+        if self.stops is not None:
+            self.stop(self.stops.before(node))
         slots = self.next_slot
         STATEMENT_RULES[type(node)](self, node)
         self.next_slot = slots
@@ -412,6 +422,12 @@ class Lowering:
     def statements(self, body: Sequence[nodes.Statement]) -> None:
         for statement in body:
             self.statement(statement)
+
+    def stop(self, number: int | None) -> None:
+        """Stop here, if there is a stop of that number, unless its gate is open."""
+        if number is not None:
+            self.emit(f"for _ in G[{number}]: break")
+            self.emit(f"else: H({number})")
 
     def source(self, node: nodes.Node) -> str:
         """The source text of a node, shortened, for messages."""
@@ -466,7 +482,7 @@ class Lowering:
     def enter(self, scope: Scope, *, flat: bool) -> None:
         """Bring the variables of a scope to life: in slots if it is flat, else in Python's locals.
 
-        Where a function can be looked at while it waits, all of them have a value to be seen.
+        Where a function can be looked at while it waits or stops, all have a value to be seen.
         """
         self._visible.pop(scope, None)
         if scope.is_shared:
@@ -480,7 +496,8 @@ class Lowering:
             if variable.captured or variable in self._places:
                 continue
             self._places[variable] = place = self.slot() if flat else self.name("v")
-            if flat or variable.checked or variable.kind == "var":
+            looked_at = flat or self.stops is not None
+            if looked_at or variable.checked or variable.kind == "var":
                 self.emit(f"{place} = {_first_value(variable)}")
         for info in scope.hoisted:
             assert info.declared_as is not None
@@ -558,14 +575,12 @@ class Lowering:
 
     def _places_in(self, scope: Scope) -> Iterator[Place]:
         own = scope.function is self.info
+        hops = 0 if own or not scope.is_shared else self.hops_to(scope)
         for variable in scope.variables.values():
             if variable.captured:
-                known = self._scope_places.get(scope)
-                slot = None if known is None else int(known[2:-1])
-                hops = 0 if own else self.hops_to(scope)
-                yield Place(variable.name, slot, hops, variable.index)
+                yield _place(variable, self._scope_places.get(scope), hops)
             elif own and variable in self._places:
-                yield Place(variable.name, int(self._places[variable][2:-1]), 0, 0)
+                yield _place(variable, self._places[variable], 0)
 
     def _kind_of(self, scope: Scope) -> Literal["block", "function", "closure"]:
         if scope.function is not self.info:
@@ -576,6 +591,14 @@ class Lowering:
 def _is_identifier(code: str) -> bool:
     """Whether text is a Python name. Literals are none: Python warns of tests made on them."""
     return code.isidentifier() and code not in ("None", "True", "False")
+
+
+def _place(variable: Variable, text: str | None, hops: int) -> Place:
+    """Where a variable is, by the Python text for what holds it."""
+    slot = local = None
+    if text is not None:
+        slot, local = (None, text) if text.isidentifier() else (int(text[2:-1]), None)
+    return Place(variable.name, slot, hops, variable.index, local)
 
 
 def _first_value(variable: Variable) -> str:

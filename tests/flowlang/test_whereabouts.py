@@ -8,7 +8,7 @@ import pytest
 import flowlang
 from flowlang import Awaited, Machine, Suspended, TaskCompleted, show
 from flowlang.machine import Frame
-from flowlang.snapshot import decode, reachable
+from flowlang.snapshot import decode, reachable, roots
 from tests.flowlang.resuming.catalogue import done, generated
 from tests.flowlang.resuming.runs import CONTEXT
 
@@ -102,14 +102,14 @@ def test_who_waits_for_whom_is_told_both_ways() -> None:
         (
             "main",
             7,
-            "all of task 3 'other', function 'branch' at line 3 and function 'branch' at line 3",
+            "all of function 'branch' at line 3, function 'branch' at line 3 and task 3 'other'",
             (),
         ),
         ("leaf", 2, "task 2 'leaf'", (4,)),
         ("branch", 3, "function 'leaf' at line 2", (2,)),
         ("gated", 5, A_PROMISE, ()),
     ]
-    assert [part.function for part in told[2].waits_for.parts] == [None, 1, 4]
+    assert [part.function for part in told[2].waits_for.parts] == [1, 4, None]
 
     machine.feed(TaskCompleted(2, None), START_MS)
     assert [at.name for at in machine.where()] == ["leaf", "branch", "main", "gated"]
@@ -213,7 +213,7 @@ def test_every_suspended_function_is_told_once_and_who_waits_for_whom_both_ways(
         for moment in done(case).moments:
             machine = decode(flowlang.compile(case.source), moment.state, CONTEXT)
             where = machine.where()
-            assert len(where) == sum(isinstance(one, Frame) for one in reachable(machine))
+            assert len(where) == sum(isinstance(one, Frame) for one in reachable(roots(machine)))
             for position, at in enumerate(where):
                 for part in (at.waits_for, *at.waits_for.parts):
                     if part.function is not None:
