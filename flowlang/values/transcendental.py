@@ -228,14 +228,26 @@ def cbrt(number: float) -> float:
 
 
 def hypot(numbers: Sequence[float]) -> float:
-    """The square root of the sum of squares; an infinity wins over NaN."""
+    """The square root of the sum of squares; an infinity wins over NaN.
+
+    Scaled by the greatest, then added with Kahan's correction, as Node does: not always the nearest
+    float, but each step is rounded the same way on every machine, and so to the same bits.
+    """
     if any(math.isinf(number) for number in numbers):
         return math.inf
     if any(number != number for number in numbers):
         return math.nan
-    with localcontext(_CONTEXT):
-        total = sum((Decimal(number) * Decimal(number) for number in numbers), Decimal(0))
-        return _to_float(total.sqrt())
+    greatest = max(map(abs, numbers), default=0.0)
+    if greatest == 0.0:
+        return 0.0
+    total = lost = 0.0
+    for number in numbers:
+        scaled = number / greatest
+        square = scaled * scaled - lost
+        nearly = total + square
+        lost = (nearly - total) - square
+        total = nearly
+    return math.sqrt(total) * greatest
 
 
 def _of_finite(
