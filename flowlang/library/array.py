@@ -10,8 +10,8 @@ through `_replace`, which knows what may not be changed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice, zip_longest
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Final
 
 from flowlang.library.registry import (
@@ -166,7 +166,9 @@ def copy_within(
     if count > 0:
         charge_steps(count)
         copied = _with_length(array, length)[first : first + count]
-        _replace(array, to, to + count, copied, "copyWithin")
+        order = range(to, to + count)
+        backwards = first < to < first + count
+        _replace(array, to, to + count, copied, "copyWithin", order[::-1] if backwards else order)
     return array
 
 
@@ -414,9 +416,11 @@ def reduce_right(this: Value, reducer: Value = UNDEFINED, *initial: Value) -> Va
 @method("Array.prototype.reverse", 0)
 def reverse(this: Value, *_: Value) -> JSArray:
     array = _writable(this, "reverse")
-    charge_steps(len(array))
-    if len(array) > 1:
-        _replace(array, 0, len(array), array[::-1], "reverse")
+    length = len(array)
+    charge_steps(length)
+    if length > 1:
+        pairs = ((index, length - 1 - index) for index in range(length // 2))
+        _replace(array, 0, length, array[::-1], "reverse", chain.from_iterable(pairs))
     return array
 
 
@@ -484,13 +488,14 @@ def to_sorted(this: Value, comparator: Value = UNDEFINED, *_: Value) -> JSArray:
 
 @method("Array.prototype.splice", 2)
 def splice(this: Value, *args: Value) -> JSArray:
-    array = _resizable(this, "splice")
+    array = _writable(this, "splice")
     length = len(array)
     first, count, items = _splice_arguments(array, args)
     check_array(length - count + len(items))
     charge_steps(count + len(items) + (length >> 4))
     charge_memory(ELEMENT_UNITS * len(items))
     _check_kind(array)
+    _resizable(array, "splice")
     if len(array) != length:
         array[:] = _with_length(array, length)
     removed = list.__getitem__(array, slice(first, first + count))
@@ -576,15 +581,25 @@ def _resizable(this: Value, name: str) -> JSArray:
     return array
 
 
-def _replace(array: JSArray, first: int, last: int, items: Sequence[Value], name: str) -> None:
+def _replace(
+    array: JSArray,
+    first: int,
+    last: int,
+    items: Sequence[Value],
+    name: str,
+    order: Iterable[int] | None = None,
+) -> None:
     """`array[first:last] = items`, for the method called `name`.
 
     The array may have become shorter since `first` and `last` were found; holes at its new end
     are not written.
+
+    Args:
+        order: in which the standard writes the elements, if it is not the usual one.
     """
-    if array.__class__ is ExoticArray and (integrity := integrity_of(array)) != EXTENSIBLE:
-        charge_steps(len(array))
-        _check_changes(array, [*array[:first], *items, *array[last:]], integrity, name)
+    if array.__class__ is ExoticArray and integrity_of(array) != EXTENSIBLE:
+        _replace_in_steps(array, first, last, items, name, order)
+        return
     if last > len(array):
         present = len(items)
         while present > 0 and items[present - 1] is HOLE and first + present > len(array):
@@ -594,16 +609,46 @@ def _replace(array: JSArray, first: int, last: int, items: Sequence[Value], name
     array[first:last] = items
 
 
-def _check_changes(array: JSArray, made: list[Value], integrity: int, name: str) -> None:
-    """Throw unless an array that is not extensible, sealed or frozen may become `made`."""
-    charge_steps(len(array))
-    for old, new in zip_longest(array, made, fillvalue=HOLE):
+def _replace_in_steps(
+    array: JSArray,
+    first: int,
+    last: int,
+    items: Sequence[Value],
+    name: str,
+    order: Iterable[int] | None,
+) -> None:
+    """The same where not every change is allowed: those before the first that is not stay done."""
+    integrity = integrity_of(array)
+    length = max(len(array), last)
+    made = [*array, *[HOLE] * (length - len(array))]
+    made[first:last] = items
+    charge_steps(length)
+    for index in _usual_order(first, last, len(items), length) if order is None else order:
+        new = made[index] if index < len(made) else HOLE
+        is_present = index < len(array) and array[index] is not HOLE
+        if not is_present and new is HOLE:
+            continue
         if integrity == FROZEN:
             throw("TypeError", f"cannot {name} a frozen array")
-        if old is HOLE and new is not HOLE:
+        if not is_present:
             throw("TypeError", f"cannot {name}: the array is not extensible")
-        if new is HOLE and old is not HOLE and integrity == SEALED:
+        if new is HOLE and integrity == SEALED:
             throw("TypeError", f"cannot {name}: the array is sealed")
+        array[index] = new
+    if len(items) != last - first:
+        array[len(made) :] = [HOLE] * (len(made) - len(array))
+
+
+def _usual_order(first: int, last: int, count: int, length: int) -> Iterable[int]:
+    """The indexes that change when `count` elements replace those from `first` to `last`, in the
+    standard's order: what stands behind moves first, from the side where there is room."""
+    if count == last - first:
+        return range(first, last)
+    behind = range(first + count, length - (last - first) + count)
+    put = range(first, first + count)
+    if count > last - first:
+        return chain(reversed(behind), put)
+    return chain(behind, reversed(range(behind.stop, length)), put)
 
 
 def _check_kind(array: Value) -> None:
