@@ -29,9 +29,9 @@ from flowlang.values import (
     JSMap,
     JSObject,
     JSSet,
-    Namespace,
     Throw,
     Value,
+    get_member,
     get_own,
     is_object,
     make_error,
@@ -182,15 +182,15 @@ def _clone(value: Value, known: dict[Value, Value], depth: int) -> Value:
     if isinstance(value, EntryTable):
         return _clone_table(value, known, depth)
     if isinstance(value, JSError):
-        return _clone_error(value, known)
-    if isinstance(value, JSObject) and not isinstance(value, Namespace):
+        return _clone_error(value, known, depth)
+    if isinstance(value, JSObject):
         made = known[value] = JSObject()
         keys = own_keys(value)
         charge_memory(PROPERTY_UNITS * len(keys))
         for key in keys:
             made[key] = _clone(value[key], known, depth + 1)
         return made
-    what = f"{value.name}" if isinstance(value, Builtin | Namespace) else "a function or a promise"
+    what = value.name if isinstance(value, Builtin) else "a function or a promise"
     error = make_error("Error", f"structuredClone cannot copy {from_units(what)}")
     error.define_hidden("name", "DataCloneError")
     raise Throw(error)
@@ -220,9 +220,14 @@ def _clone_table(table: EntryTable, known: dict[Value, Value], depth: int) -> En
     return made
 
 
-def _clone_error(error: JSError, known: dict[Value, Value]) -> JSError:
-    """Of an error only the kind, by its name, and the message are copied."""
-    name, message = error["name"], get_own(error, "message")
+def _clone_error(error: JSError, known: dict[Value, Value], depth: int) -> JSError:
+    """Of an error the kind, by its name, the message, the cause and the stack are copied."""
+    name, message = to_string(get_member(error, "name")), get_own(error, "message")
     kind = name if name in _CLONED_KINDS else "Error"
     made = known[error] = make_error(kind, None if message is HOLE else to_string(message))
+    cause, stack = get_own(error, "cause"), get_own(error, "stack")
+    if cause is not HOLE:
+        made.define_hidden("cause", _clone(cause, known, depth + 1))
+    if stack.__class__ is str:
+        made["stack"] = stack
     return made
