@@ -13,7 +13,13 @@ from typing import Any, Literal
 import msgspec
 
 from flowlang.diagnostics import Diagnostic
-from flowlang.errors import FlowError, FlowSyntaxError, InternalError
+from flowlang.errors import (
+    EvaluationError,
+    EvaluationRefused,
+    FlowError,
+    FlowSyntaxError,
+    InternalError,
+)
 from flowlang.limits import Limits
 from flowlang.machine import Machine
 from flowlang.parser import parse
@@ -116,6 +122,8 @@ __all__ = [
     "Completed",
     "Diagnostic",
     "ErrorInfo",
+    "EvaluationError",
+    "EvaluationRefused",
     "Event",
     "Failed",
     "FlowError",

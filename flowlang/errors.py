@@ -2,6 +2,8 @@
 
 FlowError               catch this to catch them all
 ├── FlowSyntaxError     a .flow file is no program: show its diagnostics to whoever wrote it
+├── EvaluationError     an expression throws where it was evaluated: show why
+│   └── EvaluationRefused   it is no expression, or would do more than read
 └── InternalError       the machine itself failed: keep the execution as it is and report it
 
 What a program does wrong while it runs is no exception but an outcome, `Failed`.
@@ -33,6 +35,21 @@ class FlowSyntaxError(FlowError):
 
     def __str__(self) -> str:
         return "\n".join(str(diagnostic) for diagnostic in self.diagnostics)
+
+
+class EvaluationError(FlowError):
+    """An expression has no value where it was to be evaluated."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class EvaluationRefused(EvaluationError):
+    """A text is no expression, or one that would change something or ask something of the world."""
 
 
 class InternalError(FlowError):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -79,7 +80,7 @@ from flowlang.values import (
 
 if TYPE_CHECKING:
     from flowlang.program import FunctionCode, Program
-    from flowlang.whereabouts import Suspended
+    from flowlang.whereabouts import Position, Suspended
 
 AWAIT: Final = -1
 """What a part returns instead of the next part: wait for the value left in the frame."""
@@ -104,6 +105,16 @@ def current() -> Machine:
 
 
 _running: ContextVar[Machine] = ContextVar("flowlang_machine")
+
+
+@contextmanager
+def running(machine: Machine) -> Iterator[None]:
+    """Within, the machine is the one that runs on this thread."""
+    token = _running.set(machine)
+    try:
+        yield
+    finally:
+        _running.reset(token)
 
 
 def _is_promise_constructor(value: Value) -> bool:
@@ -411,7 +422,10 @@ class Machine:
         for promise in self._rejections:
             charge_steps(2)
             if not promise.handled:
-                self._remark("error", f"unhandled rejection: {_described(promise.value)}")
+                value = promise.value
+                line = value.line if isinstance(value, JSError) else None
+                place = "" if line is None else f" (line {line})"
+                self._remark("error", f"unhandled rejection: {described(value)}{place}")
         self._rejections.clear()
         if self.outcome is None and not self.requests and not self.waiters:
             self.outcome = Failed(self._deadlock())
@@ -798,6 +812,17 @@ class Machine:
 
         return [] if self.outcome is not None else whereabouts.suspended(self)
 
+    def evaluate(self, expression: str, at: Position) -> Value:
+        """What an expression gives where one of the functions stands. It can only read.
+
+        Raises:
+            EvaluationRefused: it is no expression, or would do more than read.
+            EvaluationError: it throws, or goes over a limit.
+        """
+        from flowlang import evaluation  # it stands on this module
+
+        return evaluation.evaluate(self, expression, at)
+
 
 def _sweep(reactions: list[Any]) -> None:
     """Drop spent reactions each time the list has doubled: a promise that takes part in one race
@@ -850,11 +875,11 @@ def _text_of(value: Value) -> str:
         return "a value that cannot be shown"
 
 
-def _described(value: Value) -> str:
+def described(value: Value) -> str:
+    """A thrown value for people."""
     if not isinstance(value, JSError):
         return _text_of(value)
-    place = "" if value.line is None else f" (line {value.line})"
-    return f"{_text_of(value['name'])}: {_text_of(value['message'])}{place}"
+    return f"{_text_of(value['name'])}: {_text_of(value['message'])}"
 
 
 def _error_value(info: ErrorInfo, line: int) -> JSError:

@@ -170,6 +170,7 @@ class Program:
         source: the text as it was given.
         path: how messages call the file.
         stops: where its code stops; None for ordinary code, which does not.
+        ordinary: the same in ordinary code.
     """
 
     def __init__(self, source: str, path: str, parsed: ParsedProgram) -> None:
@@ -183,6 +184,7 @@ class Program:
         self.units: str = parsed.source.text
         self.analysis = analyse(parsed.tree)
         self.stops: StopPoints | None = None
+        self.ordinary = self
         self._begin()
 
     def _begin(self) -> None:
@@ -247,6 +249,15 @@ def compile_program(source: str, path: str) -> Program:
 
 @lru_cache(maxsize=KEPT_PROGRAMS)
 def _compile(source: str, path: str) -> Program:
+    return compile_afresh(source, path)
+
+
+def compile_afresh(source: str, path: str) -> Program:
+    """A program of its own, which is not kept.
+
+    Raises:
+        FlowSyntaxError: the text is no program.
+    """
     parsed = parse(source, path)
     if parsed.tree is None:
         raise FlowSyntaxError(parsed.diagnostics)

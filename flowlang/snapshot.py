@@ -196,6 +196,16 @@ def reachable(start: list[Any]) -> list[Any]:
     return _write(start)[0][1:]
 
 
+def encode_values(values: list[Any]) -> bytes:
+    """Values that a machine holds, with all that hangs on them and is shared between them."""
+    return msgspec.msgpack.encode(_write(values)[1])
+
+
+def decode_values(machine: Machine, data: bytes) -> list[Any]:
+    """The values that `encode_values` wrote, for a machine that runs the same program."""
+    return _read(machine, msgspec.msgpack.decode(data))
+
+
 # ---------------------------------------------------------------------------------------- writing
 
 

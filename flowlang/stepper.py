@@ -20,11 +20,12 @@ from typing import Any, Final
 import msgspec
 
 from flowlang import snapshot
-from flowlang.errors import InternalError
+from flowlang.errors import EvaluationError, EvaluationRefused, InternalError
 from flowlang.limits import Budget, Limits, restore_budget, use_budget
 from flowlang.machine import Frame, Machine
 from flowlang.program import Program
 from flowlang.protocol import Event, Turn
+from flowlang.values import Value, to_boolean
 from flowlang.whereabouts import Awaited, Position, Suspended, suspended, visible
 
 
@@ -229,6 +230,36 @@ class Stepper:
     def lines(self) -> list[int]:
         """The lines that have a stop, in order."""
         return sorted({point.line for point in self._points})
+
+    def evaluate(self, expression: str, at: Position | None = None) -> Value:
+        """What an expression gives here, as a value of the program. It can only read.
+
+        Args:
+            at: one of the functions that run or wait; the innermost one that runs if left out.
+
+        Raises:
+            EvaluationRefused: it is no expression, or would do more than read.
+            EvaluationError: it throws, or goes over a limit.
+            ValueError: nothing runs.
+        """
+        if at is None:
+            if self.stop is None:
+                raise ValueError("no function runs: say at which of those that wait")
+            at = self.stop.calls[0]
+        return self._machine.evaluate(expression, at)
+
+    def holds(self, condition: str) -> Look:
+        """A look that says whether an expression is true at a stop; where it throws, it is not."""
+
+        def look(stop: Stop) -> bool:
+            try:
+                return to_boolean(self._machine.evaluate(condition, stop.calls[0]))
+            except EvaluationRefused:
+                raise
+            except EvaluationError:
+                return False
+
+        return look
 
     def where(self) -> list[Suspended]:
         """The functions that wait, as `Machine.where` tells it; not those that run."""

@@ -37,10 +37,13 @@ class VisibleScope(msgspec.Struct, frozen=True):
             what its body declares, "closure" for what is around the function, or "workflow" for
             names that the program created by assigning to them.
         variables: values of the program; `show` tells how they look.
+        gone: the names of variables around the function that are not kept, since no function within
+            uses them.
     """
 
     kind: Literal["block", "function", "closure", "workflow"]
     variables: dict[str, Value]
+    gone: tuple[str, ...] = ()
 
 
 class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -171,10 +174,12 @@ def visible(
         variables: dict[str, Value] = {}
         for place in group.places:
             if place.name not in seen:
-                variables[place.name] = _to_keep(_read(place, slots, scope, local))
+                variables[place.name] = kept_text(_read(place, slots, scope, local))
         seen.update(variables)
-        if variables:
-            found.append(VisibleScope(group.kind, variables))
+        gone = tuple(name for name in group.gone if name not in seen)
+        seen.update(gone)
+        if variables or gone:
+            found.append(VisibleScope(group.kind, variables, gone))
     variables = {name: value for name, value in machine.variables.items() if name not in seen}
     if variables:
         found.append(VisibleScope("workflow", variables))
@@ -193,7 +198,7 @@ def _read(place: Place, slots: Sequence[Any], scope: Any, local: Mapping[str, An
     return scope[place.index]
 
 
-def _to_keep(value: Value) -> Value:
+def kept_text(value: Value) -> Value:
     """A value for somebody who may hold on to it. Whether a text can grow in place depends on who
     else holds it, so the looker gets a text of his own."""
     return value[:1] + value[1:] if value.__class__ is str else value

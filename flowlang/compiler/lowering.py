@@ -94,14 +94,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ScopePlaces:
-    """The variables of one scope. Those of a function around that no closure shares are not kept.
+    """The variables of one scope.
 
     Attributes:
         kind: "closure" for all that is around the function.
+        gone: the names of variables that are not kept, as no function within the scope uses them.
     """
 
     kind: Literal["block", "function", "closure"]
     places: tuple[Place, ...]
+    gone: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -568,8 +570,10 @@ class Lowering:
         if known is None:
             known = self.visible(scope.parent)
             places = tuple(self._places_in(scope))
-            if places:
-                known = (ScopePlaces(self._kind_of(scope), places), *known)
+            kept = {place.name for place in places}
+            gone = tuple(name for name in scope.variables if name not in kept)
+            if places or gone:
+                known = (ScopePlaces(self._kind_of(scope), places, gone), *known)
             self._visible[scope] = known
         return known
 

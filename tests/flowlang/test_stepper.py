@@ -239,6 +239,7 @@ def told(at: Position) -> list[tuple[str, dict[str, str]]]:
     return [
         (scope.kind, {name: show(value) for name, value in scope.variables.items()})
         for scope in at.scopes
+        if scope.variables
     ]
 
 
