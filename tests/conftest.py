@@ -1,4 +1,5 @@
-"""One fixture for both servers: what runs on the embedded one runs on a real Redis too."""
+"""One fixture for both servers: what runs on the embedded one runs on a real Redis too; and one
+for how workers keep machines, on which no result may depend."""
 
 from __future__ import annotations
 
@@ -17,9 +18,46 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
+from rhythm.worker import activations
+from rhythm.worker.activations import COLD, HOT, USUAL, Keeping
+
 T = TypeVar("T")
 
 _numbers = itertools.count(1)
+
+SERVERS = ("embedded", "redis")
+
+KEEPINGS: dict[str, Keeping] = {"usual": USUAL, "cold": COLD, "hot": HOT}
+
+WORKFLOWS = Path(__file__).parent / "rhythm"
+WITHOUT_WORKFLOWS = {"test_payloads.py", "test_waiting.py", "test_worker_tasks.py"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--keeping",
+        choices=list(KEEPINGS),
+        help="how the workers of all tests keep machines: as usual, not at all (cold), or in a "
+        "snapshot after every event (hot); without it, tests of workflows run in all three",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """On both servers; and workflows however machines are kept, with the same results expected.
+
+    The two other ways of keeping them take a server each, which is nearly as good as both.
+    """
+    path = metafunc.definition.path
+    runs_workflows = path.parent == WORKFLOWS and path.name not in WITHOUT_WORKFLOWS
+    in_all_ways = runs_workflows and metafunc.config.getoption("keeping") is None
+    if "database_url" in metafunc.fixturenames:
+        stages = [pytest.param(server, None, id=server) for server in SERVERS]
+        if in_all_ways:
+            stages.append(pytest.param("embedded", "cold", id="embedded-cold"))
+            stages.append(pytest.param("redis", "hot", id="redis-hot"))
+        metafunc.parametrize(("database_url", "keeping"), stages, indirect=True)
+    elif "rhythm_test" in metafunc.fixturenames and in_all_ways:
+        metafunc.parametrize("keeping", list(KEEPINGS), indirect=True)
 
 
 class RedisServer:
@@ -103,13 +141,21 @@ def own_redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
-@pytest.fixture(params=["embedded", "redis"])
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
     """An address of each kind of server, in turn. Use it with `namespace`."""
     if request.param == "embedded":
         return f"memory://test-{next(_numbers)}"
     server: RedisServer = request.getfixturevalue("redis_server")
     return server.url
+
+
+@pytest.fixture(autouse=True)
+def keeping(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How workers keep machines, if they are not told: see `--keeping`."""
+    name: str = getattr(request, "param", None) or request.config.getoption("keeping") or "usual"
+    monkeypatch.setattr(activations, "USUAL", KEEPINGS[name])
+    return name
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ class LiveMachine:
     """
 
     __slots__ = (
+        "_context",
         "_execution_id",
         "_machine",
         "_recorded_before",
@@ -70,7 +71,7 @@ class LiveMachine:
         self._machine = flowlang.Machine(
             program,
             inputs=events.value_of(self.created.inputs),
-            context=_context(execution_id, self.created, first.at_ms),
+            context=self._context,
             seed=self.created.seed,
             now_ms=first.at_ms,
             limits=limits or flowlang.Limits(),
@@ -97,8 +98,7 @@ class LiveMachine:
             kept = msgspec.msgpack.decode(snapshot.data, type=KeptMachine)
         except msgspec.DecodeError as error:
             raise flowlang.SnapshotUnusable(f"it cannot be read ({error})") from error
-        context = _context(execution_id, live.created, first.at_ms)
-        live._machine = flowlang.decode_state(program, kept.state, context)
+        live._machine = flowlang.decode_state(program, kept.state, live._context)
         live.cancel = kept.cancel
         live.upto, live.identity = snapshot.upto, snapshot.identity
         # It was stored together with the decision it had made, which need not be made again.
@@ -110,6 +110,7 @@ class LiveMachine:
         if not isinstance(created, Created):
             raise UnreadableEvent(execution_id, first.version, "it is not the first event")
         self.created = created
+        self._context = _context(execution_id, created, first.at_ms)
         self.upto, self.identity = first.version, first.identity
         self.undecided: list[Command] = []
         self.outcome: protocol.Completed | protocol.Failed | None = None
@@ -126,6 +127,19 @@ class LiveMachine:
         """
         state = flowlang.encode_state(self._machine)
         return msgspec.msgpack.encode(KeptMachine(state, self.cancel))
+
+    def reopen(self) -> None:
+        """Go on with a machine read from what this one is written as: nothing changes by it.
+
+        One that has ended, or is too large to be written, stays as it is.
+        """
+        if self.outcome is not None:
+            return
+        try:
+            state = flowlang.encode_state(self._machine)
+        except flowlang.StateTooLarge:
+            return
+        self._machine = flowlang.decode_state(self._machine.program, state, self._context)
 
     def advance(self, news: Sequence[StoredEvent]) -> None:
         """Feed what came after `upto`, in order, each to quiescence.

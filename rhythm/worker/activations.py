@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+import flowlang
 from flowlang import Program, SnapshotUnusable, StateTooLarge, protocol
 from rhythm.engine.history import LiveMachine
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
@@ -23,7 +24,7 @@ from rhythm.services.workflows import WorkflowService
 from rhythm.settings import Settings
 from rhythm.tasks import TaskRegistry
 from streams import events as stream
-from streams.codec import StoredEvent, WorkflowClaim
+from streams.codec import Snapshot, StoredEvent, WorkflowClaim
 from streams.connection import Connection
 from streams.work import WorkflowSettlement
 
@@ -41,21 +42,26 @@ class Keeping(msgspec.Struct, frozen=True):
             some ten events, and is only worth it for what lasts.
         always: store one then even if it is larger than these events.
         uses_snapshots: begin with one where there is one.
+        reopens: write and read the machine's state before every event that it is fed.
+        programs: whether a program that was compiled for one activation serves the next.
     """
 
     machines: int = 1_000
     snapshot_after: int = 32
     always: bool = False
     uses_snapshots: bool = True
+    reopens: bool = False
+    programs: bool = True
 
 
 USUAL = Keeping()
 
-COLD = Keeping(machines=0, snapshot_after=2**62, uses_snapshots=False)
-"""Every activation replays from the first event."""
+COLD = Keeping(machines=0, snapshot_after=2**62, uses_snapshots=False, programs=False)
+"""Every activation compiles the source, and replays from the first event."""
 
-HOT = Keeping(machines=0, snapshot_after=1, always=True)
-"""Every activation stores a snapshot, and begins with one."""
+HOT = Keeping(machines=0, snapshot_after=1, always=True, reopens=True)
+"""Every activation stores a snapshot and begins with one, and no event is fed to a machine that
+was not read from one."""
 
 # An execution that cannot be brought up to date is tried again with these pauses: another
 # release of the worker may know how.
@@ -141,24 +147,57 @@ class Activations:
             anchor, *news = known
             if (anchor.version, anchor.identity) == (live.upto, live.identity):
                 news += await self._rest(claim, news, after=claim.upto)
-                live.advance(news)
+                self._feed(live, news)
                 return live
-        if claim.snapshot is not None and claim.first is not None and self.keeping.uses_snapshots:
-            program = await self._program(claim, claim.first)
-            try:
-                live = LiveMachine.restored(claim.id, program, claim.first, claim.snapshot)
-            except SnapshotUnusable as error:
-                logger.info("workflow %s is replayed: %s", claim.id, error)
-            else:
-                known += await self._rest(claim, known, after=claim.snapshot.upto)
-                live.advance(known)
-                return live
+        live = await self._from_snapshot(claim)
+        if live is not None:
+            return live
         if not known or known[0].version != 1:
             known = []
         known += await self._rest(claim, known)
         live = LiveMachine(claim.id, await self._program(claim, known[0]), known[0])
-        live.advance(known[1:])
+        self._feed(live, known[1:])
         return live
+
+    async def _from_snapshot(self, claim: WorkflowClaim) -> LiveMachine | None:
+        """The machine made from the store's snapshot, None if there is none that can be used."""
+        if not self.keeping.uses_snapshots:
+            return None
+        kept, first, known = claim.snapshot, claim.first, list(claim.events)
+        if claim.held_by == self._worker:
+            # This worker had the machine and let it go, so the claim brought none.
+            kept, first, known = await self._kept(claim)
+        if kept is None or first is None:
+            return None
+        try:
+            live = LiveMachine.restored(claim.id, await self._program(claim, first), first, kept)
+        except SnapshotUnusable as error:
+            logger.info("workflow %s is replayed: %s", claim.id, error)
+            return None
+        known += await self._rest(claim, known, after=kept.upto)
+        self._feed(live, known)
+        return live
+
+    async def _kept(
+        self, claim: WorkflowClaim
+    ) -> tuple[Snapshot | None, StoredEvent | None, list[StoredEvent]]:
+        """The snapshot in the store, the first event, and those behind the snapshot."""
+        kept = await stream.snapshot(self._connection, claim.id)
+        if kept is None:
+            return None, None, []
+        [first] = await self._events(claim.id, 0, 1)
+        since = await self._events(claim.id, kept.upto - 1, claim.version)
+        # After a failover another event may stand where it was taken.
+        is_of_this = bool(since) and since[0].identity == kept.identity
+        return kept if is_of_this else None, first, since[1:]
+
+    def _feed(self, live: LiveMachine, news: Sequence[StoredEvent]) -> None:
+        if not self.keeping.reopens:
+            live.advance(news)
+            return
+        for event in news:
+            live.reopen()
+            live.advance([event])
 
     async def _rest(
         self, claim: WorkflowClaim, known: Sequence[StoredEvent], after: int = 0
@@ -167,17 +206,21 @@ class Activations:
         seen = known[-1].version if known else after
         if seen >= claim.version:
             return []
+        return await self._events(claim.id, seen, claim.version)
+
+    async def _events(self, execution_id: str, after: int, upto: int) -> list[StoredEvent]:
         return [
             event
-            async for event in stream.read(
-                self._connection, claim.id, after=seen, upto=claim.version
-            )
+            async for event in stream.read(self._connection, execution_id, after=after, upto=upto)
         ]
 
     async def _program(self, claim: WorkflowClaim, first: StoredEvent) -> Program:
         created = decode_event(claim.id, first.version, first.type, first.payload)
         assert isinstance(created, Created) and created.definition is not None
-        return await self._workflows.program(created.target, created.definition)
+        program = await self._workflows.program(created.target, created.definition)
+        if self.keeping.programs:
+            return program
+        return flowlang.compile(program.source, path=program.path)
 
     async def _names(self, live: LiveMachine) -> Names:
         tasks: dict[str, KnownTask] = {}

@@ -28,9 +28,9 @@ from rhythm.engine.fold import fold
 from rhythm.errors import ConfigurationError
 from rhythm.models import from_unix_ms
 from rhythm.tasks import TaskDefinition, TaskRegistry
-from rhythm.worker import activations
 from streams import events as stream
 from streams.connection import Connection
+from streams.work import UNITS
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -166,8 +166,10 @@ def test_a_workflow_calls_a_task(database_url: str, namespace: str, run: Run) ->
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_fan_out_larger_than_one_chunk_gives_results_in_order(
-    database_url: str, namespace: str, run: Run, workers: int
+    database_url: str, namespace: str, run: Run, workers: int, keeping: str
 ) -> None:
+    # With a state of so many requests before each of their answers 600 take half a minute.
+    count = 300 if keeping == "hot" else 600
     source = """
         const numbers = []
         for (let i = 0; i < Inputs.count; i++) numbers.push(i)
@@ -177,9 +179,9 @@ def test_a_fan_out_larger_than_one_chunk_gives_results_in_order(
 
     async def story() -> None:
         async with on_stage(database_url, namespace, workers=workers, fan=source) as stage:
-            ended = await stage.ended("fan", {"count": 600})
-            assert ended.result() == sum(i * i for i in range(600))
-            assert (await stage.types(ended.id)).count("decided") == 3
+            ended = await stage.ended("fan", {"count": count})
+            assert ended.result() == sum(i * i for i in range(count))
+            assert (await stage.types(ended.id)).count("decided") == -(-count // UNITS)
 
     run(story())
 
@@ -394,28 +396,6 @@ def test_a_workflow_goes_on_with_another_worker_after_all_were_stopped(
         async with on_stage(database_url, namespace) as stage:
             await stage.app.signal_service.send_signal(workflow_id=id_, signal_name="next")
             assert (await stage.end(id_)).result() == 14
-
-    run(story())
-
-
-def test_replaying_every_turn_from_the_first_event_changes_nothing(
-    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = """
-        const seen = []
-        for (let i = 0; i < 12; i++) {
-          seen.push(await Task.run("square", { x: i }), Math.floor(Math.random() * 1000))
-          if (i % 4 === 0) await Timer.delay("1ms")
-        }
-        return seen
-    """
-
-    async def story() -> None:
-        monkeypatch.setattr(activations, "USUAL", activations.COLD)
-        async with on_stage(database_url, namespace, it=source) as stage:
-            result = (await stage.ended("it")).result()
-        assert result[::2] == [i * i for i in range(12)]
-        assert len(set(result[1::2])) > 6
 
     run(story())
 
