@@ -337,7 +337,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "mixed-nullish": Rule(
         "'??' cannot stand beside '{operator}' without parentheses",
-        "write (a ?? b) or (a {operator} b)",
+        "write (a ?? b) {operator} c, or a ?? (b {operator} c)",
     ),
     "unary-power": Rule(
         "'{operator}' before '**' is ambiguous", "write ({operator} x) ** y or {operator} (x ** y)"
@@ -366,7 +366,8 @@ RULES: Mapping[str, Rule] = {
     "missing-initializer": Rule("{what} needs a value here", "write '= …' after it"),
     "for-initializer": Rule("the variable of a for…{word} loop has no '= …'", "remove the value"),
     "for-declarations": Rule(
-        "a for…{word} loop declares one variable", "declare the others before"
+        "a for…{word} loop declares one variable",
+        "to take pairs apart write '[{names}]'; declare other variables before the loop",
     ),
     "for-in-head": Rule("'in' as an operator must stand in parentheses here", "write (… in …)"),
     "for-await": Rule(

@@ -50,6 +50,10 @@ class Failure:
     def say(self, code: str, token: Token | None = None, **fields: object) -> Diagnostic:
         """The diagnostic, at a token; at the one that does not match unless another is given."""
         token = token or self.here
+        if token.type == "eof":
+            # There may be empty lines before it: the last thing that stands there is shown.
+            behind = self.tokens[-2].end if len(self.tokens) > 1 else token.start
+            return self.say_at(code, behind, behind, **fields)
         return self.say_between(code, token, token, **fields)
 
     def say_between(self, code: str, first: Token, last: Token, **fields: object) -> Diagnostic:

@@ -234,7 +234,7 @@ def other_words(f: Failure) -> Diagnostic | None:
 
 
 _OPERATORS: Final[Mapping[str, str]] = {
-    ":=": "write 'let x = …' on a line of its own",
+    ":=": "write '='; a new variable is declared on a line of its own: let x = …",
     "->": "write '=>' for a function, and '.' for a property",
     "=<": "write '<='",
     "<>": "write '!=='",
@@ -246,7 +246,7 @@ _OPERATORS: Final[Mapping[str, str]] = {
 
 def other_operators(f: Failure) -> Diagnostic | None:
     """Two signs side by side that are one operator elsewhere."""
-    for first, second in ((f.previous, f.here), (f.here, f.token(1))):
+    for first, second in ((f.token(-1), f.here), (f.here, f.token(1))):
         sign = first.type + second.type
         if first.end == second.start and _OPERATORS.get(sign):
             return f.say_between(

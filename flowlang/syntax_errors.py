@@ -33,6 +33,15 @@ _STATEMENTS: Final = _DECLARING | {"return", "throw", "if", "for", "while", "do"
 _BEGINS_VALUE: Final = frozenset(["name", "number", "string", "template", "head", "{", "["])
 
 
+_WANTS_RIGHT: Final = frozenset(
+    [
+        *("+", "-", "*", "/", "%", "**", "=", "+=", "-=", "*=", "/=", "==", "!=", "===", "!=="),
+        *("<", ">", "<=", ">=", "&&", "||", "??", "!", "await", "typeof"),
+    ]
+)
+"""What a value must follow."""
+
+
 def explain(
     source: Source, tokens: list[Token], start: int, at: int, expected: set[str]
 ) -> Diagnostic:
@@ -85,6 +94,9 @@ def _functions(f: Failure) -> Diagnostic | None:
         if previous.type == "=>" and here.type in _STATEMENTS:
             hint = f"put the statement in braces: => {{ {here.text} … }}"
             return f.say("syntax", expected="a value", found=describe(here), hint=hint)
+    if here.type == "{" and f.token(-2).type == "function" and "(" in f.expected:
+        hint = f"parameters stand in parentheses, even if there are none: {previous.text}() {{ … }}"
+        return f.say("syntax", expected="'('", found="'{'", hint=hint)
     if previous.type == "function" and here.type == "(" and "name" in f.expected:
         hint = "a function that stands alone has a name: function name(…) { … }"
         return f.say("syntax", expected="a name", found="'('", hint=hint)
@@ -113,6 +125,8 @@ def _blocks(f: Failure) -> Diagnostic | None:
         advice = "write { … } around the statements"
         if here.type == "=>":
             advice = "a method is written with a block: name() { return … }"
+            if f.first.type in ("function", "async"):
+                advice = "write a block { return … }, or const f = (…) => … without 'function'"
         return f.say("missing-braces", after=after, found=describe(here), advice=advice)
     if here.type == "=>" and f.at > f.start:
         hint = "an arrow function that is an operand must stand in parentheses: (() => …)"
@@ -120,6 +134,41 @@ def _blocks(f: Failure) -> Diagnostic | None:
             hint = "the parameters go on with the line above: end that with ';', or join the lines"
         expected = "an operator or the end of the statement"
         return f.say("syntax", expected=expected, found="'=>'", hint=hint)
+    return None
+
+
+def _catches(f: Failure) -> Diagnostic | None:
+    """`catch error {` and `catch (TimeoutError error) {`."""
+    here, previous = f.here, f.previous
+    if f.first.type != "catch" or here.type != "name":
+        return None
+    if f.is_second:
+        hint = f"write 'catch ({here.text}) {{ … }}'"
+        return f.say("syntax", expected="'(' or '{'", found=describe(here), hint=hint)
+    if previous.type == "name":
+        hint = (
+            "a 'catch' takes every error: write "
+            f"'catch ({here.text})', and test {here.text}.name === '{previous.text}' within"
+        )
+        return f.say("syntax", expected="')'", found=describe(here), hint=hint)
+    return None
+
+
+def _cases(f: Failure) -> Diagnostic | None:
+    """`case "a"` without a ':', and `"a":` without a 'case'."""
+    here, previous = f.here, f.previous
+    if {"case", "default"} <= f.expected and f.token(1).type == ":":
+        hint = f"write 'case {here.text}:'"
+        return f.say("syntax", expected="'case' or 'default'", found=describe(here), hint=hint)
+    if ":" in f.expected and here.newline:
+        for index in range(f.at - 1, f.start, -1):
+            token = f.tokens[index]
+            if token.type == "case":
+                text = f.source.text[token.start : previous.end]
+                hint = f"write '{text}:'"
+                return f.say("syntax", expected="':'", found=describe(here), hint=hint)
+            if token.newline or token.type == "?":
+                break
     return None
 
 
@@ -165,11 +214,13 @@ _EXPLANATIONS: Final = (
     foreign_syntax.python,
     foreign_syntax.other_words,
     foreign_syntax.typescript,
+    _catches,
     _misplaced,
     _quotes,
     _functions,
     foreign_syntax.slip,
     _regular_expression,
+    _cases,
     _names,
     _blocks,
 )
@@ -222,10 +273,10 @@ def _hint(f: Failure, wanted: str) -> str | None:
         return hint
     if ":" in f.expected and _has_open_question(f):
         return "a '?' needs both values: condition ? value : other"
-    if here.type == "eof":
-        return None
     if wanted == "a value":
         return _hint_for_value(f)
+    if here.type == "eof":
+        return None
     if "';'" in wanted and here.type in KEYWORDS:
         return "statements stand on lines of their own, or have a ';' between them"
     if here.type == "number" and here.text.startswith(".") and previous.type in OPERAND_ENDS:
@@ -237,6 +288,8 @@ def _hint(f: Failure, wanted: str) -> str | None:
             return "texts are joined with '+'"
         if f.at > f.start + 1 and f.token(-2).type == "new":
             return f"arguments stand in parentheses: new {previous.text}(…)"
+        if previous.type == "name" and here.type in ("string", "number"):
+            return f"to call it, write parentheses: {_name_before(f)}({here.text})"
         return "an operator or a comma may be missing between the two"
     return "a comma may be missing before this" if "','" in wanted else None
 
@@ -261,9 +314,23 @@ def _hint_for_value(f: Failure) -> str | None:
         return "to catch all other values, write 'default:'"
     if f.here.type == ">" and f.at == f.start:
         return "leave the prompt of the command line out"
+    if f.at > f.start and f.previous.type in _WANTS_RIGHT and (f.here.newline or _ends(f.here)):
+        return f"'{f.previous.text}' needs a value on its right"
     if f.here.type in ("===", ">>>", "<<", "<<<") and f.previous.start + 3 >= f.here.start:
         return "a mark of a merge that was not resolved?" if f.at <= f.start + 1 else None
     return None
+
+
+def _name_before(f: Failure) -> str:
+    """The name that ends before the token, with what it is a member of: `Task.run`."""
+    index = f.at - 1
+    while index > f.start + 1 and f.tokens[index - 1].type == ".":
+        index -= 2
+    return f.source.text[f.tokens[index].start : f.previous.end]
+
+
+def _ends(token: Token) -> bool:
+    return token.type in (";", ")", "]", "}", "eof")
 
 
 def _has_open_question(f: Failure) -> bool:

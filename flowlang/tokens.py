@@ -146,6 +146,7 @@ _ESCAPE = re.compile(
 _SIMPLE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 _LINE_ENDS = frozenset("\n\r\u2028\u2029")
 _NAME_ESCAPE = re.compile(r"\\u(?:\{([0-9a-fA-F]++)\}|([0-9a-fA-F]{4}))")
+_REST_OF_LINE = re.compile(rf"[ \t]*+(?://[^{_LINES}]*+)?(?=[{_LINES}]|\Z)")
 _TEMPLATE_LINE_END = re.compile("\r\n?")
 
 _OPENERS = {"(": ")", "[": "]", "{": "}"}
@@ -166,6 +167,8 @@ _VALUE_WORDS = _words(
 )
 # Before a brace, these make it an object.
 _BEFORE_OBJECT = _words("= ( (=> , [ [= ? && || ?? return throw await == === != !== + ...")
+# Words before the parentheses of a statement's head.
+_BEFORE_HEAD = _words("if while for switch catch")
 _CURLY_QUOTES = {
     "\u201c": "\u201d", "\u201d": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb",
     "\u2018": "\u2019", "\u2019": "\u2019", "\u201a": "\u2018", "\u2032": "\u2032",
@@ -305,6 +308,10 @@ class _Lexer:
                 raise _Stop
         elif sign in _CLOSERS:
             self.close(token)
+        elif sign == ";":
+            while self.open and self.ends_statement_in_brackets(token):
+                self.forgotten(token)
+            tokens.append(token)
         elif sign == "=":
             if tokens and tokens[-1].type in ("]", "}") and tokens[-1].partner >= 0:
                 opener = tokens[tokens[-1].partner]
@@ -432,19 +439,29 @@ class _Lexer:
         return self.indentation(token.start) <= self.indentation(opener.start)
 
     def close_condition(self, brace: Token) -> None:
-        """`if (ready {`: a value and a brace behind it do not fit into the head of a statement."""
+        """`if (ready {`: a value and a brace behind it do not fit into the head of a statement, or
+        into parameters."""
         tokens = self.tokens
         index = self.open[-1]
         last = tokens[-1]
         if tokens[index].type != "(" or index == 0 or last.type not in _OPERAND_ENDS:
             return
-        if tokens[index - 1].type not in ("if", "while", "for", "switch", "catch"):
+        before = [token.type for token in tokens[max(0, index - 2) : index]]
+        if "function" not in before and before[-1] not in _BEFORE_HEAD:
             return
         is_function = last.type == ")" and any(
             token.type == "function" for token in tokens[max(0, last.partner - 3) : last.partner]
         )
         if not is_function and last.text != "of":
             self.forgotten(brace)
+
+    def ends_statement_in_brackets(self, semicolon: Token) -> bool:
+        """`f([1, 2;` at the end of a line: no ';' fits there, but the head of a `for` has some."""
+        index = self.open[-1]
+        if self.tokens[index].type == "(" and self.tokens[max(0, index - 1)].type == "for":
+            return False
+        rest = _REST_OF_LINE.match(self.text, semicolon.end)
+        return self.tokens[index].type in ("(", "[") and rest is not None
 
     def forgotten(self, at: Token) -> None:
         """Report the innermost open bracket and close it before the token `at`."""
@@ -477,7 +494,9 @@ class _Lexer:
             opener.end,
             opener=sign,
             closer=closer,
-            notes=[(f"'{closer}' was expected before this", start, end)],
+            notes=[
+                (f"'{closer}' was expected {'before this' if end > start else 'here'}", start, end)
+            ],
         )
 
     def indentation(self, offset: int) -> int:
@@ -498,7 +517,8 @@ class _Lexer:
                     opener = tokens[index]
                     closer = "}" if opener.type in ("head", "middle") else _OPENERS[opener.type]
                     missed = self.missed_at(index)
-                    start, end = (missed.start, missed.end) if missed else (place, place)
+                    behind = tokens[-1].end
+                    start, end = (missed.start, missed.end) if missed else (behind, behind)
                     self.report_unclosed(opener, closer, start, end)
             while self.open:
                 index = self.open.pop()
@@ -858,6 +878,9 @@ class _Lexer:
             digits = raw.lstrip("0") or "0"
             is_octal = digits.isdigit() and not {"8", "9"} & set(digits)
             hint = None if is_octal else "leave the zeros out"
+            last = [each.type for each in self.tokens[-3:-1]]
+            if last == ["number", ","] and self.tokens[-2].end == start:
+                hint = "thousands are written without a ',', or with '_': 1_000"
             self.report("octal-number", start, end, text=raw[:40], digits=digits[:40], hint=hint)
         else:
             advice = self.number_advice(raw, end)

@@ -316,7 +316,7 @@ class TreeBuilder:
             if binding.children[2].children:
                 self.report("for-initializer", *self.span(binding.children[2]), word=word)
             if left.children[2].children:
-                self.report("for-declarations", *self.span(left.children[2]), word=word)
+                target = self.too_many_declared(left, word)
         elif left.expr.name in ("array_pattern", "object_pattern"):
             target = self.pattern(left, is_binding=False)
         else:
@@ -330,6 +330,19 @@ class TreeBuilder:
         make: Any = nodes.ForOf if word == "of" else nodes.ForIn
         statement: Statement = make(*span, kind, target, value, self.body(body, "a loop"))
         return statement
+
+    def too_many_declared(self, variables: Any, word: str) -> nodes.ArrayPattern:
+        """`for (const k, v of …)`, which takes pairs apart in Python; as if it did here."""
+        start, end = self.span(variables)
+        bindings = [
+            variables.children[1],
+            *(each.children[1] for each in variables.children[2].children),
+        ]
+        targets = [self.binding_target(binding.children[0]) for binding in bindings]
+        names = ", ".join(self.source.text[each.start : each.end] for each in targets)
+        self.report("for-declarations", *self.span(variables.children[2]), word=word, names=names)
+        elements = tuple(nodes.Element(each.start, each.end, each, None, False) for each in targets)
+        return nodes.ArrayPattern(start, end, elements)
 
     def switch(self, match: Any) -> nodes.Switch:
         cases = []
@@ -378,10 +391,12 @@ class TreeBuilder:
         if last.children:
             finalizer = self.block(last.children[0].children[1])
         if handler is None and finalizer is None:
-            # `except` and `cathc`, where it should stand, have been reported.
+            # `except` and `cathc`, where it should stand, have been reported, and what is wrong
+            # with a `catch` too.
             follows = self.tokens[match.end]
             slips = ("python-except", "misspelt-word")
-            if not any(e.start == follows.start and e.code in slips for e in self.found):
+            is_told = any(e.start == follows.start and e.code in slips for e in self.found)
+            if not is_told and follows.type not in ("catch", "finally"):
                 self.at("missing-catch", self.tokens[match.start])
         return nodes.Try(*self.span(match), self.block(block), handler, finalizer)
 
