@@ -1,9 +1,10 @@
 """Tokens to the syntax tree, or to everything that is wrong with them.
 
 The grammar is `flow.peg`; the rules it leaves to Python are the functions `_rule_…` here, each of
-which looks at the next tokens and picks one way. Matching runs twice only for a wrong file: first
-without records; then noting how far each statement came and what could have followed there. A
-statement that fails is reported and skipped by bracket partners, and matching goes on behind it.
+which looks at the next tokens and picks one way. Splitting and matching run twice only for a wrong
+file: first without records; then guessing at forgotten brackets, and noting how far each statement
+came and what could have followed there. A statement that fails is reported and skipped by bracket
+partners, and matching goes on behind it.
 
 What matched, `TreeBuilder` turns into nodes; what did not, `explain` puts into words.
 """
@@ -76,21 +77,19 @@ def parse(source_text: str, path: str) -> ParsedProgram:
         found.append(report(source, "source-too-long", at, at, length=length, limit=LONGEST_SOURCE))
         return ParsedProgram(source, FrontMatter(), None, in_order(found))
     front_matter, begin = read_front_matter(source, found)
+    tokens: list[Token] = []
     tree: nodes.Program | None = None
-    tokens = None
     if begin is not None:
-        tokens = tokenize(source, begin, found)
-        if tokens is not None:
-            in_text = len(found)
-            tree = _with_room_to_recurse(lambda: _attempt(source, tokens, found, in_text), found)
-            if tree is None and len(found) == in_text:
-                last = tokens[-1]
-                found.append(report(source, "too-deep", last.start, last.end, limit=DEEPEST))
+        in_front = len(found)
+        split = _with_room_to_recurse(lambda: _attempt(source, begin, found), found)
+        if split is not None:
+            tokens, tree = split
+        elif len(found) == in_front:
+            end = len(source.text)
+            found.append(report(source, "too-deep", end, end, limit=DEEPEST))
     if any(diagnostic.severity == "error" for diagnostic in found):
         tree = None
-    return ParsedProgram(
-        source, front_matter, tree, in_order(found), begin or 0, tuple(tokens or ())
-    )
+    return ParsedProgram(source, front_matter, tree, in_order(found), begin or 0, tuple(tokens))
 
 
 _Result = TypeVar("_Result")
@@ -113,24 +112,30 @@ def _with_room_to_recurse(work: Callable[[], _Result], found: list[Diagnostic]) 
 
 
 def _attempt(
-    source: Source, tokens: list[Token], found: list[Diagnostic], in_text: int
-) -> nodes.Program | None:
-    """Match, build and check. `found` has `in_text` diagnostics about the text already."""
-    program = _GRAMMAR["program"]
-    try:
-        match = program.match_core(tokens, 0, defaultdict(dict), _Progress())
-        is_complete = True
-    except _Failed:
+    source: Source, begin: int, found: list[Diagnostic]
+) -> tuple[list[Token], nodes.Program | None]:
+    """Split, match, build and check: the tokens, and the tree if one could be built."""
+    in_front = in_text = len(found)
+    tokens = tokenize(source, begin, found, guess=False)
+    match = None if tokens is None or len(found) > in_front else _match(tokens)
+    if tokens is None or match is None:
+        del found[in_front:]
+        tokens = tokenize(source, begin, found, guess=True)
+        if tokens is None:
+            return [], None
+        in_text = len(found)
+        match = _match(tokens) if in_text > in_front else None
+    is_complete = match is not None
+    if match is None:
         recorder = _Recorder(source, tokens, found)
         try:
-            match = program.match_core(tokens, 0, defaultdict(dict), recorder)
+            match = _GRAMMAR["program"].match_core(tokens, 0, defaultdict(dict), recorder)
         except _Enough:
-            return None
+            return tokens, None
         except TooDeep as deep:
             token = tokens[deep.at]
             found.append(report(source, "too-deep", token.start, token.end, limit=DEEPEST))
-            return None
-        is_complete = False
+            return tokens, None
     if match is None:
         raise AssertionError("a program matches any tokens")
     builder = TreeBuilder(source, tokens, found)
@@ -139,12 +144,20 @@ def _attempt(
     except TooDeep as deep:
         token = tokens[deep.at]
         found.append(report(source, "too-deep", token.start, token.end, limit=DEEPEST))
-        return None
+        return tokens, None
     # With brackets guessed, names would be looked for in the wrong scopes.
     guessed = ("unclosed-bracket", "unopened-bracket")
     if not any(diagnostic.code in guessed for diagnostic in found[:in_text]):
         check_tree(source, tree, found, is_complete=is_complete)
-    return tree
+    return tokens, tree
+
+
+def _match(tokens: list[Token]) -> Any | None:
+    """What the tokens match as, or None if they are no program."""
+    try:
+        return _GRAMMAR["program"].match_core(tokens, 0, defaultdict(dict), _Progress())
+    except _Failed:
+        return None
 
 
 # ------------------------------------------------------------------------------- how far we came

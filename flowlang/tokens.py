@@ -180,18 +180,25 @@ class _Stop(Exception):
 
 
 def tokenize(
-    source: Source, begin: int, found: list[Diagnostic], limit: int = MOST_TOKENS
+    source: Source,
+    begin: int,
+    found: list[Diagnostic],
+    limit: int = MOST_TOKENS,
+    *,
+    guess: bool = True,
 ) -> list[Token] | None:
     """The tokens of `source` from offset `begin` on, the last of type "eof".
 
     Args:
         found: takes what is wrong with the text.
         limit: most tokens there may be.
+        guess: tell by how lines begin where a closing bracket was forgotten. That is for a text
+            known to be wrong: nothing about lines is so unusual that no program may do it.
 
     Returns:
         None when the text cannot be split to its end (the reason is in `found`).
     """
-    lexer = _Lexer(source, begin, found, limit)
+    lexer = _Lexer(source, begin, found, limit, guess)
     try:
         lexer.run()
     except _Stop:
@@ -200,13 +207,16 @@ def tokenize(
 
 
 class _Lexer:
-    def __init__(self, source: Source, begin: int, found: list[Diagnostic], limit: int) -> None:
+    def __init__(
+        self, source: Source, begin: int, found: list[Diagnostic], limit: int, guess: bool
+    ) -> None:
         self.source = source
         self.text = source.text
         self.position = begin
         self.begin = begin
         self.found = found
         self.limit = limit
+        self.guess = guess
         self.tokens: list[Token] = []
         self.open: list[int] = []
         # A closing brace that stands further left than the line of its opener: if a brace turns
@@ -231,6 +241,7 @@ class _Lexer:
         add = tokens.append
         find_line_end = LINE_END.search
         limit = self.limit
+        guess = self.guess
         while True:
             m = match(text, self.position)
             assert m is not None  # the expression ends in [\s\S] and \Z
@@ -244,13 +255,13 @@ class _Lexer:
                 word = m[_NAME]
                 if word in KEYWORDS:
                     token = Token(word, word, before, end, newline)
-                    if newline and self.open:
+                    if newline and self.open and guess:
                         self.begin_line(token)
                     if word == "function":
                         self.mark_async(len(tokens) - 1, newline)
                 else:
                     token = Token("name", word, before, end, newline)
-                    if newline and self.open:
+                    if newline and self.open and guess:
                         self.begin_line(token)
                 add(token)
                 self.position = end
@@ -299,7 +310,7 @@ class _Lexer:
         tokens = self.tokens
         token = Token(sign, sign, start, end, newline)
         if sign in _OPENERS:
-            if sign == "{" and self.open:
+            if sign == "{" and self.open and self.guess:
                 self.close_condition(token)
             self.push(len(tokens))
             tokens.append(token)
