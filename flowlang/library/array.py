@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Final
 
+from flowlang.library.object import object_to_string
 from flowlang.library.registry import (
     callback,
     constructor,
@@ -345,10 +346,12 @@ def join(this: Value, separator: Value = UNDEFINED, *_: Value) -> str:
 
 @method("Array.prototype.toString", 0)
 def array_to_string(this: Value, *_: Value) -> str:
-    if this.__class__ is ExoticArray and is_callable(own_join := get_member(this, "join")):
+    if this.__class__ is JSArray:
+        return _join(this, len(this), ",", {})
+    own_join = get_member(this, "join")
+    if is_callable(own_join):
         return call_on(own_join, this)  # type: ignore[no-any-return]  # whatever it answers
-    array = _readable(this)
-    return _join(array, len(array), ",", {})
+    return object_to_string(this)
 
 
 @method("Array.prototype.map", 1)
