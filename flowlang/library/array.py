@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from itertools import chain, islice
 from typing import Final
 
@@ -341,13 +342,14 @@ def last_index_of(this: Value, wanted: Value = UNDEFINED, *start: Value) -> floa
 def join(this: Value, separator: Value = UNDEFINED, *_: Value) -> str:
     array = _readable(this)
     length = len(array)
-    return _join(array, length, "," if separator is UNDEFINED else to_string(separator), {})
+    between = "," if separator is UNDEFINED else to_string(separator)
+    return _join(this, array, length, between)
 
 
 @method("Array.prototype.toString", 0)
 def array_to_string(this: Value, *_: Value) -> str:
     if this.__class__ is JSArray:
-        return _join(this, len(this), ",", {})
+        return _join(this, this, len(this), ",")
     own_join = get_member(this, "join")
     if is_callable(own_join):
         return call_on(own_join, this)  # type: ignore[no-any-return]  # whatever it answers
@@ -732,31 +734,54 @@ def _flatten(array: JSArray, levels: float, into: list[Value], depth: int) -> No
     check_array(len(into))
 
 
-def _join(array: JSArray, count: int, separator: str, active: dict[JSArray, None]) -> str:
-    """The first `count` elements as text; an array inside of itself, one of those `active`, counts
-    as empty."""
-    if array in active:
+def _join(whole: Value, array: JSArray, count: int, separator: str) -> str:
+    """The first `count` elements as text.
+
+    Args:
+        whole: what `array` was read from: one that is inside of itself, even if only a function of
+            the program leads there, counts as empty.
+    """
+    active = _joining.get(None)
+    if active is not None:
+        return _join_elements(whole, array, count, separator, active)
+    token = _joining.set(active := {})
+    try:
+        return _join_elements(whole, array, count, separator, active)
+    finally:
+        _joining.reset(token)
+
+
+_joining: Final[ContextVar[dict[Value, None]]] = ContextVar("flowlang_joining")
+"""What is being made into text on this thread, each part of the one before."""
+
+
+def _join_elements(
+    whole: Value, array: JSArray, count: int, separator: str, active: dict[Value, None]
+) -> str:
+    if whole in active:
         return ""
     check_depth(len(active))
     charge_steps(1 + count)
-    active[array] = None
+    active[whole] = None
     parts: list[str] = []
     length = 0
-    for index in range(count):
-        value = _element(array, index)
-        if value is None or value is UNDEFINED:
-            part = ""
-        elif value.__class__ is str:
-            part = value
-        elif value.__class__ is JSArray:
-            part = _join(value, len(value), ",", active)
-        else:
-            part = to_string(value)
-        length += len(part)
-        if len(part) > _LONG:
-            check_length(length)
-        parts.append(part)
-    del active[array]
+    try:
+        for index in range(count):
+            value = _element(array, index)
+            if value is None or value is UNDEFINED:
+                part = ""
+            elif value.__class__ is str:
+                part = value
+            elif value.__class__ is JSArray:
+                part = _join_elements(value, value, len(value), ",", active)
+            else:
+                part = to_string(value)
+            length += len(part)
+            if len(part) > _LONG:
+                check_length(length)
+            parts.append(part)
+    finally:
+        del active[whole]
     length += len(separator) * max(0, len(parts) - 1)
     check_string(length)
     charge_reading(length)
