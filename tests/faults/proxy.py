@@ -1,14 +1,21 @@
-"""A TCP proxy that loses replies: the request is carried out, the answer never comes."""
+"""A TCP proxy that does harm to replies: requests are carried out, answers come late or never."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 
 class LosingProxy:
     """Stands before a server, and cuts a connection instead of passing every n-th reply on.
+
+    Attributes:
+        swallows: replies are dropped, and the connections stay.
+        delay_s: replies come so much later.
+        truncate_next: the next reply is cut in its middle, and its connection with it.
+        lost: how many replies did not come whole.
 
     Args:
         port: the server's, on 127.0.0.1.
@@ -19,10 +26,11 @@ class LosingProxy:
 
     def __init__(self, port: int, every: int = 0) -> None:
         self._port, self.every = port, every
+        self.swallows, self.delay_s, self.truncate_next = False, 0.0, False
         self.lost = 0
         self._replies = 0
         self._server: asyncio.Server | None = None
-        self._links: set[asyncio.Task[None]] = set()
+        self._links: dict[asyncio.Task[None], _Link] = {}
 
     @property
     def url(self) -> str:
@@ -41,26 +49,36 @@ class LosingProxy:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for link in self._links:
-            link.cancel()
+        self.cut()
         await asyncio.gather(*self._links, return_exceptions=True)
 
+    def cut(self) -> None:
+        """Cut all connections."""
+        for link in self._links.values():
+            for side in link.sides:
+                side.transport.abort()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:
+            # The server is away: so is what stands before it.
+            writer.close()
+            return
         task = asyncio.current_task()
         assert task is not None
-        self._links.add(task)
-        there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        link = _Link()
+        link = self._links[task] = _Link((writer, back))
         requests = asyncio.create_task(self._pass_on(reader, back, link))
         try:
-            await self._answer(there, writer, link)
+            with suppress(ConnectionError):
+                await self._answer(there, writer, link)
         finally:
             requests.cancel()
             await asyncio.gather(requests, return_exceptions=True)
-            for side in (writer, back):
+            for side in link.sides:
                 side.close()
                 await asyncio.gather(side.wait_closed(), return_exceptions=True)
-            self._links.discard(task)
+            del self._links[task]
 
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: _Link
@@ -79,11 +97,23 @@ class LosingProxy:
             if link.calls_script and self.every and self._replies % self.every == 0:
                 self.lost += 1
                 return
+            if self.swallows:
+                self.lost += 1
+                continue
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
+            if self.truncate_next:
+                self.truncate_next = False
+                self.lost += 1
+                writer.write(data[: len(data) // 2])
+                return
             writer.write(data)
             await writer.drain()
 
 
 class _Link:
-    """One client's connection; whether its last request called a script."""
+    """One client's connection: both its sides, and whether its last request called a script."""
 
-    calls_script = False
+    def __init__(self, sides: tuple[asyncio.StreamWriter, asyncio.StreamWriter]) -> None:
+        self.sides = sides
+        self.calls_script = False

@@ -1,0 +1,1 @@
+"""Real processes and a real server, killed, stopped and cut off while they work."""
