@@ -224,8 +224,8 @@ async def _all_ended(app: Rhythm, target: str, count: int) -> None:
     filters = {"target_name": target, "status": "completed"}
     # Waiting for each would be a load of its own. A look now and then costs nothing; when they
     # ended, the events say.
-    while await app.execution_service.count_executions(filters) < count:
-        await asyncio.sleep(0.1)  # noqa: ASYNC110
+    while await app.execution_service.count_executions(filters) < count:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
 
 
 async def _latency(
