@@ -158,7 +158,7 @@ class Bench:
         began_ms = time.time() * 1000
         kind = "task" if target == "bench.noop" else "workflow"
         ids = await _together(count, lambda _: _start(app, target, kind), at_once)
-        await _all_ended(app, target, count)
+        await _all_ended(app, count * (1 if kind == "task" else 1 + units))
         return await self._figure(name, unit, app, ids, count * units, began_ms, server, worker)
 
     async def _measured(
@@ -166,7 +166,7 @@ class Bench:
     ) -> Figure:
         server = self._ground.server_cpu_s()
         with self._ground.workers(self._workers):
-            await _all_ended(app, "bench.noop", count)
+            await _all_ended(app, count)
             first = await app.execution_service.get_execution(ids[0])
             assert first is not None and first.started_at is not None
             began_ms = first.started_at.timestamp() * 1000
@@ -220,8 +220,8 @@ async def _together(
     return results
 
 
-async def _all_ended(app: Rhythm, target: str, count: int) -> None:
-    filters = {"target_name": target, "status": "completed"}
+async def _all_ended(app: Rhythm, count: int) -> None:
+    filters = {"status": "completed"}
     # Waiting for each would be a load of its own. A look now and then costs nothing; when they
     # ended, the events say.
     while await app.execution_service.count_executions(filters) < count:  # noqa: ASYNC110
