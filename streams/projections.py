@@ -15,10 +15,11 @@ from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection
 from streams.errors import UnknownExecution
 from streams.keys import PartitionKeys
-from streams.scripts import load
+from streams.scripts import Argument, load
 
 _GET = load("get_executions")
 _QUERY = load("query_executions")
+_COUNT = load("count_executions")
 _AWAIT = load("await_execution")
 _DESCRIBE = load("describe_partition")
 _EXAMINE = load("examine_execution")
@@ -62,6 +63,16 @@ class Filters(msgspec.Struct, frozen=True):
             if value is not None
         ]
         return chosen or [keys.index("all")]
+
+    @property
+    def newest(self) -> Argument:
+        """Until when, as the scripts take it."""
+        return "+inf" if self.newest_ms is None else self.newest_ms
+
+    @property
+    def oldest(self) -> Argument:
+        """From when, as the scripts take it."""
+        return "-inf" if self.oldest_ms is None else self.oldest_ms
 
 
 class WorkerDescription(msgspec.Struct, frozen=True):
@@ -161,7 +172,15 @@ async def count_executions(connection: Connection, filters: Filters) -> int:
     """How many executions match."""
     total = 0
     for keys in connection.keys.partitions:
-        total += len(await _query_partition(connection, keys, filters, None))
+        indexes = filters.indexes(keys)
+        if len(indexes) > 1 or filters.status == "running":
+            total += len(await _query_partition(connection, keys, filters, None))
+            continue
+        total += await connection.call(
+            _COUNT,
+            [keys.due, keys.workers, indexes[0]],
+            [filters.newest, filters.oldest, filters.status or ""],
+        )
     return total
 
 
@@ -313,8 +332,8 @@ async def _query_partition(
             [keys.due, keys.workers, *filters.indexes(keys)],
             [
                 QUERY_UNITS,
-                "+inf" if filters.newest_ms is None else filters.newest_ms,
-                "-inf" if filters.oldest_ms is None else filters.oldest_ms,
+                filters.newest,
+                filters.oldest,
                 after,
                 after_id,
                 filters.target or "",

@@ -401,6 +401,8 @@ class _WaitingRoom:
             for future in self._futures.values():
                 if not future.done():
                     future.set_exception(error)
+                    # Whose own call has failed too does not come to ask for it.
+                    future.exception()
         finally:
             if self._reading is asyncio.current_task():
                 # Who comes while this connection is being closed needs a new reader.

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from streams import projections
+from streams.projections import Filters
 from streams.work import NewChild, WorkflowSettlement
 from tests.streams.house import House, Run, play
 
@@ -62,5 +63,44 @@ def test_a_turn_that_records_nothing_changes_no_status(house: House, run: Run) -
         await seat.step([], 0, [WorkflowSettlement("f", claim.token, 1)])
 
         assert await facts(house, "f") == ("pending", None)
+
+    play(house, run, story)
+
+
+def test_a_count_is_how_many_a_query_finds(house: House, run: Run) -> None:
+    """Whatever the filter, and whoever works at what."""
+
+    async def story() -> None:
+        seat = await house.seat()
+        for number in range(6):
+            await house.start(f"f{number}", queue="other" if number % 2 else "default")
+            house.clock.now_ms += 1_000
+        await house.start("t", "task")
+        claims = (await seat.step(["default"], 3, [])).claims
+        first, *_ = claims
+        await seat.step([], 0, [WorkflowSettlement(first.id, first.token, 1, decided=b"D")])
+        await house.signal(first.id, "r")
+        await seat.step(["default"], 1, [])
+        begun = house.clock.now_ms - 6_000
+        windows = ({}, {"oldest_ms": begun + 2_000}, {"newest_ms": begun + 2_000})
+        filters = (
+            {},
+            *({"status": s} for s in ("pending", "running", "suspended", "completed")),
+            *({"type": t} for t in ("workflow", "task")),
+            *({"queue": q} for q in ("default", "other")),
+            {"target": "greet"},
+            {"target": "nobody"},
+            {"status": "pending", "queue": "other"},
+        )
+        counted, found = [], []
+        for window in windows:
+            for chosen in filters:
+                asked = Filters(**window, **chosen)
+                counted.append(await projections.count_executions(house.connection, asked))
+                ids = await projections.query_executions(house.connection, asked, limit=100)
+                found.append(len(ids))
+
+        assert counted == found
+        assert found[:5] == [7, 4, 3, 0, 0]
 
     play(house, run, story)

@@ -1,0 +1,30 @@
+-- count_executions: how many executions match one filter or none, by its index alone.
+--
+-- KEYS[1]  due      sorted set; gives the partition's prefix
+-- KEYS[2]  workers  hash whose fields are the workers
+-- KEYS[3]  index    sorted set of the filter, or the one of all
+-- ARGV[1]  newest   "+inf" or unix ms, inclusive
+-- ARGV[2]  oldest   "-inf" or unix ms, inclusive
+-- ARGV[3]  status   what the filter asks for, "" for another filter; not "running", which is no index's
+-- RETURNS  the number
+
+--@include transition
+
+local newest, oldest, status = ARGV[1], ARGV[2], ARGV[3]
+local number = call("ZCOUNT", KEYS[3], oldest, newest)
+if status ~= "pending" and status ~= "suspended" then
+  return number
+end
+-- A workflow's turn is not an event, so it is in no index: what workers hold tells who is running.
+for _, worker in ipairs(call("HKEYS", KEYS[2])) do
+  for _, id in ipairs(call("HKEYS", prefix .. "a:" .. worker)) do
+    local held = id ~= "#" and load(id)
+    if held and held.ty == "workflow" and held.wk == "claimed" and held.st == status then
+      local at = tonumber(held.cr)
+      if (newest == "+inf" or at <= tonumber(newest)) and (oldest == "-inf" or at >= tonumber(oldest)) then
+        number = number - 1
+      end
+    end
+  end
+end
+return number
