@@ -34,6 +34,7 @@ from flowlang.values import (
     integrity_of,
     is_enumerable,
     is_object,
+    is_read_only,
     iterate,
     own_keys,
     own_names,
@@ -239,7 +240,9 @@ def _restricted(value: Value, integrity: int) -> Value:
 def _must_set(target: Value, key: str, value: Value) -> None:
     """Set a property as strict code would: what cannot be set is a TypeError."""
     integrity = _integrity(target)
-    if integrity != EXTENSIBLE and (integrity == FROZEN or get_own(target, key) is HOLE):
+    if is_read_only(target, key) or (
+        integrity != EXTENSIBLE and (integrity == FROZEN or get_own(target, key) is HOLE)
+    ):
         shown = named(key)
         throw("TypeError", f"cannot assign to property {shown}: the object does not allow it")
     set_member(target, key, value)

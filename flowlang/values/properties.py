@@ -116,16 +116,21 @@ def set_member(obj: Value, key: str, value: Value) -> None:
     elif isinstance(obj, JSObject):
         _set_in_bag(obj, key, value)
     elif is_object(obj):
-        if isinstance(obj, JSCallable):
-            if key == "prototype":
-                throw("TypeError", "a function's 'prototype' is not part of Flow")
-            own = get_own(obj, key)
-            if key in ("name", "length") and own is not HOLE and not _is_other(obj, key):
-                return
-        elif isinstance(obj, EntryTable) and key == "size":
+        if isinstance(obj, JSCallable) and key == "prototype":
+            throw("TypeError", "a function's 'prototype' is not part of Flow")
+        if isinstance(obj, JSIterator) and key in ("next", "return"):
+            throw("TypeError", f"an iterator with a '{key}' of its own is not part of Flow")
+        if is_read_only(obj, key):
             return
         if integrity_of(obj) == EXTENSIBLE or _is_other(obj, key):
             _set_in_bag(property_bag(obj), key, value)
+
+
+def is_read_only(obj: Value, key: str) -> bool:
+    """Whether the object has or inherits a property that can never be written."""
+    if isinstance(obj, JSCallable):
+        return key in ("name", "length")
+    return isinstance(obj, EntryTable) and key == "size"
 
 
 def define_member(obj: JSObject, key: str, value: Value) -> None:

@@ -15,6 +15,7 @@ from flowlang.values import (
     KEYS,
     SEALED,
     UNDEFINED,
+    ArrayIterator,
     ExoticArray,
     JSArray,
     JSMap,
@@ -297,6 +298,17 @@ def test_the_prototype_chain_cannot_be_reached() -> None:
         with pytest.raises(Throw, match="not part of Flow"):
             attempt()
     assert own_keys(obj) == []
+
+
+def test_iterators_go_by_positions_alone() -> None:
+    """JavaScript would call a `next` or `return` that an iterator was given."""
+    iterator = ArrayIterator(JSArray([1.0]))
+
+    for key in ("next", "return"):
+        with pytest.raises(Throw, match="not part of Flow"):
+            set_member(iterator, key, UNDEFINED)
+    set_member(iterator, "other", 5.0)
+    assert get_member(iterator, "other") == 5.0
 
 
 def test_built_ins_cannot_be_written_to() -> None:
