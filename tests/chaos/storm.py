@@ -20,6 +20,11 @@ _KINDS = (
 )
 
 
+# It was told to stop, before it could listen (-15) or twice (130); or the server was away when it
+# began (4), which it tells instead of waiting for an address that may be mistyped.
+_EXPECTED = (0, 4, 130, -15)
+
+
 class Storm:
     """Does harm to a ground until told to stop; `counts` says how often, by kind."""
 
@@ -55,8 +60,7 @@ class Storm:
     async def _mend(self) -> None:
         await asyncio.gather(*self._under_way)
         for status in self._ground.ended_by_themselves():
-            # 130: it was told to stop twice.
-            if status not in (0, 130):
+            if status not in _EXPECTED:
                 self.problems.append(f"a worker ended by itself with status {status}")
         for number in range(len(self._ground.workers)):
             self._ground.start_worker(number)
