@@ -52,7 +52,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 OLDEST_REDIS = (7, 0, 5)
 
 _PASSING = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
-_LASTING = (AuthenticationError, NoPermissionError)
 # How Redis begins errors of a state that passes: a script runs long, data is loaded, a disk is
 # full, replicas are away, a master has changed. redis-py has no classes of their own for these.
 _PASSING_WORDS = (
@@ -65,6 +64,8 @@ _PASSING_WORDS = (
     "TRYAGAIN",
     "UNBLOCKED",
 )
+# A long command that nobody let in sent is refused before it is read.
+_LOCKED_OUT = ("NOAUTH", "WRONGPASS", "Protocol error: unauthenticated")
 
 
 class ServerReport(NamedTuple):
@@ -328,7 +329,11 @@ class Connection:
     def translate(self, error: RedisError | OSError, what: str) -> StreamsError:
         """One of redis-py's errors as one of ours."""
         text = str(error)
-        if isinstance(error, _LASTING) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+        if isinstance(error, AuthenticationError) or text.startswith(_LOCKED_OUT):
+            # Who waits without end was let in before: it waits until it is again.
+            kind = BackendUnavailable if self.patience_s is None else BackendRefused
+            return kind(self.address, _of_password(text))
+        if isinstance(error, NoPermissionError) or text.startswith("NOPERM"):
             return BackendRefused(self.address, text)
         if isinstance(error, OutOfMemoryError) or text.startswith("OOM"):
             return BackendFull(self.address)
@@ -337,6 +342,12 @@ class Connection:
         if isinstance(error, ResponseError):
             return BackendRefused(self.address, f"{what} failed: {text}")
         return BackendUnavailable(self.address, _first_line(text) or type(error).__name__)
+
+
+def _of_password(text: str) -> str:
+    if "wrong" in text.lower() or "WRONGPASS" in text or "invalid" in text.lower():
+        return "the user name or password in the address is not right"
+    return "it wants a password; give it in the address, as redis://:PASSWORD@HOST:PORT"
 
 
 class BlockingReader:

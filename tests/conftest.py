@@ -74,8 +74,8 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
-        """Start and wait until it answers."""
+    def start(self, *more: str) -> None:
+        """Start, with more options, and wait until it answers."""
         binary = shutil.which("redis-server")
         assert binary, "redis-server is missing: scripts/test installs it"
         self.process = subprocess.Popen(
@@ -83,6 +83,7 @@ class RedisServer:
                 *(binary, "--port", str(self.port), "--bind", "127.0.0.1"),
                 *("--dir", str(self.folder), "--logfile", str(self.folder / "redis.log")),
                 *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
+                *more,
             ],
             stdout=subprocess.DEVNULL,
         )

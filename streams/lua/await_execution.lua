@@ -10,7 +10,10 @@
 --@include transition
 
 if call("EXISTS", KEYS[2]) == 1 then
-  call("SADD", prefix .. "b:x:" .. ARGV[1], ARGV[2])
+  local waiting = prefix .. "b:x:" .. ARGV[1]
+  -- A server that is full refuses a script that begins by storing, and who waits stores next to nothing.
+  call("SREM", waiting, ARGV[2])
+  call("SADD", waiting, ARGV[2])
   return "WAITING"
 end
 if call("EXISTS", KEYS[3]) == 1 then
