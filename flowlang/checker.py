@@ -456,7 +456,10 @@ class _Checker:
         if node.label is not None:
             self.find_label(node, node.label)
         elif not self.function.breakable:
-            self.report("break-outside", node.start, node.end)
+            hint = None
+            if self.function.shown:
+                hint = "to leave a loop early, write 'for (const x of …)'; a function has 'return'"
+            self.report("break-outside", node.start, node.end, hint=hint)
 
     def continue_(self, node: nodes.Continue) -> None:
         if not self.function.loops:
@@ -641,7 +644,15 @@ class _Checker:
 
     def report_undeclared(self) -> None:
         """Warn of names that nothing declares and nothing in the file assigns."""
-        reads = [found for found in self.unknown_reads if found[0].name not in self.written]
+        # What a tag or a 'with' is about has been told; its names would be told once more.
+        refused = {each.start for each in self.found if each.severity == "error"}
+        if any(each.code == "no-with" for each in self.found):
+            return
+        reads = [
+            (node, scope)
+            for node, scope in self.unknown_reads
+            if node.name not in self.written and node.start not in refused
+        ]
         for read, scope in reads[:MOST_SHOWN]:
             self.unknown_name(read, scope)
         first: dict[str, tuple[nodes.Identifier, _Scope]] = {}

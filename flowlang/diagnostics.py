@@ -21,6 +21,9 @@ one endless line does not flood the terminal."""
 MOST_SHOWN = 100
 """How many diagnostics one file can have: nobody reads more, and a wrong file could have 40,000."""
 
+SHORTEST_BEGINNING = 3
+"""Letters from which on a name may be the beginning of another: `Math.rand`."""
+
 Severity = Literal["error", "warning"]
 
 
@@ -175,14 +178,20 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `name` was probably meant to be, or None.
 
     Near means: equal but for case, or at most one slip in three characters (two in long names).
-    Of several equally near ones, the first in alphabetical order.
+    Of several equally near ones, the first in alphabetical order. If none is near, the only one
+    that `name` is the beginning of.
     """
     best: tuple[int, str] | None = None
+    longer: set[str] = set()
     letters = set(name.lower())
     allowed = 0 if len(name) < 2 else 1 if len(name) < 6 else 2 if len(name) < 12 else 3
     lowered = name.lower()
     for candidate in candidates:
-        if candidate == name or abs(len(candidate) - len(name)) > allowed:
+        if candidate == name:
+            continue
+        if len(name) >= SHORTEST_BEGINNING and candidate.lower().startswith(lowered):
+            longer.add(candidate)
+        if abs(len(candidate) - len(name)) > allowed:
             continue
         if len(letters.symmetric_difference(candidate.lower())) > 2 * allowed:
             continue
@@ -192,6 +201,8 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
         slips = 0 if candidate.lower() == lowered else _slips(lowered, candidate.lower(), allowed)
         if slips <= allowed and slips < len(candidate) and (slips, candidate) < (best or (9, "")):
             best = (slips, candidate)
+    if best is None and len(longer) == 1:
+        return longer.pop()
     return best[1] if best else None
 
 
@@ -573,6 +584,9 @@ RULES: Mapping[str, Rule] = {
         "this loop never ends: {why}",
         "await something in it, or leave it with 'break'",
         "warning",
+    ),
+    "for-in": Rule(
+        "a for…in loop gives {gives}", "write 'of' to loop over what is in it", "warning"
     ),
     "constant-write": Rule(
         "'{name}' is a constant: assigning to it throws a TypeError",

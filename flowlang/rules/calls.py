@@ -59,6 +59,8 @@ def check_calls(facts: Facts) -> None:
             _check_name(facts, call, name)
         if name in _RUNS and len(call.arguments) > 1:
             _check_inputs(facts, call.arguments[1], name)
+        for argument in call.arguments[1:]:
+            _check_named(facts, argument)
         if name in _OPTIONS:
             index, known = _OPTIONS[name]
             if len(call.arguments) > index:
@@ -69,6 +71,8 @@ def check_calls(facts: Facts) -> None:
 
 def _check_name(facts: Facts, call: nodes.Call, name: str) -> None:
     argument = call.arguments[0] if call.arguments else None
+    if isinstance(argument, nodes.Identifier) and facts.is_undeclared(argument):
+        facts.advise(argument, f"{_NAMED[name]} stands in quotes: {name}('{argument.name}')")
     found = "" if argument is None else _LITERALS.get(type(argument), "a text")
     if found != "a text":
         problem = f"{name} needs {_NAMED[name]} first" + (f", a text, not {found}" if found else "")
@@ -77,6 +81,13 @@ def _check_name(facts: Facts, call: nodes.Call, name: str) -> None:
     else:
         return
     facts.report("wrong-argument", argument or call, problem=problem)
+
+
+def _check_named(facts: Facts, argument: nodes.Node) -> None:
+    """`Task.run("a", id=5)`, which is Python for an argument of a name."""
+    if isinstance(argument, nodes.Assign) and isinstance(argument.target, nodes.Identifier):
+        name, value = argument.target.name, facts.text(argument.value)
+        facts.advise(argument.target, f"a named value stands in an object: {{ {name}: {value} }}")
 
 
 def _check_inputs(facts: Facts, argument: nodes.Node, name: str) -> None:
@@ -93,7 +104,8 @@ def _check_options(facts: Facts, argument: nodes.Node, name: str, known: Collect
     found = _LITERALS.get(type(argument))
     if found is not None and found != "an object":
         problem = f"the options of {name} must be an object, not {found}"
-        facts.report("wrong-argument", argument, problem=problem)
+        hint = f"write {{ timeout: {facts.text(argument)} }}" if known is SIGNAL_OPTIONS else None
+        facts.report("wrong-argument", argument, problem=problem, hint=hint)
     for key, value in _entries(argument):
         if key.value not in known:
             _unknown(facts, key, f"an option of {name}", known)

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
+import msgspec
+
 from flowlang import nodes
 from flowlang.diagnostics import Diagnostic, nearest, report
 from flowlang.library import GLOBALS, REGISTRY
@@ -26,6 +28,9 @@ Kind = Literal["promise", "promises", "array", "string", "number", "boolean", "m
 def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
+
+OF_MACHINE: Final = words("Inputs Context")
+"""The globals that each execution has of its own."""
 
 CONTEXT: Final = words("executionId workflowName definition queue parentWorkflowId startedAt")
 """What `Context` has; each execution has one of its own."""
@@ -172,6 +177,12 @@ class Facts:
         self._counts[code] += 1
         self.found.append(report(self.source, code, start, end, **fields))
 
+    def advise(self, node: nodes.Node, hint: str) -> None:
+        """Give what has been told of that very place before the rules ran a better hint."""
+        for at, each in enumerate(self.found):
+            if (each.start, each.end) == (node.start, node.end):
+                self.found[at] = msgspec.structs.replace(each, hint=hint)
+
     def bury(self, node: nodes.Node) -> None:
         """Say nothing more about what is in a node: it has been reported as a whole."""
         self._buried.append((node.start, node.end))
@@ -237,7 +248,16 @@ class Facts:
         return isinstance(node, nodes.Identifier) and node.name == name and self.is_builtin(node)
 
     def is_builtin(self, node: nodes.Identifier) -> bool:
+        """Whether the program does not declare a name."""
         return node in self.analysis.references and self.analysis.references[node] is None
+
+    def is_library(self, node: nodes.Identifier) -> bool:
+        """Whether a name is one of the library's."""
+        return self.is_builtin(node) and (node.name in GLOBALS or node.name in OF_MACHINE)
+
+    def is_undeclared(self, node: nodes.Identifier) -> bool:
+        """Whether nothing declares a name, neither the program nor the library."""
+        return self.is_builtin(node) and not self.is_library(node)
 
     def builtin(self, node: Any) -> str | None:
         """The full name of the built-in function that an expression is, such as "Task.run"."""

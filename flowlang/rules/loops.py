@@ -1,13 +1,14 @@
-"""Loops that never end: without an `await`, an exit or a change of what their condition asks.
+"""Loops that never end, and loops that run over something else than is meant.
 
-Such a loop runs into the limit of steps, and the execution fails. A call may throw, or change a
-variable that functions share; where one of the program's own could, nothing is said.
+The first have no `await`, no exit and no change of what their condition asks. Such a loop runs into
+the limit of steps, and the execution fails. A call may throw, or change a variable that functions
+share; where one of the program's own could, nothing is said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from flowlang import nodes
 from flowlang.rules.facts import Facts, inside
@@ -36,6 +37,34 @@ def check_loops(facts: Facts) -> None:
             assert isinstance(loop.update, nodes.Update)
             sign = "--" if loop.update.operator == "++" else "++"
             facts.report_at("endless-loop", *head, why=why, hint=f"write '{name}{sign}'")
+    for each in facts.all(nodes.ForIn):
+        _check_keys(facts, each)
+    for each in facts.all(nodes.ForOf, nodes.ForIn):
+        if isinstance(each.target, nodes.Identifier) and facts.is_undeclared(each.target):
+            word = "of" if isinstance(each, nodes.ForOf) else "in"
+            hint = f"declare it in the loop: for (const {each.target.name} {word} …)"
+            facts.advise(each.target, hint)
+
+
+_OVER: Final[dict[str | None, str]] = {
+    "array": "the indices of an array, as texts",
+    "promises": "the indices of an array, as texts",
+    "string": "the indices of a text, as texts",
+    "map": "nothing of a Map",
+    "set": "nothing of a Set",
+}
+"""What a for…in loop gives, by the kind of what it runs over."""
+
+
+def _check_keys(facts: Facts, loop: nodes.ForIn) -> None:
+    """`for (const x in [1, 2])`, which is Python for looping over what is in an array."""
+    gives = _OVER.get(facts.kind(loop.object))
+    hint = None
+    if gives is None and isinstance(loop.target, nodes.ArrayPattern | nodes.ObjectPattern):
+        gives = "keys, which are texts"
+        hint = f"write 'of Object.entries({facts.text(loop.object)})'"
+    if gives is not None:
+        facts.report_at("for-in", loop.start, loop.start + len("for"), gives=gives, hint=hint)
 
 
 def _head(loop: _Loop) -> tuple[int, int]:

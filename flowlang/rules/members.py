@@ -42,6 +42,16 @@ _SIZES: Final = {
 }  # fmt: skip
 
 
+_OF_A_DICT: Final = {
+    "get": "write 'Inputs.name ?? other'",
+    "has": "write '\"name\" in Inputs'",
+    "keys": "write 'Object.keys(Inputs)'",
+    "values": "write 'Object.values(Inputs)'",
+    "entries": "write 'Object.entries(Inputs)'",
+    "items": "write 'Object.entries(Inputs)'",
+}
+
+
 def check_members(facts: Facts) -> None:
     has_hidden_methods = _gives_functions_computed_names(facts)
     for node in facts.all(nodes.Member):
@@ -49,7 +59,9 @@ def check_members(facts: Facts) -> None:
         if not name or facts.is_own_name(name):
             continue
         owner = node.object
-        if isinstance(owner, nodes.Identifier) and facts.is_builtin(owner):
+        if facts.is_global(owner, "Inputs"):
+            _check_call_of_data(facts, node, name)
+        elif isinstance(owner, nodes.Identifier) and facts.is_library(owner):
             _check_global(facts, node, owner.name, name)
         elif not _check_known(facts, node, name) and not has_hidden_methods:
             _check_method(facts, node, name)
@@ -84,6 +96,15 @@ def _check_global(facts: Facts, node: nodes.Member, owner: str, name: str) -> No
     _report(facts, node, f"'{owner}' has no", name, hint)
 
 
+def _check_call_of_data(facts: Facts, node: nodes.Member, name: str) -> None:
+    """`Inputs.get("name", "x")`: inputs are data, and data has no functions."""
+    holder = facts.parents[node]
+    is_called = isinstance(holder, nodes.Call) and holder.callee is node and not holder.is_optional
+    if is_called and name not in _OF_EVERY_OBJECT:
+        hint = _OF_A_DICT.get(name) or elsewhere.METHODS.get(name)
+        _report(facts, node, "'Inputs' is data, and has no method", name, hint)
+
+
 def _check_known(facts: Facts, node: nodes.Member, name: str) -> bool:
     """Whether the object is known to lack the member, which is told."""
     kind = facts.kind(node.object)
@@ -100,7 +121,9 @@ def _check_known(facts: Facts, node: nodes.Member, name: str) -> bool:
         return False
     hint = elsewhere.METHODS.get(name)
     meant = facts.meant(name, members | ({size} if size else set()))
-    if size is not None and name in ("length", "size", "count", "len"):
+    if kind == "string" and name == "join":
+        hint = f"write 'x.join({facts.text(node.object)})'"
+    elif size is not None and name in ("length", "size", "count", "len"):
         hint = f"write '{facts.text(node.object)}.{size}'"
     elif meant is not None:
         hint = f"did you mean '{meant}'?"

@@ -61,6 +61,8 @@ def _check_use(facts: Facts, node: nodes.Expression) -> None:
         case nodes.ExpressionStatement():
             if facts.called(node) in _ONLY_WAIT:
                 _report(facts, node, "the program goes on at once")
+            elif _calls_back(node):
+                _report(facts, node, "the workflow may end before the function is called")
         case nodes.Branch() | nodes.While() | nodes.DoWhile():
             _report(facts, node, "as a condition it is always true")
         case nodes.For():
@@ -108,6 +110,18 @@ def _check_use(facts: Facts, node: nodes.Expression) -> None:
         case nodes.Property():
             if node is holder.value:
                 _check_handed(facts, node, holder)
+
+
+def _calls_back(node: nodes.Expression) -> bool:
+    """`p.then(f)`, which waits for nothing; where failures are handled, it is left on purpose."""
+    calls_back = False
+    while isinstance(node, nodes.Call) and isinstance(node.callee, nodes.Member):
+        method = member_name(node.callee)
+        if method == "catch" or (method == "then" and len(node.arguments) > 1):
+            return False
+        calls_back |= method in ("then", "finally")
+        node = node.callee.object
+    return calls_back
 
 
 def _check_operand(facts: Facts, node: nodes.Expression, holder: nodes.Binary) -> None:

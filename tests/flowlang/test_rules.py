@@ -47,6 +47,8 @@ DUE: dict[str, list[str]] = {
         "const f = () => Task.run('a'); return f().name",
         "return Task.run('a').then((x) => x).name",
         "function f() { return Task.run('a').name } return f()",
+        "Task.run('a').then((x) => console.log(x))",
+        "const p = Task.run('a'); p.finally(() => console.log(1))",
     ],
     "unawaited-promises": [
         "await Inputs.items.map(async (item) => await Task.run('a', { item }))",
@@ -168,6 +170,14 @@ DUE: dict[str, list[str]] = {
         "for (;;) { for (const x of [1]) { if (x) break } }",
         "for (;;) { const f = async () => { await 1; return 2 }; console.log(f) }",
     ],
+    "for-in": [
+        "for (const x in [1, 2]) console.log(x)",
+        "for (const x in Object.keys(Inputs)) console.log(x)",
+        "for (const x in Inputs.list.map((x) => Task.run('a', { x }))) console.log(x)",
+        "for (const [k, v] in Inputs) console.log(k, v)",
+        "for (const x in 'abc') console.log(x)",
+        "for (const x in new Set([1])) console.log(x)",
+    ],
     "constant-write": [
         "const a = 1; a = 2; return a",
         "const a = 1; a++; return a",
@@ -259,6 +269,7 @@ NOT_DUE = {
     "calls that run on their own": "Task.run('a'); Workflow.run('b'); Signal.send('id', 'c', {})",
     "an own async function on its own": "async function f() { await Task.run('a') } f()",
     "handlers": "Task.run('a').then((x) => console.log(x)).catch(() => {})",
+    "keys": "for (const key in Inputs) console.log(key, Inputs.list[key])",
     "void": "void Timer.delay(5)",
     "a promise kept and awaited": "const p = Task.run('a'); await Task.run('b'); return await p",
     "a promise in an array": "const all = [Task.run('a')]; return await Promise.all(all)",
