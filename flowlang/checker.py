@@ -635,6 +635,8 @@ class _Checker:
         else:
             meant = nearest(name, CONSTRUCTORS)
             advice = "call a function that returns an object"
+            if name.endswith(("Error", "Exception")):
+                advice = f"write Object.assign(new Error(…), {{ name: '{name}' }})"
             if meant is not None:
                 advice = f"did you mean '{meant}'?"
             advice = elsewhere.CONSTRUCTORS.get(name) or elsewhere.GLOBALS.get(name) or advice
@@ -645,13 +647,14 @@ class _Checker:
     def report_undeclared(self) -> None:
         """Warn of names that nothing declares and nothing in the file assigns."""
         # What a tag or a 'with' is about has been told; its names would be told once more.
-        refused = {each.start for each in self.found if each.severity == "error"}
-        if any(each.code == "no-with" for each in self.found):
+        errors = [each for each in self.found if each.severity == "error"][:MOST_SHOWN]
+        if any(each.code == "no-with" for each in errors):
             return
         reads = [
             (node, scope)
             for node, scope in self.unknown_reads
-            if node.name not in self.written and node.start not in refused
+            if node.name not in self.written
+            and not any(each.start <= node.start < each.end for each in errors)
         ]
         for read, scope in reads[:MOST_SHOWN]:
             self.unknown_name(read, scope)

@@ -250,6 +250,7 @@ RULES: Mapping[str, Rule] = {
         "give inner parts a name: a variable or a function",
     ),
     "unterminated-comment": Rule("this comment never ends", "end it with '*/'"),
+    "unopened-comment": Rule("no comment ends here", "write '/*' where it begins, or remove '*/'"),
     "unterminated-string": Rule(
         "this string does not end on its line",
         "close it with {quote}; for text of several lines use a template: `…`",
@@ -340,7 +341,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "object-pattern-statement": Rule(
         "a statement that begins with '{{' is a block, so nothing can be assigned to it",
-        "put the whole assignment in parentheses: ({{ … }} = …)",
+        "to declare the names, write 'const {{ … }} = …'; to assign to them, put all of it in "
+        "parentheses: ({{ … }} = …)",
     ),
     "object-meant": Rule(
         "this is a block with the label '{label}', not an object",
@@ -578,6 +580,11 @@ RULES: Mapping[str, Rule] = {
     "continued-line": Rule(
         "this line goes on with the one above: '{sign}' {does} {what}",
         "end the line above with ';', unless this is meant",
+        "warning",
+    ),
+    "nested-comment": Rule(
+        "this '/*' stands within the comment that begins in line {line}: the next '*/' ends both",
+        "end the first comment with '*/' where it should end",
         "warning",
     ),
     "endless-loop": Rule(

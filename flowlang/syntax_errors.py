@@ -97,6 +97,9 @@ def _functions(f: Failure) -> Diagnostic | None:
     if here.type == "{" and f.token(-2).type == "function" and "(" in f.expected:
         hint = f"parameters stand in parentheses, even if there are none: {previous.text}() {{ … }}"
         return f.say("syntax", expected="'('", found="'{'", hint=hint)
+    if here.type == "(" and previous.type == "}" and f.tokens[previous.partner - 1].type == "=>":
+        hint = "to call a function at once, put it in parentheses: (() => { … })()"
+        return f.say("syntax", expected="the end of the statement", found="'('", hint=hint)
     if previous.type == "function" and here.type == "(" and "name" in f.expected:
         hint = "a function that stands alone has a name: function name(…) { … }"
         return f.say("syntax", expected="a name", found="'('", hint=hint)

@@ -303,9 +303,8 @@ class _Lexer:
 
     def punctuation(self, sign: str, start: int, end: int, newline: bool) -> None:
         if sign in _MERGE_MARKS and self.text.startswith(_MERGE_MARKS[sign], start):
-            line_end = LINE_END.search(self.text, start)
             self.report("merge-mark", start, start + 7)
-            self.position = line_end.start() if line_end else len(self.text)
+            self.position = self.line_end(start)
             return
         tokens = self.tokens
         token = Token(sign, sign, start, end, newline)
@@ -342,9 +341,11 @@ class _Lexer:
             raise _Stop
         elif sign == "<!--":
             self.report("no-html-comment", start, end, text=sign)
+            self.position = self.line_end(end)
         elif sign == "-->":
             if newline or not tokens:
                 self.report("no-html-comment", start, end, text=sign)
+                self.position = self.line_end(end)
             else:
                 tokens.append(Token("--", "--", start, start + 2, newline))
                 self.position = start + 2
@@ -362,6 +363,11 @@ class _Lexer:
                 self.report("unexpected-character", start, end, character="'@'")
         else:
             tokens.append(token)
+
+    def line_end(self, offset: int) -> int:
+        """Where the line ends that an offset is on."""
+        found = LINE_END.search(self.text, offset)
+        return found.start() if found else len(self.text)
 
     def push(self, index: int) -> None:
         self.open.append(index)
@@ -590,7 +596,7 @@ class _Lexer:
             while first >= 0 and self.tokens[first].type == "middle":
                 first = self.first_part(first)
             at = self.tokens[first].start if first >= 0 else start
-            self.report("unterminated-template", at, at + 1)
+            self.report("unterminated-template", at, at + 1, notes=self.swallowing(at))
             raise _Stop
         is_last = m[1] == "`"
         if is_first:
@@ -613,6 +619,23 @@ class _Lexer:
                 raise _Stop
         self.tokens.append(token)
         self.position = m.end()
+
+    def swallowing(self, start: int) -> list[tuple[str, int, int]]:
+        """A template of several lines that ends in the line of `start`, where another seems to
+        begin: maybe it is that one which does not end."""
+        line, _ = self.source.position(start)
+        for index in range(len(self.tokens) - 1, -1, -1):
+            token = self.tokens[index]
+            if self.source.position(token.end)[0] < line:
+                break
+            if token.type in ("template", "tail"):
+                while token.type in ("tail", "middle"):
+                    index = token.partner if token.type == "tail" else self.first_part(index)
+                    token = self.tokens[index]
+                if self.source.position(token.start)[0] < line:
+                    sentence = f"or is it this one that should end before line {line}?"
+                    return [(sentence, token.start, token.start + 1)]
+        return []
 
     def first_part(self, index: int) -> int:
         """The part before the "middle" part at `index`."""
@@ -697,12 +720,15 @@ class _Lexer:
             is_operand = last.type in _OPERAND_ENDS and not self.ends_head(last)
             if is_operand or (after_dot and last.type in KEYWORDS):
                 return False
+        if tokens and last.type == "*" and last.end == start:
+            self.report("unopened-comment", last.start, start + 1)
+            del tokens[-1]  # goes on as if the sign were not there
+            return True
         if start < self.no_regex_before:
             return False
         m = _REGEX.match(self.text, start)
         if m is None:
-            end = LINE_END.search(self.text, start)
-            self.no_regex_before = end.start() if end else len(self.text)
+            self.no_regex_before = self.line_end(start)
             return False
         self.report("no-regular-expression", start, m.end())
         tokens.append(Token("regex", m[0], start, m.end(), newline))
@@ -718,8 +744,7 @@ class _Lexer:
     def hash(self, start: int, end: int) -> None:
         """`#` is a private name after a dot and in a class, else somebody's idea of a comment."""
         tokens = self.tokens
-        line_end = LINE_END.search(self.text, end)
-        until = line_end.start() if line_end else len(self.text)
+        until = self.line_end(end)
         m = re.compile(r"[A-Za-z_$][\w$]*+", re.ASCII).match(self.text, end)
         if (tokens and tokens[-1].type in (".", "?.")) or (m is not None and self.is_in_class()):
             name = m[0] if m else ""
@@ -895,7 +920,9 @@ class _Lexer:
             self.report("octal-number", start, end, text=raw[:40], digits=digits[:40], hint=hint)
         else:
             advice = self.number_advice(raw, end)
-            self.report("bad-number", start, end, text=raw[:40], advice=advice)
+            member = self.name(end + 1)[0] if self.text.startswith(".", end) else ""
+            shown = f"{raw}.{member}" if member else raw
+            self.report("bad-number", start, end, text=shown[:40], advice=advice)
 
     def number_advice(self, raw: str, end: int) -> str:
         member, _ = self.name(end + 1)

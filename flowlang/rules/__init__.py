@@ -14,6 +14,7 @@ from flowlang.diagnostics import Diagnostic, in_order
 from flowlang.limits import RoomToRecurse
 from flowlang.parser import ParsedProgram
 from flowlang.rules.calls import check_calls
+from flowlang.rules.comments import check_comments
 from flowlang.rules.conditions import check_conditions
 from flowlang.rules.constants import check_constants
 from flowlang.rules.duplicates import check_duplicates
@@ -35,6 +36,7 @@ RULES: Final[tuple[Callable[[Facts], None], ...]] = (
     check_reach,
     check_unused,
     check_lines,
+    check_comments,
     check_conditions,
     check_duplicates,
     check_equality,

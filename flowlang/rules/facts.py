@@ -105,6 +105,7 @@ class Facts:
         self.front_matter = parsed.front_matter
         self.tree = parsed.tree
         self.tokens = parsed.tokens
+        self.begin = parsed.begin
         self._starts = [token.start for token in parsed.tokens]
         self.found = found
         self.hints = {each.hint for each in found}

@@ -27,12 +27,16 @@ _WARNINGS: Final = frozenset(code for code, rule in RULES.items() if rule.severi
 
 
 class _Ignored(NamedTuple):
-    """One code in one comment: where it stands, and the line it speaks of."""
+    """One code in one comment: where it stands, and the lines it speaks of."""
 
     code: str
     start: int
     end: int
-    line: int
+    lines: frozenset[int]
+
+    def among(self, silenced: set[tuple[str, int]]) -> bool:
+        """Whether it silences something."""
+        return any((self.code, line) in silenced for line in self.lines)
 
 
 def silence(parsed: ParsedProgram, found: list[Diagnostic]) -> list[Diagnostic]:
@@ -42,12 +46,12 @@ def silence(parsed: ParsedProgram, found: list[Diagnostic]) -> list[Diagnostic]:
         return found
     remarks: list[Diagnostic] = []
     ignored = list(_ignored(parsed, remarks))
-    wanted = {(each.code, each.line) for each in ignored}
+    wanted = {(each.code, line) for each in ignored for line in each.lines}
     silenced = {(each.code, each.line) for each in found} & wanted
     kept = [each for each in found if (each.code, each.line) not in silenced]
     # With mistakes in the file, not everything was looked for.
     if parsed.tree is not None:
-        unneeded = [each for each in ignored if (each.code, each.line) not in silenced]
+        unneeded = [each for each in ignored if not each.among(silenced)]
         remarks += [
             report(source, "unneeded-ignore", each.start, each.end, name=each.code)
             for each in unneeded[:MOST_SHOWN]
@@ -63,14 +67,14 @@ def _ignored(parsed: ParsedProgram, remarks: list[Diagnostic]) -> Iterator[_Igno
         before = bisect_right(starts, comment.start()) - 1
         if before >= 0 and comment.start() < tokens[before].end:
             continue  # within a text
-        line = _line_meant(source, tokens, before, comment.start())
+        lines = _lines_meant(source, tokens, before, comment.start())
         if comment["colon"] is None or comment["codes"] is None:
             remarks.append(report(source, "unknown-ignore", *comment.span("mark"), what="no code"))
             continue
         for code in _CODE.finditer(source.text, *comment.span("codes")):
             name = code.group()
             if name in _WARNINGS:
-                yield _Ignored(name, *code.span(), line)
+                yield _Ignored(name, *code.span(), lines)
                 continue
             if len(remarks) >= MOST_SHOWN:
                 return
@@ -79,14 +83,17 @@ def _ignored(parsed: ParsedProgram, remarks: list[Diagnostic]) -> Iterator[_Igno
             remarks.append(report(source, "unknown-ignore", *code.span(), what=what, hint=hint))
 
 
-def _line_meant(source: Source, tokens: tuple[Token, ...], before: int, start: int) -> int:
-    """The line that a comment speaks of: its own if code stands before it there, else that of the
-    code which follows."""
+def _lines_meant(
+    source: Source, tokens: tuple[Token, ...], before: int, start: int
+) -> frozenset[int]:
+    """The lines that a comment speaks of: its own, and that of the code which follows if none
+    stands before it on its own."""
     line, _ = source.position(start)
-    if before >= 0 and source.position(tokens[before].end)[0] == line:
-        return line
     following = before + 1
-    return source.position(tokens[following].start)[0] if following < len(tokens) else line
+    has_code = before >= 0 and source.position(tokens[before].end)[0] == line
+    if has_code or following >= len(tokens):
+        return frozenset([line])
+    return frozenset([line, source.position(tokens[following].start)[0]])
 
 
 def _advice(name: str) -> str | None:

@@ -170,6 +170,10 @@ DUE: dict[str, list[str]] = {
         "for (;;) { for (const x of [1]) { if (x) break } }",
         "for (;;) { const f = async () => { await 1; return 2 }; console.log(f) }",
     ],
+    "nested-comment": [
+        "/* one\nconst x = 1\n/* two */ return Inputs",
+        "return /* a /* b */ Inputs",
+    ],
     "for-in": [
         "for (const x in [1, 2]) console.log(x)",
         "for (const x in Object.keys(Inputs)) console.log(x)",
@@ -270,6 +274,7 @@ NOT_DUE = {
     "an own async function on its own": "async function f() { await Task.run('a') } f()",
     "handlers": "Task.run('a').then((x) => console.log(x)).catch(() => {})",
     "keys": "for (const key in Inputs) console.log(key, Inputs.list[key])",
+    "comments": "// a /* b */\nreturn /* c // d */ '/* e /* f */' // */ /* /*",
     "void": "void Timer.delay(5)",
     "a promise kept and awaited": "const p = Task.run('a'); await Task.run('b'); return await p",
     "a promise in an array": "const all = [Task.run('a')]; return await Promise.all(all)",
