@@ -303,6 +303,11 @@ class Machine:
 
         return Namespace("Context", import_value(self._facts).items(), enumerable=True)
 
+    @property
+    def given(self) -> tuple[Command, ...]:
+        """What it has asked for in the turn that runs."""
+        return tuple(self._commands)
+
     # ------------------------------------------------------------------ turns
 
     def start(self) -> Turn:

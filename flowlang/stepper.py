@@ -24,7 +24,7 @@ from flowlang.errors import EvaluationError, EvaluationRefused, InternalError
 from flowlang.limits import Budget, Limits, restore_budget, use_budget
 from flowlang.machine import Frame, Machine
 from flowlang.program import Program
-from flowlang.protocol import Event, Turn
+from flowlang.protocol import Command, Event, Turn
 from flowlang.values import Value, to_boolean
 from flowlang.whereabouts import Awaited, Position, Suspended, suspended, visible
 
@@ -226,6 +226,10 @@ class Stepper:
             if count:
                 by_line[point.line] = max(by_line.get(point.line, 0), count)
         return by_line
+
+    def commands(self) -> tuple[Command, ...]:
+        """What the turn has asked for up to here, console lines included."""
+        return self._machine.given if self.turn is None else self.turn.commands
 
     def lines(self) -> list[int]:
         """The lines that have a stop, in order."""

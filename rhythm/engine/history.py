@@ -110,7 +110,7 @@ class LiveMachine:
         if not isinstance(created, Created):
             raise UnreadableEvent(execution_id, first.version, "it is not the first event")
         self.created = created
-        self._context = _context(execution_id, created, first.at_ms)
+        self._context = context_of(execution_id, created, first.at_ms)
         self.upto, self.identity = first.version, first.identity
         self.undecided: list[Command] = []
         self.outcome: protocol.Completed | protocol.Failed | None = None
@@ -127,6 +127,14 @@ class LiveMachine:
         """
         state = flowlang.encode_state(self._machine)
         return msgspec.msgpack.encode(KeptMachine(state, self.cancel))
+
+    def state_bytes(self) -> bytes:
+        """The state of the machine alone, for flowlang to open.
+
+        Raises:
+            flowlang.StateTooLarge: it is larger than its limits allow.
+        """
+        return flowlang.encode_state(self._machine)
 
     def reopen(self) -> None:
         """Go on with a machine read from what this one is written as: nothing changes by it.
@@ -164,9 +172,9 @@ class LiveMachine:
                 continue
             if isinstance(payload, CancelRequested):
                 self.cancel = payload
-            told = _told(event, payload)
-            if told is not None:
-                self._take(self._machine.feed(told, event.at_ms))
+            said = told(event, payload)
+            if said is not None:
+                self._take(self._machine.feed(said, event.at_ms))
             self._stand_at(event)
         self._compare(recorded)
 
@@ -233,7 +241,7 @@ def in_words(command: Command) -> str:
             return f"a console line of {len(command.text)} characters"
 
 
-def _told(event: StoredEvent, payload: events.Payload | None) -> protocol.Event | None:
+def told(event: StoredEvent, payload: events.Payload | None) -> protocol.Event | None:
     """The event as the machine takes it; None for what it need not know."""
     match event.type, payload:
         case "child_completed", Completed():
@@ -254,7 +262,8 @@ def _told(event: StoredEvent, payload: events.Payload | None) -> protocol.Event 
     return None
 
 
-def _context(execution_id: str, created: Created, at_ms: int) -> dict[str, Any]:
+def context_of(execution_id: str, created: Created, at_ms: int) -> dict[str, Any]:
+    """What a script sees as `Context`, of an execution that was created at `at_ms`."""
     return {
         "executionId": execution_id,
         "workflowName": created.target,

@@ -1,0 +1,403 @@
+"""A cursor over the time of an execution: forwards and back, statement by statement. Pure.
+
+A history is a sequence of turns: the first begins the script, each later one tells it one event of
+the world. Within a turn a cursor stands before a statement, or at its end, where the script waits
+for the next event. The history is verified once, when a cursor is made; going anywhere then starts
+at the nearest state that was kept on the way, so that going back costs no more than going on.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import flowlang
+from flowlang import Log, Position, Stepper, Stop, Suspended, protocol
+from flowlang.stepper import Lines, Look, every_line
+from flowlang.values import Value
+from rhythm import events
+from rhythm.engine.history import LiveMachine, context_of, told
+from rhythm.errors import InvalidRequest, UnreadableEvent
+from rhythm.history.recording import first_of
+from streams.codec import StoredEvent
+
+_FIRST_INTERVAL: Final = 64
+"""Turns between two kept states, at first: a jump then tells the script half of them on average,
+which takes some milliseconds."""
+_MOST_KEPT: Final = 256
+"""Kept states. When there are more, every other one is dropped and the interval doubled: memory
+stays within some MB however long a history is."""
+_NEAR: Final = 64
+"""States before turns that were lately passed, so that steps back find them at hand."""
+
+
+class _Turn(NamedTuple):
+    """One event that the script was told; None is said of the first, which begins it."""
+
+    event: StoredEvent
+    said: protocol.Event | None
+    commands: tuple[protocol.Command, ...]
+
+
+class Replay:
+    """A verified history, and a place in it.
+
+    Attributes:
+        damage: why the history cannot be read beyond `last`; None if all of it can.
+        outcome: how the script ended, None while it goes on.
+        last: the version of the last event that was read.
+        unseen: world events that came too late for the script to be told of them.
+    """
+
+    def __init__(
+        self,
+        execution_id: str,
+        program: flowlang.Program,
+        history: Sequence[StoredEvent],
+        upto: int | None = None,
+    ) -> None:
+        """Replay a history to its end, or up to a version, and stand there.
+
+        Raises:
+            NondeterminismError: the script decides otherwise than the history records.
+            UnreadableEvent: not even the first event can be read.
+        """
+        self.execution_id, self.program = execution_id, program
+        self.created = first_of(execution_id, history)
+        self._first = history[0]
+        self._context = context_of(execution_id, self.created, self._first.at_ms)
+        self.damage: UnreadableEvent | None = None
+        self.unseen: list[StoredEvent] = []
+        self._kept: dict[int, bytes] = {}
+        self._near: OrderedDict[int, bytes] = OrderedDict()
+        self._interval = _FIRST_INTERVAL
+        self._turns: list[_Turn] = []
+        self._verify(history if upto is None else history[:upto])
+        self._versions = [turn.event.version for turn in self._turns]
+        self._at = 0
+        self._stepper = self._opened(len(self._turns) - 1)
+        self._stepper.finish()
+
+    # ------------------------------------------------------------------ where it is
+
+    @property
+    def version(self) -> int:
+        """The version of the event whose turn this is."""
+        return self._turns[self._at].event.version
+
+    @property
+    def event(self) -> StoredEvent:
+        """The event whose turn this is."""
+        return self._turns[self._at].event
+
+    @property
+    def stop(self) -> Stop | None:
+        """The statement that is about to run; None at the end of a turn."""
+        return self._stepper.stop
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it stands at the end of the last turn."""
+        return self.stop is None and self._at == len(self._turns) - 1
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Version and number of the stop within its turn; 0 at the end of the turn."""
+        return self.version, 0 if self.stop is None else self.stop.number
+
+    # ------------------------------------------------------------------ going
+
+    def forward(self) -> Stop | None:
+        """To the next statement, in this turn or a later one; None at the end of the history."""
+        if self.stop is not None and self._stepper.forward() is not None:
+            return self.stop
+        return self._to_next_stop()
+
+    def back(self) -> Stop | None:
+        """To the statement before, in this turn or an earlier one; the first if there is none."""
+        here = self.stop
+        if here is None or here.number > 1:
+            self._stepper.back()
+            if self.stop is not None:
+                return self.stop
+        while self._at > 0:
+            self._open(self._at - 1)
+            self._stepper.finish()
+            if self._stepper.back() is not None:
+                return self.stop
+        return self.stop
+
+    def over(self) -> Stop | None:
+        """To the next statement that is in no further call; None at the end of the history."""
+        if self.stop is not None and self._stepper.over() is not None:
+            return self.stop
+        return self._to_next_stop()
+
+    def out(self) -> Stop | None:
+        """To the next statement after the innermost function has returned or waits."""
+        if self.stop is not None and self._stepper.out() is not None:
+            return self.stop
+        return self._to_next_stop()
+
+    def next_event(self) -> int:
+        """To the end of the next event's turn; its version. The last one stays."""
+        if self._at < len(self._turns) - 1:
+            self._go_on()
+        self._stepper.finish()
+        return self.version
+
+    def previous_event(self) -> int:
+        """To the end of the turn before; its version. Before the first, to its beginning."""
+        if self._at == 0:
+            self._stepper.goto(1)
+        else:
+            self._open(self._at - 1)
+            self._stepper.finish()
+        return self.version
+
+    def goto(self, version: int, stop: int = 0) -> Stop | None:
+        """To where the script stands when it has been told of all up to an event.
+
+        Args:
+            stop: the number of a stop of that event's turn, from 1; 0 is the end of the turn.
+
+        Raises:
+            InvalidRequest: the history has no such event.
+        """
+        if not 1 <= version <= self.last:
+            raise InvalidRequest("version", f"the history has events 1 to {self.last}")
+        at = bisect.bisect_right(self._versions, version) - 1
+        if at != self._at:
+            self._open(at)
+        if stop:
+            return self._stepper.goto(stop)
+        self._stepper.finish()
+        return None
+
+    def run_to(self, line: int | None = None, condition: str | None = None) -> Stop | None:
+        """On to the next statement on a line, where a condition holds; None if there is none.
+
+        Args:
+            line: None is any.
+            condition: an expression, evaluated where the script stands; where it throws, it does
+                not hold. None always does.
+
+        Raises:
+            InvalidRequest: neither is given, or the line has no statement.
+            EvaluationRefused: the condition is no expression, or would do more than read.
+        """
+        lines = self._lines(line, condition)
+        while True:
+            # At the end of a turn there is nothing more to run in it.
+            at_end = self.stop is None
+            if not at_end and self._stepper.run(lines, self._look(condition)) is not None:
+                return self.stop
+            if self._at == len(self._turns) - 1:
+                return None
+            self._go_on()
+            if self.stop is not None and self._fits(lines, condition):
+                return self.stop
+
+    def run_back_to(self, line: int | None = None, condition: str | None = None) -> Stop | None:
+        """Back to the last statement before on a line, where a condition holds; None, and to the
+        beginning, if there is none. Arguments and errors as `run_to`."""
+        lines = self._lines(line, condition)
+        while True:
+            here = self.stop
+            found = self._stepper.run_back(lines, self._look(condition))
+            # It goes to the first stop also if that is not meant, or if it stood there.
+            is_before = found is not None and (here is None or found.number < here.number)
+            if is_before and self._fits(lines, condition):
+                return found
+            if self._at == 0:
+                self._stepper.goto(1)
+                return None
+            self._open(self._at - 1)
+            self._stepper.finish()
+
+    # ------------------------------------------------------------------ looking
+
+    def stack(self) -> list[Position]:
+        """Functions that run, innermost first, then those that wait for one of them."""
+        return self._stepper.stack()
+
+    def where(self) -> list[Suspended]:
+        """Functions that wait: where, for what, and with which variables."""
+        return self._stepper.where()
+
+    def variables(self, at: Position | None = None) -> dict[str, Value]:
+        """All that a function sees: the innermost that runs, else the first that waits."""
+        if at is None:
+            seen = self.stack() or self.where()
+            if not seen:
+                return {}
+            at = seen[0]
+        return at.variables
+
+    def evaluate(self, expression: str, at: Position | None = None) -> Value:
+        """What an expression gives here; it can only read.
+
+        Raises:
+            EvaluationRefused: it is no expression, or would do more than read.
+            EvaluationError: it throws, or goes over a limit.
+        """
+        if at is None and self.stop is None:
+            waiting = self.where()
+            if not waiting:
+                raise InvalidRequest("expression", "nothing runs and nothing waits here")
+            at = waiting[0]
+        return self._stepper.evaluate(expression, at)
+
+    def commands(self) -> list[tuple[int, protocol.Command]]:
+        """What the script has asked for up to here, each with the version of its turn's event."""
+        asked = [
+            (turn.event.version, command)
+            for turn in self._turns[: self._at]
+            for command in turn.commands
+        ]
+        return asked + [(self.version, command) for command in self._stepper.commands()]
+
+    def console(self) -> list[Log]:
+        """Console lines up to here."""
+        return [command for _, command in self.commands() if isinstance(command, Log)]
+
+    def hits(self) -> dict[int, int]:
+        """How often this turn came to each line up to here."""
+        return self._stepper.hits()
+
+    def lines(self) -> list[int]:
+        """Lines that have a statement."""
+        return self._stepper.lines()
+
+    def turns(self) -> list[tuple[StoredEvent, int]]:
+        """The events that the script was told, each with how many commands it gave then."""
+        return [(turn.event, len(turn.commands)) for turn in self._turns]
+
+    # ------------------------------------------------------------------ inside
+
+    def _verify(self, history: Sequence[StoredEvent]) -> None:
+        live = LiveMachine(self.execution_id, self.program, self._first)
+        self._turns.append(_Turn(self._first, None, tuple(live.undecided)))
+        self.last = 1
+        for event in history[1:]:
+            try:
+                payload = events.decode(self.execution_id, event.version, event.type, event.payload)
+                said = told(event, payload)
+                if said is not None and live.outcome is None:
+                    self._keep(len(self._turns), live)
+                elif said is not None:
+                    self.unseen.append(event)
+                known = len(live.undecided)
+                goes_on = live.outcome is None
+                live.advance([event])
+            except UnreadableEvent as error:
+                self.damage = error
+                break
+            if said is not None and goes_on:
+                self._turns.append(_Turn(event, said, tuple(live.undecided[known:])))
+            self.last = event.version
+        self.outcome = live.outcome
+
+    def _keep(self, turn: int, live: LiveMachine) -> None:
+        """Keep the state before a turn, now and then."""
+        if turn % self._interval:
+            return
+        try:
+            self._kept[turn] = live.state_bytes()
+        except flowlang.StateTooLarge:
+            return
+        if len(self._kept) > _MOST_KEPT:
+            self._interval *= 2
+            self._kept = {at: kept for at, kept in self._kept.items() if not at % self._interval}
+
+    def _opened(self, turn: int) -> Stepper:
+        """A stepper in a turn, at its first stop."""
+        self._at = turn
+        if turn == 0:
+            stepper = Stepper(
+                self.program,
+                events.value_of(self.created.inputs),
+                self._context,
+                self.created.seed,
+                self._first.at_ms,
+            )
+            stepper.start()
+            return stepper
+        event, said, _ = self._turns[turn]
+        assert said is not None
+        stepper = Stepper.of_state(self.program, self._before(turn), self._context)
+        stepper.feed(said, event.at_ms)
+        return stepper
+
+    def _open(self, turn: int) -> None:
+        self._stepper = self._opened(turn)
+
+    def _before(self, turn: int) -> bytes:
+        """The state before a turn, which is not the first."""
+        if (state := self._near.get(turn)) is not None:
+            return state
+        begun = max((at for at in (*self._kept, *self._near) if at <= turn), default=0)
+        if begun == 0:
+            machine = flowlang.Machine(
+                self.program,
+                events.value_of(self.created.inputs),
+                self._context,
+                self.created.seed,
+                self._first.at_ms,
+            )
+            machine.start()
+            begun = 1
+        else:
+            kept = self._near.get(begun) or self._kept[begun]
+            machine = flowlang.decode_state(self.program, kept, self._context)
+        for at in range(begun, turn):
+            if turn - at < _NEAR // 2:
+                self._remember(at, flowlang.encode_state(machine))
+            event, said, _ = self._turns[at]
+            assert said is not None
+            machine.feed(said, event.at_ms)
+        state = flowlang.encode_state(machine)
+        self._remember(turn, state)
+        return state
+
+    def _remember(self, turn: int, state: bytes) -> None:
+        self._near[turn] = state
+        self._near.move_to_end(turn)
+        if len(self._near) > _NEAR:
+            self._near.popitem(last=False)
+
+    def _go_on(self) -> None:
+        """To the first stop of the next turn, or to its end if it has none."""
+        self._stepper.finish()
+        self._at += 1
+        event, said, _ = self._turns[self._at]
+        assert said is not None
+        self._stepper.feed(said, event.at_ms)
+
+    def _to_next_stop(self) -> Stop | None:
+        while self._at < len(self._turns) - 1:
+            self._go_on()
+            if self.stop is not None:
+                return self.stop
+        return None
+
+    def _lines(self, line: int | None, condition: str | None) -> Lines:
+        if line is None:
+            if condition is None:
+                raise InvalidRequest("line", "give a line, or a condition")
+            return every_line
+        if line not in self.lines():
+            raise InvalidRequest("line", f"no statement begins on line {line}")
+        return lambda at: at == line
+
+    def _look(self, condition: str | None) -> Look | None:
+        return None if condition is None else self._stepper.holds(condition)
+
+    def _fits(self, lines: Lines, condition: str | None) -> bool:
+        stop = self.stop
+        if stop is None or not lines(stop.line):
+            return False
+        look = self._look(condition)
+        return look is None or bool(look(stop))
