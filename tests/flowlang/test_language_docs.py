@@ -16,6 +16,7 @@ import pytest
 
 import flowlang
 from flowlang import (
+    CancelRequested,
     Completed,
     ErrorInfo,
     Event,
@@ -24,6 +25,7 @@ from flowlang import (
     Machine,
     RunTask,
     RunWorkflow,
+    SendSignal,
     SetState,
     SignalReceived,
     StartTimer,
@@ -57,7 +59,7 @@ def test_a_program_does_what_its_story_says(program: str, story: str) -> None:
 
 
 def test_there_are_stories() -> None:
-    assert len(STORIES) >= 14
+    assert len(STORIES) >= 20
 
 
 def test_a_story_that_differs_is_found() -> None:
@@ -87,6 +89,8 @@ def read_event(words: str) -> tuple[Event, int]:
         return TimerFired(int(found[1])), int(found[2])
     if found := re.fullmatch(r"(\d+) fails (\w+): (.*)", words):
         return TaskFailed(int(found[1]), ErrorInfo(found[2], found[3], "task_failed")), 0
+    if found := re.fullmatch(r"cancelled: (.*)", words):
+        return CancelRequested(found[1]), 0
     number, _, value = words.partition(" ")
     return TaskCompleted(int(number), json.loads(value)), 0
 
@@ -100,6 +104,9 @@ def tell(turn: Turn) -> list[str]:
                 lines.append(f"→ {n} task {name} {json.dumps(inputs)}")
             case RunWorkflow(n=n, name=name, inputs=inputs):
                 lines.append(f"→ {n} workflow {name} {json.dumps(inputs)}")
+            case SendSignal(n=n, execution_id=execution_id, name=name, payload=payload):
+                sent = json.dumps(payload)
+                lines.append(f"→ {n} signal {name} to {execution_id} {sent}")
             case StartTimer(n=n):
                 lines.append(f"→ {n} timer")
             case SetState(key=key, value=value):
