@@ -403,12 +403,12 @@ def check_species(value: Value, kind: str) -> None:
 
 def set_array_length(array: JSArray, value: Value) -> None:
     """`array.length = value`: cuts elements off, or adds holes."""
+    integrity = integrity_of(array)
+    if integrity == FROZEN:
+        return  # without a look at the value
     length = to_uint32(value)
     if float(length) != to_number(value):
         throw("RangeError", "invalid array length")
-    integrity = integrity_of(array)
-    if integrity == FROZEN:
-        return
     if length < len(array):
         if integrity < SEALED:
             del array[length:]
