@@ -1,12 +1,16 @@
 """Durable workflows on Redis: scripts in a JavaScript subset, tasks in Python.
 
 The public API on one screen. `InitBuilder` makes an application, `Worker` runs what it starts,
-`@task` makes a Python function callable from workflows.
+`@task` makes a Python function callable from workflows. `init`, `client`, `worker.run` and `config`
+are the same for programs that block.
 """
 
+from rhythm import client, config, worker
 from rhythm.builder import InitBuilder, Rhythm
+from rhythm.client import init
 from rhythm.engine.retry import RetryPolicy
 from rhythm.errors import (
+    BlockingCall,
     ConfigurationError,
     ConnectionLost,
     ExecutionCancelled,
@@ -47,6 +51,7 @@ from rhythm.tasks import Provided, Retry, TaskContext, task
 from rhythm.worker import Worker
 
 __all__ = [
+    "BlockingCall",
     "ConfigurationError",
     "ConnectionLost",
     "Diagnosis",
@@ -87,5 +92,9 @@ __all__ = [
     "WorkflowFile",
     "WorkflowInfo",
     "WorkflowNotRegistered",
+    "client",
+    "config",
+    "init",
     "task",
+    "worker",
 ]

@@ -3,6 +3,7 @@
 RhythmError                  catch this to catch them all
 ├── ConfigurationError       a setting, address or declaration is wrong: correct it, start again
 │   └── MissingResource      a task asks for a type that the worker's resources do not give: add it
+├── BlockingCall             a plain call inside of an event loop: await what it names instead
 ├── ConnectionLost           Redis did not answer in time: see that it runs, then repeat the call
 ├── StorageFull              Redis is out of memory; nothing was changed: make room, repeat the call
 ├── InvalidRequest           a parameter of the call is wrong; nothing was changed: correct the call
@@ -29,6 +30,10 @@ RhythmError                  catch this to catch them all
 Every error copies, pickles and compares by its fields; the sentence is built from them in
 `__str__`. Messages carry names, sizes and paths, never payload values; addresses come with the
 password hidden.
+
+The original Rhythm's plain API raised Python's own errors; programs that catch those catch ours:
+every error is a RuntimeError, ConfigurationError and InvalidRequest are ValueErrors too,
+InvalidPayload is a TypeError, WaitTimeout a TimeoutError.
 """
 
 import difflib
@@ -63,7 +68,7 @@ def number(value: float) -> str:
     return str(value)
 
 
-class RhythmError(Exception):
+class RhythmError(RuntimeError):
     """Base of all that Rhythm raises on purpose."""
 
     def __eq__(self, other: object) -> bool:
@@ -76,7 +81,7 @@ class RhythmError(Exception):
 # What the program that uses Rhythm got wrong.
 
 
-class ConfigurationError(RhythmError):
+class ConfigurationError(RhythmError, ValueError):
     """A setting, an address or a declaration that cannot work."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
@@ -100,7 +105,7 @@ class MissingResource(ConfigurationError):
         self.remedy = "yield {type: value} for it from the function given as resources"
 
 
-class InvalidRequest(RhythmError):
+class InvalidRequest(RhythmError, ValueError):
     """A parameter of a call is wrong. Nothing was changed."""
 
     def __init__(self, argument: str, problem: str) -> None:
@@ -111,7 +116,7 @@ class InvalidRequest(RhythmError):
         return f"{self.argument}: {self.problem}"
 
 
-class InvalidPayload(RhythmError):
+class InvalidPayload(RhythmError, TypeError):
     """A value that JSON cannot carry. Nothing was changed."""
 
     def __init__(self, path: str, reason: str) -> None:
@@ -136,6 +141,21 @@ class PayloadTooLarge(RhythmError):
         )
 
 
+class BlockingCall(RhythmError):
+    """A call of the plain API in a thread that runs an event loop, which it would hold up."""
+
+    def __init__(self, call: str, instead: str) -> None:
+        """`instead`: the async call that does the same, of an application `app`."""
+        super().__init__(call, instead)
+        self.call, self.instead = call, instead
+
+    def __str__(self) -> str:
+        return (
+            f"{self.call}() waits, and this thread runs an event loop, which would stand still; "
+            f"use {self.instead}, or call it from another thread (asyncio.to_thread)"
+        )
+
+
 class FlowSyntaxError(RhythmError, flowlang.errors.FlowSyntaxError):
     """A `.flow` source that cannot be compiled. Nothing was registered.
 
@@ -144,7 +164,7 @@ class FlowSyntaxError(RhythmError, flowlang.errors.FlowSyntaxError):
     """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        super().__init__(tuple(diagnostics))
+        flowlang.errors.FlowSyntaxError.__init__(self, tuple(diagnostics))
 
 
 class WorkflowNotRegistered(RhythmError):

@@ -3,6 +3,7 @@
 An argument goes before the environment (`RHYTHM_<NAME>`), the environment before a config file, the
 file before the default. The file is the one named by `config_path` or RHYTHM_CONFIG_PATH, else
 `rhythm.toml` in the current directory, else the table `[tool.rhythm]` of its `pyproject.toml`.
+Files of the original Rhythm, with the address as `url` in a table `[database]`, are read too.
 
 Addresses are checked here for what they say; whether a server answers there is not asked.
 """
@@ -290,10 +291,38 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _settings_of(path: Path, table: object) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: [tool.rhythm] must be a table, not {kind_of(table)}")
+    table = _without_original_table(path, table)
     _refuse_unknown(str(path), table)
     for name, value in table.items():
         _CHECKS[name](value, f"{path}: {name}")
     return table
+
+
+# What files of the original Rhythm have in their table [database] beside the url. The pool that it
+# is about is not there: connections are opened as needed, and bounded.
+_ORIGINAL_POOL = (
+    "max_connections",
+    "min_connections",
+    "acquire_timeout_secs",
+    "idle_timeout_secs",
+    "max_lifetime_secs",
+)
+
+
+def _without_original_table(path: Path, table: dict[str, Any]) -> dict[str, Any]:
+    """The settings, those from a table [database] as the original Rhythm has it by our names."""
+    given = table.get("database")
+    if not isinstance(given, dict):
+        return table
+    known = ("url", *_ORIGINAL_POOL)
+    for name in given:
+        if name not in known:
+            raise ConfigurationError(
+                f"{path}: [database] has no {quoted(name)}{did_you_mean(name, known)}",
+                'write database_url = "…" above all tables',
+            )
+    rest = {name: value for name, value in table.items() if name != "database"}
+    return {"database_url": given["url"], **rest} if "url" in given else rest
 
 
 def _refuse_unknown(place: str, names: Mapping[str, object]) -> None:

@@ -30,7 +30,12 @@ SERVERS = ("embedded", "redis")
 KEEPINGS: dict[str, Keeping] = {"usual": USUAL, "cold": COLD, "hot": HOT}
 
 WORKFLOWS = Path(__file__).parent / "rhythm"
-WITHOUT_WORKFLOWS = {"test_payloads.py", "test_waiting.py", "test_worker_tasks.py"}
+WITHOUT_WORKFLOWS = {
+    "test_payloads.py",
+    "test_plain_api.py",
+    "test_waiting.py",
+    "test_worker_tasks.py",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -170,7 +175,12 @@ def no_unexpected_errors(
     request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> Iterator[None]:
     """What Rhythm logs as an error fails a test that does not say it expects one."""
+    rhythm = logging.getLogger("rhythm")
+    before = (rhythm.level, rhythm.propagate, list(rhythm.handlers))
     yield
+    # The command line sends them elsewhere, for the rest of its process.
+    rhythm.setLevel(before[0])
+    rhythm.propagate, rhythm.handlers = before[1:]
     errors = [
         record.getMessage()
         for record in caplog.get_records("call")

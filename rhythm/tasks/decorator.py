@@ -1,20 +1,36 @@
-"""`@task`: make a function known as a task, and leave it as it is."""
+"""`@task`: make a function known as a task, and leave it as it is but for its `queue`."""
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
+from rhythm import process
 from rhythm.engine.options import declared_options
 from rhythm.engine.retry import Duration, RetryPolicy
 from rhythm.errors import ConfigurationError, InvalidRequest
 from rhythm.tasks.definition import TaskDefinition
 from rhythm.tasks.registration import registry
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class Task(Protocol[P, R]):
+    """A function that is a task: to be called as before, or to be queued."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function, here and now."""
+
+    def queue(self, **inputs: Any) -> str:
+        """Start the task, in its own queue, with the process's application; return its id.
+
+        Raises:
+            As `rhythm.client.queue_task`.
+        """
 
 
 @overload
-def task(function: F, /) -> F: ...
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
 
 
 @overload
@@ -27,11 +43,11 @@ def task(
     deadline: Duration | None = None,
     queue_timeout: Duration | None = None,
     heartbeat: Duration | None = None,
-) -> Callable[[F], F]: ...
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
 def task(
-    function: F | None = None,
+    function: Callable[P, R] | None = None,
     /,
     *,
     name: str | None = None,
@@ -41,8 +57,11 @@ def task(
     deadline: Duration | None = None,
     queue_timeout: Duration | None = None,
     heartbeat: Duration | None = None,
-) -> F | Callable[[F], F]:
+) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
     """Register a function, sync or async, as a task; it stays callable as before.
+
+    It gets a method: `function.queue(**inputs)` starts the task and returns its id, with the
+    application that `rhythm.init` opened.
 
     Inputs come as keyword arguments and are converted to the annotated types. Parameters annotated
     `TaskContext` or `Provided[T]` are filled in by the worker. Sync functions run in threads.
@@ -70,30 +89,45 @@ def task(
             f"@task({function!r}) gives the name by position", f"write @task(name={function!r})"
         )
     if function is not None:
-        _register(function, name, queue, {}, sys._getframe(1).f_locals)
-        return function
+        return _register(function, name, queue, {}, sys._getframe(1).f_locals)
     try:
         options = declared_options(retry, timeout, deadline, queue_timeout, heartbeat)
     except InvalidRequest as error:
         raise ConfigurationError(f"@task: {error}") from None
 
-    def decorate(function: F) -> F:
-        _register(function, name, queue, options, sys._getframe(1).f_locals)
-        return function
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        return _register(function, name, queue, options, sys._getframe(1).f_locals)
 
     return decorate
 
 
 def _register(
-    function: Callable[..., Any],
+    function: Callable[P, R],
     name: str | None,
     queue: str | None,
     options: Mapping[str, Any],
     around: Mapping[str, object],
-) -> None:
+) -> Task[P, R]:
     called = getattr(function, "__name__", "") if name is None else name
     if called == "<lambda>":
         raise ConfigurationError("a lambda has no name", "give one: task(name=…)(lambda …)")
     # Types that are local to an outer function cannot be found from the inner one's annotations.
     inside = "<locals>" in getattr(function, "__qualname__", "")
     registry.add(TaskDefinition(called, queue, function, around if inside else None, options))
+    made = cast("Task[P, R]", function)
+    made.queue = _queue_of(called)  # type: ignore[method-assign]  # the function is no Task until now
+    return made
+
+
+def _queue_of(name: str) -> Callable[..., str]:
+    def queue(**inputs: Any) -> str:
+        return process.run(
+            f"task {name}: queue",
+            f'await app.execution_service.create_execution(exec_type="task", target_name="{name}", '
+            "inputs=…)",
+            lambda app: app.execution_service.create_execution(
+                exec_type="task", target_name=name, inputs=inputs
+            ),
+        )
+
+    return queue

@@ -35,6 +35,11 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
         "elsewhere and pass a reference to it, or raise payload_limit",
     ),
     (
+        errors.BlockingCall("rhythm.client.get_execution", "await app.get(…)"),
+        "rhythm.client.get_execution() waits, and this thread runs an event loop, which would "
+        "stand still; use await app.get(…), or call it from another thread (asyncio.to_thread)",
+    ),
+    (
         errors.WorkflowNotRegistered("onbord", ["onboard", "report"]),
         "no workflow 'onbord' is registered (did you mean 'onboard'?); known are: onboard, report",
     ),

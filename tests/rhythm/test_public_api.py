@@ -18,8 +18,10 @@ NAMES = {
     "Execution", "ExecutionFilters", "ExecutionStatus", "ExecutionType", "HistoryEvent",
     # tasks
     "Provided", "Retry", "RetryPolicy", "TaskContext", "task",
+    # the plain API
+    "client", "config", "init", "worker",
     # errors
-    "ConfigurationError", "ConnectionLost", "ExecutionCancelled", "ExecutionExists",
+    "BlockingCall", "ConfigurationError", "ConnectionLost", "ExecutionCancelled", "ExecutionExists",
     "ExecutionFailed", "ExecutionFinished", "ExecutionNotEnded", "ExecutionNotFinished",
     "ExecutionNotFound", "ExecutionNotStuck",
     "FlowSyntaxError", "InvalidPayload", "InvalidRequest", "InvalidTaskInputs", "MissingResource",
@@ -113,6 +115,7 @@ async def seed_page() -> None:
 
 reveal_type(plain)
 reveal_type(later)
+queued: str = plain.queue(to="Ada")
 
 async def mistakes(app: Any) -> None:
     rhythm = await InitBuilder().init()
@@ -122,7 +125,7 @@ async def mistakes(app: Any) -> None:
 
 
 def test_type_checkers_see_the_seed_page_as_it_is_meant(tmp_path: Path) -> None:
-    """The page's calls pass, a decorated function keeps its type, two mistakes are found."""
+    """The page's calls pass, a decorated function keeps its signature, two mistakes are found."""
     program = tmp_path / "typed.py"
     program.write_text(TYPED)
 
@@ -147,5 +150,5 @@ def test_type_checkers_see_the_seed_page_as_it_is_meant(tmp_path: Path) -> None:
     errors_at = [at for at, text in sorted(by_line.items()) if text.startswith("error")]
     assert [lines[at - 1].endswith("# mistake") for at in errors_at] == [True, True], told.stdout
     revealed = [text for text in by_line.values() if "Revealed type" in text]
-    assert 'def (to: str, mailer: typed.Mailer) -> int"' in revealed[0]
+    assert "[[to: str, mailer: typed.Mailer], int]" in revealed[0]
     assert "Coroutine[Any, Any, str]" in revealed[1]
