@@ -10,8 +10,7 @@ that runs on this thread. `LimitError` is no `Exception`: no `catch` of a progra
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from itertools import islice, repeat
 from types import FrameType
@@ -211,17 +210,16 @@ def check_depth(depth: int) -> None:
         budget.give_up(f"data nested more than {budget.depth_limit} levels deep")
 
 
-@contextmanager
-def deeper_call() -> Iterator[None]:
-    """`with deeper_call():` within, one call deeper. For what a program calls without writing a
-    call, such as `valueOf`: functions that contain no call do not count themselves."""
+def call_deeper(function: Callable[[], Any]) -> Any:
+    """Call what a program calls without writing a call, such as `valueOf`: one call deeper, which
+    functions that contain no call do not count themselves."""
     budget = _budget.get(_OUTSIDE)
     depth = budget.depth
     if depth >= budget.depth_limit:
         budget.too_deep()
     budget.depth = depth + 1
     try:
-        yield
+        return function()
     finally:
         budget.depth = depth
 

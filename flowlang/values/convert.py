@@ -10,7 +10,7 @@ import math
 import re
 from typing import Final
 
-from flowlang.limits import TEXT_PER_STEP, charge_reading, deeper_call
+from flowlang.limits import TEXT_PER_STEP, call_deeper, charge_reading
 from flowlang.values.kinds import (
     PRIMITIVES,
     UNDEFINED,
@@ -111,8 +111,7 @@ def to_primitive(value: Value, hint: str = "default") -> Value:
     for name in ("toString", "valueOf") if hint == "string" else ("valueOf", "toString"):
         method = get_member(value, name)
         if isinstance(method, JSCallable):
-            with deeper_call():
-                result = bind_call(method, value, name)()
+            result = call_deeper(bind_call(method, value, name))
             if not is_object(result):
                 return result
     throw("TypeError", "cannot convert this object to a primitive value")

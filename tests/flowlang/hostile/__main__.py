@@ -5,7 +5,8 @@
     scripts/bench-limits --worst 20       the most expensive ones
 
 The bounds: two seconds of processor; while running 100 MiB above the idle process, while compiling
-200. What is in order is counted only.
+200. What is in order is counted only. A busy machine is slow now and then, so what seems to take
+too much is measured again, twice at most.
 """
 
 from __future__ import annotations
@@ -54,9 +55,12 @@ def main(arguments: list[str]) -> int:
     measured: list[tuple[Case, Measured]] = []
     bad = 0
     for case in cases(options.subjects or subjects):
-        result = measure(case.work, at_most_seconds=options.seconds)
+        for _ in range(3):
+            result = measure(case.work, at_most_seconds=options.seconds)
+            problem = problem_of(case, result)
+            if problem not in ("slow", "large"):
+                break
         measured.append((case, result))
-        problem = problem_of(case, result)
         if problem:
             bad += 1
             print(f"{problem:10} {line_of(case, result)}", flush=True)
