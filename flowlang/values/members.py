@@ -22,6 +22,7 @@ from flowlang.values.kinds import (
     ExoticArray,
     JSArray,
     JSCallable,
+    JSExotic,
     JSFunction,
     JSObject,
     Value,
@@ -46,7 +47,7 @@ def get_member(obj: Value, key: str) -> Value:
         if key == "length":
             return float(len(obj))
         found = PROTOTYPES[JSArray].get(key, UNDEFINED)
-        if found is not UNDEFINED:
+        if found is not UNDEFINED or not ("0" <= key[:1] <= "9" or key == "__proto__"):
             return found
     elif obj is None or obj is UNDEFINED:
         throw("TypeError", f"cannot read property {named(key)} of {_nullish(obj)}")
@@ -111,7 +112,12 @@ def get_method(obj: Value, key: str) -> Any:
         found = obj[key]
         if found.__class__ is JSFunction:
             return found.call
-    elif kind is JSArray or kind is str or kind is float:
+    elif (
+        kind is JSArray
+        or kind is str
+        or kind is float
+        or (kind in PROTOTYPES and isinstance(obj, JSExotic) and obj.props is None)
+    ):
         found = PROTOTYPES[kind].get(key)
         if found is None:
             found = get_member(obj, key)
