@@ -67,6 +67,7 @@ _HARMLESS_DEPTH: Final = 300
 
 @static("JSON.parse", 2)
 def parse(source: Value = UNDEFINED, reviver: Value = UNDEFINED, *_: Value) -> Value:
+    charge_step()
     text = to_string(source)
     charge_reading(len(text))
     is_charged = _look_ahead(text)

@@ -168,10 +168,13 @@ def to_uint32(value: Value) -> int:
 
 def number_to_string(number: float) -> str:
     """Number::toString in base 10: the shortest digits that read back as the same number."""
-    if number != number:
+    if -_MAX_EXACT < number < _MAX_EXACT:
+        if number == (whole := int(number)):
+            return str(whole)
+        if not -1e-4 < number < 1e-4:
+            return repr(number)  # where Python writes no exponent, both write the same
+    elif number != number:
         return "NaN"
-    if -_MAX_EXACT < number < _MAX_EXACT and number == (whole := int(number)):
-        return str(whole)
     if number - number != 0.0:
         return "Infinity" if number > 0 else "-Infinity"
     sign, digits, point = decimal_digits(number)

@@ -3,6 +3,7 @@ memory."""
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Final
 
@@ -17,8 +18,8 @@ MOST_WHILE_COMPILING: Final = 200 * MEBI
 FULL: Final = Limits()
 A_TENTH: Final = Limits(steps=FULL.steps // 10, memory=FULL.memory // 10)
 
-MOST_ATTEMPTS: Final = 200
-"""To make a text shorter; each may take seconds."""
+PATIENCE: Final = 60.0
+"""Seconds to make a text shorter: where each attempt takes some, a few must do."""
 
 
 def outcome_of(text: str, limits: Limits = FULL) -> str:
@@ -76,13 +77,12 @@ def problem_of(result: Measured) -> str | None:
 
 def shrunk(text: str, problem: str) -> str:
     """A shorter text with the same kind of problem: pieces are left out as long as it stays."""
-    attempts = 0
+    until = time.monotonic() + PATIENCE
     size = max(1, len(text) // 2)
     while size:
         at = 0
         while at < len(text):
-            attempts += 1
-            if attempts > MOST_ATTEMPTS:
+            if time.monotonic() > until:
                 return text
             shorter = text[:at] + text[at + size :]
             found = problem_of(measured(shorter))
