@@ -307,15 +307,19 @@ class ExecutionService:
         """
         check_execution_id(execution_id, "execution_id")
         seconds = check_timeout(timeout)
-        try:
-            async with asyncio.timeout(seconds):
-                await self._waiting.until_ended(execution_id)
-        except TimeoutError as error:
-            raise await self._wait_timeout(execution_id, seconds or 0.0) from error
-        ended = await self.get_execution(execution_id)
-        if ended is None:
-            raise ExecutionNotFound(execution_id)
-        return ended
+        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._waiting.until_ended(execution_id)
+            except TimeoutError as error:
+                raise await self._wait_timeout(execution_id, seconds or 0.0) from error
+            ended = await self.get_execution(execution_id)
+            if ended is None:
+                raise ExecutionNotFound(execution_id)
+            # A failover may have lost the end since it was told: then it is to come again.
+            if ended.status.finished:
+                return ended
 
     async def close(self) -> None:
         """End what waits; those who wait get a `ConnectionLost`."""

@@ -42,6 +42,26 @@ async def until_registered(connection: Connection, id_: str) -> str:
     return key
 
 
+def test_an_end_that_a_failover_took_back_is_waited_for_again(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with InitBuilder().database_url(database_url).namespace(namespace) as app:
+            id_ = await started(app)
+            waiting = asyncio.create_task(app.execution_service.wait_for_execution(id_))
+            async with Connection(database_url, namespace) as connection:
+                key = await until_registered(connection, id_)
+                (client,) = await connection.command("SMEMBERS", key)
+                replies = connection.keys.partitions[0].replies(client.decode())
+                await connection.command("DEL", key)
+                await connection.command("RPUSH", replies, id_)
+                await until_registered(connection, id_)
+            async with Worker(app, registry=a_registry()):
+                assert (await waiting).result() == "hello"
+
+    run(story())
+
+
 def test_who_comes_while_the_reader_closes_gets_another(
     database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
