@@ -263,7 +263,7 @@ class WorkerSeat:
     ) -> None:
         self.worker, self.lease_ms = worker, lease_ms
         self._connection, self._keys = connection, keys
-        self._seq = 0
+        self._seq = self._answered = 0
 
     async def register(self, about: bytes) -> None:
         """Begin, with a full lease. `about` is shown to operators."""
@@ -277,12 +277,12 @@ class WorkerSeat:
         """Show that the worker lives; what it is not to go on with.
 
         Raises:
-            WorkerLost: the lease had run out and its work was taken back.
+            WorkerLost: the lease had run out and its work was taken back, or a failover lost it.
         """
         answer = await self._connection.call(
             _RENEW,
             [self._keys.due, self._keys.held(self.worker)],
-            [self._connection.now(), self.worker, self.lease_ms],
+            [self._connection.now(), self.worker, self.lease_ms, self._answered],
         )
         return self._renewed(answer)
 
@@ -290,13 +290,13 @@ class WorkerSeat:
         """As `renew`, from another thread than the event loop's.
 
         Raises:
-            WorkerLost: the lease had run out and its work was taken back.
+            WorkerLost: the lease had run out and its work was taken back, or a failover lost it.
             BackendUnavailable: no answer; try again before the lease ends.
         """
         answer = caller.call(
             _RENEW,
             [self._keys.due, self._keys.held(self.worker)],
-            [self._connection.now(), self.worker, self.lease_ms],
+            [self._connection.now(), self.worker, self.lease_ms, self._answered],
         )
         return self._renewed(answer)
 
@@ -325,7 +325,8 @@ class WorkerSeat:
         """Settle, then claim up to `room` pieces of work from `queues`, the first ones first.
 
         Raises:
-            WorkerLost: the lease has run out; nothing was settled or claimed.
+            WorkerLost: the lease has run out, or a failover lost what this worker was answered;
+                nothing was settled or claimed.
         """
         self._seq += 1
         token = f"{self.worker}.{self._seq}"
@@ -334,6 +335,7 @@ class WorkerSeat:
             self._connection.now(),
             self.worker,
             self._seq,
+            self._answered,
             room,
             len(queues),
             *queues,
@@ -352,6 +354,7 @@ class WorkerSeat:
         )
         if answer[0] != b"OK":
             raise WorkerLost(self.worker)
+        self._answered = self._seq
         _, now_ms, verdicts, items, told = answer
         return Step(
             now_ms,

@@ -5,12 +5,14 @@
 -- ARGV[1]  now       unix ms, or "" for the server's clock
 -- ARGV[2]  worker    incarnation
 -- ARGV[3]  lease_ms  how long from now
+-- ARGV[4]  answered  number of the last step that the worker got an answer to, 0 for none
 -- RETURNS  {the lease's end, claim's token and id…}: tasks that are to be cancelled, and claims that are
---          not this worker's any more | {0} when the worker counts as lost; 0 writes nothing
+--          not this worker's any more | {0} when the worker counts as lost, or a failover lost what it was
+--          answered; 0 writes nothing
 
 --@include transition
 
-if not call("HGET", KEYS[2], "#") then
+if tonumber(call("HGET", KEYS[2], "#") or -1) < tonumber(ARGV[4]) then
   return { 0 }
 end
 local ends = clock(ARGV[1]) + tonumber(ARGV[3])

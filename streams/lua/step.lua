@@ -6,8 +6,9 @@
 -- ARGV[1]   now      unix ms, or "" for the server's clock
 -- ARGV[2]   worker   incarnation
 -- ARGV[3]   seq      number of this call, from 1; the same number again re-reads that call's claims
--- ARGV[4]   room     how many pieces of work the worker can take
--- ARGV[5]   queues   how many names follow, most wanted first: queue…; also without room: what is
+-- ARGV[4]   answered number of the last call that the worker got an answer to, 0 for none
+-- ARGV[5]   room     how many pieces of work the worker can take
+-- ARGV[6]   queues   how many names follow, most wanted first: queue…; also without room: what is
 --                    then left in them is rung for others, and what waits at its door goes to them
 -- then      count    how many settlements follow, each one of
 --   "task", id, token, outcome, payload, due, by
@@ -34,7 +35,8 @@
 --         policy    of what is started: as of a child, "" when nobody is told of its end
 --       snapshot  encoded machine as it stands at `upto`, whose event has this identity; "" for none
 --       outcome   "" | "completed" | "failed" | "cancelled" | "released";  due  as for a task
--- RETURNS  {"LOST"} the worker's lease ran out | {"OLD"} a later call was made; neither writes
+-- RETURNS  {"LOST"} the worker's lease ran out, or a failover lost what it was answered
+--        | {"OLD"} a later call was made; neither writes
 --        | {"OK", now, {verdict…}, {claim…}, {claim's token and id…}}; the last are claims of the
 --          worker that it is not to go on with
 --          verdict  "OK" | "DONE" (was settled before) | "STALE" (belongs to another claim)
@@ -52,11 +54,12 @@ local CLAIM_EVENTS = 256
 -- As in streams/work.py.
 local HANDED_OVER_AT_ONCE = 64
 
-local worker, seq, room = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local worker, seq, answered, room = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local held = KEYS[2]
 
 local last_seq = tonumber(call("HGET", held, "#") or nil)
-if not last_seq then
+if not last_seq or last_seq < answered then
+  -- What it believes to have settled may stand here as held by it: its lease must give that back.
   return { "LOST" }
 end
 if seq < last_seq then
@@ -66,7 +69,7 @@ local repeated = seq == last_seq
 
 local now = clock(ARGV[1])
 caller = worker
-local position = 4
+local position = 5
 local function take()
   position = position + 1
   return ARGV[position]
@@ -326,7 +329,9 @@ local function hand_out_workflow(control)
     from = math.max(tonumber(control.up), 1)
   else
     local kept = call("HMGET", prefix .. "s:" .. control.id, "u", "i", "d")
-    local event = kept[1] and call("XRANGE", stream, kept[1] .. "-0", kept[1] .. "-0")[1]
+    -- It holds the decision made at `u`, which must be recorded here; or a failover lost that.
+    local is_made = kept[1] and tonumber(kept[1]) <= tonumber(control.up)
+    local event = is_made and call("XRANGE", stream, kept[1] .. "-0", kept[1] .. "-0")[1]
     if event and identity_of(event) == kept[2] then
       snapshot, from = { tonumber(kept[1]), kept[2], kept[3] }, kept[1] + 1
       first = call("XRANGE", stream, "1-0", "1-0")[1]

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from streams.codec import TaskClaim
+from streams.codec import TaskClaim, WorkflowClaim
 from streams.connection import Connection
-from streams.errors import BackendFull, BackendUnavailable
+from streams.errors import BackendFull, BackendUnavailable, WorkerLost
 from streams.work import TaskSettlement, WorkerSeat, WorkflowSettlement
 from tests.conftest import RedisServer
 from tests.streams.house import House, Run, play
@@ -134,5 +134,61 @@ def test_leaving_in_the_middle_of_a_recovery_forgets_nothing(
 
         claims = (await other.step(["default"], 2, [])).claims
         assert sorted(claim.id for claim in claims) == ["a", "b"]
+
+    play(house, run, story)
+
+
+def test_a_worker_whose_last_answers_a_failover_lost_begins_anew(house: House, run: Run) -> None:
+    """The replica still says that it holds what it has settled: nobody else would ever run that."""
+
+    async def story() -> None:
+        await house.start("t", "task")
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        replica = await house.connection.command("DUMP", house.keys.held("w1"))
+        await seat.step(["default"], 1, [TaskSettlement("t", claim.token, "completed", b"OUT")])
+        await house.connection.command("RESTORE", house.keys.held("w1"), 0, replica, "REPLACE")
+
+        with pytest.raises(WorkerLost):
+            await seat.renew()
+        with pytest.raises(WorkerLost):
+            await seat.step(["default"], 1, [])
+
+    play(house, run, story)
+
+
+LOST_WITH_A_FAILOVER: dict[str, tuple[list[str], bool]] = {
+    "nothing": ([], True),
+    "the decision that it holds": (["HSET", "{control}", "up", "0", "by", "nobody"], False),
+    "the event that it was fed last": (["HSET", "{snapshot}", "i", "1699999999999 s0"], False),
+}
+
+
+@pytest.mark.parametrize("lost", LOST_WITH_A_FAILOVER)
+def test_a_snapshot_is_handed_out_if_this_history_made_it(
+    house: House, run: Run, lost: str
+) -> None:
+    """A failover may have lost events that it was made of, and others came in their place."""
+    command, is_used = LOST_WITH_A_FAILOVER[lost]
+
+    async def story() -> None:
+        await house.start("f")
+        await house.signal("f", "s1")
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        assert isinstance(claim, WorkflowClaim)
+        made = WorkflowSettlement(
+            "f", claim.token, 2, identity=claim.events[1].identity, snapshot=b"MACHINE"
+        )
+        await seat.step([], 0, [made])
+        keys = {"control": house.keys.control("f"), "snapshot": house.keys.snapshot("f")}
+        if command:
+            await house.connection.command(*(word.format(**keys) for word in command))
+        await house.signal("f", "s2")
+
+        (claim,) = (await (await house.seat("w2")).step(["default"], 1, [])).claims
+
+        assert isinstance(claim, WorkflowClaim)
+        assert (claim.snapshot is not None) == is_used
 
     play(house, run, story)
