@@ -18,7 +18,7 @@ from rhythm.engine.history import LiveMachine
 from rhythm.errors import NondeterminismError, UnreadableEvent
 from rhythm.events import TERMINAL, Decided
 from rhythm.models import ExecutionType
-from streams.codec import StoredEvent
+from streams.codec import Snapshot, StoredEvent
 from streams.projections import Examination
 
 OF_THE_WORLD: Final = frozenset(events.PAYLOADS) - TERMINAL - {"created", "decided"}
@@ -49,6 +49,7 @@ def check(
     history: Sequence[StoredEvent],
     examined: Examination,
     machine: LiveMachine | None = None,
+    snapshot: Snapshot | None = None,
 ) -> list[Finding]:
     """What of an execution does not agree with its events.
 
@@ -56,7 +57,8 @@ def check(
         history: all its events, oldest first.
         examined: what is kept beside them, read at the moment of the last event.
         machine: of a workflow, made from its first event and not advanced yet: it is fed the
-            history here. Without it the decisions are not checked.
+            history here. Without it decisions and snapshot are not checked.
+        snapshot: of that machine, if there is one.
     """
     problems = _Problems(execution_id)
     numbers = [event.version for event in history]
@@ -67,13 +69,14 @@ def check(
     except UnreadableEvent as error:
         problems.add(str(error))
         return problems.found
+    _check_attempts(history, problems)
     _compare_facts(facts, examined, problems)
     if facts.status.finished:
         _check_ended(examined, problems)
     else:
         _check_alive(facts, history, examined, problems)
     if machine is not None:
-        _replay(machine, history, examined, problems)
+        _replay(machine, history, examined, snapshot, problems)
     return problems.found
 
 
@@ -110,6 +113,16 @@ class _Problems:
     def unequal(self, what: str, kept: object, expected: object) -> None:
         if kept != expected:
             self.add(f"{what} is {kept!r}, its events say {expected!r}")
+
+
+def _check_attempts(history: Sequence[StoredEvent], problems: _Problems) -> None:
+    """An attempt counts when it has failed or was lost; one that was given back begins again."""
+    number = 1
+    for event in history:
+        if event.type == "started":
+            problems.unequal("an attempt's number", int(event.plain["n"]), number)
+        elif event.type == "attempt_failed":
+            number += 1
 
 
 def _compare_facts(facts: Facts, examined: Examination, problems: _Problems) -> None:
@@ -185,15 +198,29 @@ def _replay(
     machine: LiveMachine,
     history: Sequence[StoredEvent],
     examined: Examination,
+    snapshot: Snapshot | None,
     problems: _Problems,
 ) -> None:
+    seen = 1
     try:
-        machine.advance(history[1:])
+        if snapshot and _is_of(history, snapshot):
+            seen = snapshot.upto
+            machine.advance(history[1:seen])
+            if machine.kept() != snapshot.data:
+                problems.add(f"its snapshot at event {seen} is not what its events come to")
+        machine.advance(history[seen:])
     except (NondeterminismError, UnreadableEvent) as error:
         problems.add(str(error))
         return
     if examined.control.get("wk") == "idle" and machine.undecided:
         problems.add(f"it sleeps and has decided {len(machine.undecided)} things nobody recorded")
+
+
+def _is_of(history: Sequence[StoredEvent], snapshot: Snapshot) -> bool:
+    """Whether a claim would use it; else it may be of events that a failover lost, or newer."""
+    return (
+        snapshot.upto <= len(history) and history[snapshot.upto - 1].identity == snapshot.identity
+    )
 
 
 def _runs(numbers: Sequence[int]) -> str:

@@ -125,7 +125,8 @@ class VerificationService:
             machine = await self._machine(execution_id, history)
         except RhythmError as error:
             return [*check(execution_id, history, examined), Finding(execution_id, str(error))]
-        return check(execution_id, history, examined, machine)
+        snapshot = await stream.snapshot(self._connection, execution_id) if machine else None
+        return check(execution_id, history, examined, machine, snapshot)
 
     async def _machine(self, execution_id: str, history: list[StoredEvent]) -> LiveMachine | None:
         if not history:
