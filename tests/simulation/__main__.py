@@ -9,19 +9,23 @@ A tenth of the seeds also run on a real redis-server. The exit status is 1 if an
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from multiprocessing.queues import Queue
 from pathlib import Path
 
 import redis
 
-from streams import embedded
 from tests.conftest import RedisServer
 from tests.simulation.mutants import MUTANTS, planted
+from tests.simulation.servers import embedded_server
 from tests.simulation.world import Report, simulate
 
 
@@ -30,27 +34,26 @@ def main(arguments: list[str]) -> int:
     if options.mutants:
         return _hunt_all(options)
     seeds = range(options.first, options.first + options.seeds)
+    runs = [(seed, False) for seed in seeds if not options.on_redis]
+    runs += [(seed, True) for seed in seeds if options.on_redis or seed % 10 == 0]
     began = time.monotonic()
     faults: Counter[str] = Counter()
     violations = calls = 0
     seconds = 0.0
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(options.jobs) as pool:
-        server = RedisServer(Path(folder))
-        server.start()
-        try:
-            runs = [(seed, None) for seed in seeds]
-            runs += [(seed, server.port) for seed in seeds if seed % 10 == 0]
-            for report in pool.map(_one, runs, [options.trace] * len(runs), chunksize=4):
-                faults.update(report.faults)
-                calls += report.calls
-                seconds += report.seconds
-                for violation in report.violations:
-                    violations += 1
-                    print(f"seed {report.seed}: {violation}")
-        finally:
-            server.stop()
+    with (
+        _real_servers(options.jobs) as ports,
+        ProcessPoolExecutor(options.jobs, initializer=_begin, initargs=(ports,)) as pool,
+    ):
+        for report in pool.map(_one, runs, [options.trace] * len(runs), chunksize=4):
+            faults.update(report.faults)
+            calls += report.calls
+            seconds += report.seconds
+            for violation in report.violations:
+                violations += 1
+                print(f"seed {report.seed}: {violation}", flush=True)
     print(
-        f"{len(runs):,} schedules, {len(runs) - len(seeds):,} of them on a real server; "
+        f"{len(runs):,} schedules, {sum(on_redis for _, on_redis in runs):,} of them on a real "
+        "server; "
         f"{calls:,} commands, {seconds / 3600:,.1f} virtual hours "
         f"in {time.monotonic() - began:,.0f} s"
     )
@@ -79,20 +82,42 @@ def _hunt_all(options: argparse.Namespace) -> int:
 
 def _hunt(number: int, seeds: tuple[int, int]) -> tuple[int, str] | None:
     first, count = seeds
+    client = embedded_server()
     with planted(MUTANTS[number]):
         for seed in range(first, first + count):
-            report = simulate(seed, embedded.blocking_client(embedded.open_server("")))
+            report = simulate(seed, client)
             if report.violations:
                 return seed, report.violations[0]
     return None
 
 
-def _one(run: tuple[int, int | None], trace: bool) -> Report:
-    seed, port = run
-    if port is None:
-        return simulate(seed, embedded.blocking_client(embedded.open_server("")), trace=trace)
-    with redis.Redis(port=port) as client:
-        return simulate(seed, client, trace=trace)
+@contextmanager
+def _real_servers(count: int) -> Iterator[Queue[int]]:
+    """The ports of so many servers: one for each process, since a run needs one for itself."""
+    ports: Queue[int] = multiprocessing.Queue()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+        for number in range(count):
+            own = Path(folder, str(number))
+            own.mkdir()
+            server = RedisServer(own)
+            server.start()
+            running.callback(server.stop)
+            with redis.Redis(port=server.port) as client:
+                client.config_set("appendonly", "no")  # nobody kills it
+            ports.put(server.port)
+        yield ports
+
+
+_clients: dict[bool, redis.Redis] = {}
+
+
+def _begin(ports: Queue[int]) -> None:
+    _clients[False], _clients[True] = embedded_server(), redis.Redis(port=ports.get())
+
+
+def _one(run: tuple[int, bool], trace: bool) -> Report:
+    seed, on_redis = run
+    return simulate(seed, _clients[on_redis], trace=trace)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
     parser.add_argument(
         "--mutants", action="store_true", help="plant each known bug, find a seed that sees it"
+    )
+    parser.add_argument(
+        "--on-redis", action="store_true", help="only on a real server, in half the time"
     )
     parser.add_argument("--trace", action="store_true", help="print every command and reply")
     return parser

@@ -18,6 +18,7 @@ import streams.due
 import streams.projections
 import streams.transitions
 import streams.work
+from rhythm.engine.history import LiveMachine
 from rhythm.worker import delivery
 from streams.errors import BackendUnavailable
 from streams.scripts import Script
@@ -61,6 +62,14 @@ def in_lua(*scripts: Script, old: str, new: str) -> Plant:
     return plant
 
 
+def _both(first: Plant, second: Plant) -> Plant:
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        first(patch)
+        second(patch)
+
+    return plant
+
+
 def _acknowledge_what_was_not_written(patch: pytest.MonkeyPatch) -> None:
     create = streams.transitions.create_execution
 
@@ -79,6 +88,19 @@ def _acknowledge_what_was_not_written(patch: pytest.MonkeyPatch) -> None:
 def _name_each_delivery_anew(patch: pytest.MonkeyPatch) -> None:
     numbers = itertools.count()
     patch.setattr(delivery, "_request", lambda message, what: f"{what}-{next(numbers)}")
+
+
+def _forget_the_request_to_end(patch: pytest.MonkeyPatch) -> None:
+    kept = LiveMachine.kept
+
+    def forgetful(live: LiveMachine) -> bytes:
+        cancel, live.cancel = live.cancel, None
+        try:
+            return kept(live)
+        finally:
+            live.cancel = cancel
+
+    patch.setattr(LiveMachine, "kept", forgetful)
 
 
 _STEP, _TEND, _RENEW = streams.work._STEP, streams.due._TEND, streams.work._RENEW
@@ -171,6 +193,29 @@ MUTANTS: Final = (
     Mutant(
         "a terminated tree is ended down to its leaves",
         in_lua(_TEND, old='["end"] = end_children', new='["end"] = function() end'),
+        -1,
+    ),
+    Mutant(
+        "a snapshot is of this history",
+        in_lua(_STEP, old="if event and identity_of(event) == kept[2] then", new="if event then"),
+        -1,
+    ),
+    Mutant(
+        "a snapshot's decision is recorded",
+        in_lua(_STEP, old="tonumber(kept[1]) <= tonumber(control.up)", new="true"),
+        -1,
+    ),
+    Mutant(
+        "a snapshot keeps the request to end",
+        _forget_the_request_to_end,
+        -1,
+    ),
+    Mutant(
+        "a worker learns that a failover lost what it was answered",
+        _both(
+            in_lua(_STEP, old="last_seq < answered", new="false"),
+            in_lua(_RENEW, old="tonumber(ARGV[4])", new="0"),
+        ),
         -1,
     ),
     Mutant(

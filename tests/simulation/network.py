@@ -1,8 +1,8 @@
 """Between the processes of a simulation and their server: each round trip takes a seeded time, and
 may fail in every way that a network knows.
 
-The server is a real store behind a blocking client, so a command is one step that nothing divides;
-blocking reads wait here instead of in the server. What a process sends when it is dead never
+The server carries out one command after the other, each a step that nothing divides; blocking reads
+wait here instead of in the server. What a process sends when it is dead never
 arrives, and what it sends while it is paused arrives when it goes on.
 """
 
@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-import redis
 import redis.asyncio
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from streams.connection import REPLY_TIMEOUT_S, Connection
+from tests.simulation.servers import Server
 
 # Unix ms at which every simulation begins.
 EPOCH_MS = 1_700_000_000_000
@@ -64,7 +64,7 @@ class Network:
     """The way to one server.
 
     Args:
-        server: a blocking client of it.
+        server: carries out one command after the other.
         now_s: the virtual clock, seconds since the simulation began.
         chance: decides delays and faults.
         faults: how likely each kind of fault is on one round trip; see `_FAULTS`.
@@ -72,7 +72,7 @@ class Network:
 
     def __init__(
         self,
-        server: redis.Redis,
+        server: Server,
         now_s: Callable[[], float],
         chance: random.Random,
         faults: float,
@@ -83,7 +83,9 @@ class Network:
         self.counts: Counter[str] = Counter()
         self.calls = 0
         self.trace: list[str] = []
+        self.failovers = 0
         self._waiting: list[_Waiting] = []
+        self._watching: list[tuple[int, asyncio.Future[None]]] = []
         self._late: set[asyncio.Task[None]] = set()
 
     def now_ms(self) -> int:
@@ -94,11 +96,24 @@ class Network:
         self, process: Process, namespace: str, patience_s: float | None = 10.0
     ) -> Connection:
         """A connection of a process to the server."""
-        return _SimulatedConnection(self, process, namespace, patience_s)
+        return _SimulatedConnection(self, _Distant(self, process), namespace, patience_s)
+
+    def connect_at_once(self, namespace: str) -> Connection:
+        """A connection whose calls take no time and never fail: nothing else happens meanwhile."""
+        return _SimulatedConnection(self, _AtOnce(self), namespace, 10.0)
+
+    async def until_commands(self, count: int) -> None:
+        """Return when so many more commands were carried out, before the last one is answered; or
+        after a while in which nobody sends any."""
+        reached = asyncio.get_running_loop().create_future()
+        self._watching.append((self.calls + count, reached))
+        await asyncio.wait({reached}, timeout=REPLY_TIMEOUT_S)
 
     async def round_trip(self, process: Process, words: Sequence[Any]) -> Any:
         """Send a command, bring its reply."""
+        primary = self.failovers
         await self._travel(process)
+        self._check(primary)
         fault = self._fault()
         if fault == "request lost":
             raise RedisConnectionError("simulated: the request was lost")
@@ -106,24 +121,27 @@ class Network:
             # It is carried out when the sender has given up and perhaps repeated it.
             self._later(words)
             await asyncio.sleep(10 * REPLY_TIMEOUT_S)
-        reply = self._carry_out(words)
+        reply = self.carry_out(words)
         if fault == "reply lost":
             raise RedisConnectionError("simulated: the connection was cut before the reply")
         if fault == "reply never comes":
             await asyncio.sleep(10 * REPLY_TIMEOUT_S)
         await self._travel(process)
+        self._check(primary)
         if isinstance(reply, RedisError):
             raise reply
         return reply
 
     async def pop(self, process: Process, keys: Sequence[str], timeout_s: float) -> Any:
         """BLPOP: wait for the first element of any of the lists."""
+        primary = self.failovers
         await self._travel(process)
+        self._check(primary)
         if self._fault():
-            raise RedisConnectionError("simulated: the connection was cut")
+            raise _cut()
         waiting = _Waiting(keys, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        self._serve()
+        self._give(waiting)
         try:
             async with asyncio.timeout(timeout_s):
                 found = await waiting.found
@@ -134,26 +152,50 @@ class Network:
                 self._waiting.remove(waiting)
         if self._fault():
             # What was popped is gone with the connection.
-            raise RedisConnectionError("simulated: the connection was cut")
+            raise _cut()
         await self._travel(process)
+        self._check(primary)
         return found
 
-    def _carry_out(self, words: Sequence[Any]) -> Any:
+    def fail_over(self, lost: int, spared: str | None) -> None:
+        """Another server takes over, without the last writes; all connections are cut."""
+        self.failovers += 1
+        gone = self.server.fail_over(lost, spared)
+        self.trace.append(f"{self._now_s():.6f} failover: {gone} writes are gone")
+        for waiting in self._waiting:
+            if not waiting.found.done():
+                waiting.found.set_exception(_cut())
+        self._waiting.clear()
+
+    def _check(self, primary: int) -> None:
+        if primary != self.failovers:
+            raise _cut()
+
+    def carry_out(self, words: Sequence[Any]) -> Any:
+        """Have the server do a command at once; its reply, or its error."""
         self.calls += 1
         if self.calls > MOST_CALLS:
             raise Died(f"more than {MOST_CALLS:,} commands: something goes round in circles")
         try:
-            reply = self.server.execute_command(*words)
+            reply = self.server.execute(*words)
         except RedisError as error:
             reply = error
         self.trace.append(f"{self._now_s():.6f} {_shown(words)} -> {_shown_reply(reply)}")
-        self._serve()
+        if words[0] in _RUNS_SCRIPT:
+            # Nothing else pushes to a list.
+            self._serve()
+        for watch in [watch for watch in self._watching if watch[0] <= self.calls]:
+            self._watching.remove(watch)
+            watch[1].set_result(None)
         return reply
 
     def _later(self, words: Sequence[Any]) -> None:
+        primary = self.failovers
+
         async def carry_out() -> None:
             await asyncio.sleep(self._chance.uniform(0.5, 2.0) * REPLY_TIMEOUT_S)
-            self._carry_out(words)
+            if primary == self.failovers:
+                self.carry_out(words)
 
         task = asyncio.create_task(carry_out())
         self._late.add(task)
@@ -162,15 +204,20 @@ class Network:
     def _serve(self) -> None:
         """Give those who wait what has come, in the order in which they came."""
         awaited = {key: None for waiting in self._waiting for key in waiting.keys}
-        if not awaited or not self.server.execute_command("EXISTS", *awaited):
+        if awaited and self.server.execute("EXISTS", *awaited):
+            for waiting in list(self._waiting):
+                self._give(waiting)
+
+    def _give(self, waiting: _Waiting) -> None:
+        keys = waiting.keys
+        if waiting.found.done():
+            # It has just given up.
             return
-        for waiting in list(self._waiting):
-            for key in waiting.keys:
-                value = self.server.execute_command("LPOP", key)
-                if value is not None:
-                    self._waiting.remove(waiting)
-                    waiting.found.set_result((key.encode(), value))
-                    break
+        popped = self.server.execute("LMPOP", len(keys), *keys, "LEFT")
+        if popped:
+            key, (value,) = popped
+            self._waiting.remove(waiting)
+            waiting.found.set_result((key, value))
 
     async def _travel(self, process: Process) -> None:
         await process.runs()
@@ -185,6 +232,8 @@ class Network:
         return fault
 
 
+_RUNS_SCRIPT = frozenset({"EVALSHA", "EVAL"})
+
 _FAULTS = ("request lost", "request late", "reply lost", "reply lost", "reply never comes")
 
 
@@ -193,23 +242,31 @@ class _Waiting:
         self.keys, self.found = keys, found
 
 
+def _cut() -> RedisConnectionError:
+    return RedisConnectionError("simulated: the connection was cut")
+
+
 class _SimulatedConnection(Connection):
     def __init__(
-        self, network: Network, process: Process, namespace: str, patience_s: float | None
+        self,
+        network: Network,
+        client: _Distant | _AtOnce,
+        namespace: str,
+        patience_s: float | None,
     ) -> None:
-        self._network, self._process = network, process
+        self._network, self._simulated = network, client
         super().__init__(
             "redis://simulated:1/0", namespace, patience_s=patience_s, clock=network.now_ms
         )
 
     def patient(self) -> Connection:
-        return _SimulatedConnection(self._network, self._process, self.keys.namespace, None)
+        return _SimulatedConnection(self._network, self._simulated, self.keys.namespace, None)
 
     def _open_client(self, connections: int) -> redis.asyncio.Redis:
-        return cast(redis.asyncio.Redis, _SimulatedClient(self._network, self._process))
+        return cast(redis.asyncio.Redis, self._simulated)
 
 
-class _SimulatedClient:
+class _Distant:
     """The part of redis-py's asyncio client that a connection uses."""
 
     def __init__(self, network: Network, process: Process) -> None:
@@ -227,6 +284,19 @@ class _SimulatedClient:
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+class _AtOnce:
+    """As `_Distant`, without the distance; it never waits, so it cannot read blocking."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def execute_command(self, *words: Any) -> Any:
+        reply = self._network.carry_out(words)
+        if isinstance(reply, RedisError):
+            raise reply
+        return reply
 
 
 def _shown(words: Sequence[Any]) -> str:

@@ -11,7 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rhythm import ConnectionLost, ExecutionFinished, ExecutionStatus, TaskContext, WaitTimeout
+from rhythm import (
+    ConnectionLost,
+    Execution,
+    ExecutionFinished,
+    ExecutionNotFound,
+    ExecutionStatus,
+    TaskContext,
+    WaitTimeout,
+)
 from rhythm.builder import Rhythm
 from rhythm.tasks import TaskDefinition, TaskRegistry
 
@@ -56,6 +64,10 @@ FLOWS = {
         await slow
         return "over"
     """,
+    "hasty": """
+        await Promise.race([Task.run("add", { a: 1, b: 2 }), Timer.delay("1d")])
+        return "over"
+    """,
     "careful": """
         try {
             await Promise.all([Task.run("slow"), Workflow.run("signals", { n: 1 }), Timer.delay(9)])
@@ -82,13 +94,19 @@ QUEUES = ("default", "other")
 
 
 class Ledger:
-    """What clients were promised, and how often tasks ran."""
+    """What clients were promised and saw kept or not, and what tasks did.
+
+    Attributes:
+        signalled: execution -> how many signals it was sent.
+        runs: idempotency key -> how often the function was called.
+        failovers: how many there were; what was acknowledged before one may be lost with it.
+        violations: a sentence each.
+    """
 
     def __init__(self) -> None:
-        self.started: dict[str, str] = {}
-        self.signalled: dict[str, list[str]] = {}
-        self.results: dict[str, Any] = {}
+        self.signalled: dict[str, int] = {}
         self.runs: Counter[str] = Counter()
+        self.failovers = 0
         self.violations: list[str] = []
 
     def blame(self, problem: str) -> None:
@@ -100,11 +118,12 @@ def registry(ledger: Ledger) -> TaskRegistry:
 
     async def add(a: int, b: int, context: TaskContext) -> int:
         ledger.runs[context.idempotency_key] += 1
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
         return a + b
 
     async def square(x: int, context: TaskContext) -> int:
         ledger.runs[context.idempotency_key] += 1
+        await asyncio.sleep(0.1 * x)
         return x * x
 
     async def third_time(context: TaskContext) -> str:
@@ -122,6 +141,11 @@ def registry(ledger: Ledger) -> TaskRegistry:
         await asyncio.sleep(2)
         return "slow"
 
+    async def patient(context: TaskContext) -> str:
+        ledger.runs[context.idempotency_key] += 1
+        await asyncio.sleep(6)
+        return "done"
+
     async def falls_silent(context: TaskContext) -> Any:
         ledger.runs[context.idempotency_key] += 1
         if context.heartbeat_details is None:
@@ -132,7 +156,7 @@ def registry(ledger: Ledger) -> TaskRegistry:
     tasks = TaskRegistry()
     for function, queue in (
         (add, None), (square, "other"), (third_time, None), (stumble, "other"), (slow, None),
-        (falls_silent, "other"),
+        (falls_silent, "other"), (patient, None),
     ):  # fmt: skip
         tasks.add(TaskDefinition(function.__name__, queue, function, {"TaskContext": TaskContext}))
     return tasks
@@ -162,6 +186,8 @@ def wishes(chance: random.Random) -> list[Wish]:
         lambda: Wish("timers", expected=[1, 2, 3]),
         lambda: Wish("parent", expected=[3, "LookupError", 25]),
         lambda: Wish("race", expected="over"),
+        lambda: Wish("patient", is_task=True, expected="done"),
+        lambda: Wish("hasty", expected="over"),
         lambda: _square(chance.randint(0, 9)),
         lambda: Wish("careful", ends=chance.choice(("cancel", "terminate"))),
         lambda: Wish("parent", expected=[3, "LookupError", 25], ends="terminate"),
@@ -169,7 +195,9 @@ def wishes(chance: random.Random) -> list[Wish]:
         lambda: Wish("beating", expected={"step": 1}),
         lambda: Wish("limited", expected="TimeoutError"),
     ]
-    return [chance.choice(makers)() for _ in range(chance.randint(4, 10))]
+    # Few kinds at a time, so that many of one kind meet in some runs.
+    chosen = chance.sample(makers, chance.randint(1, 6))
+    return [chance.choice(chosen)() for _ in range(chance.randint(4, 10))]
 
 
 def _steps(n: int) -> Wish:
@@ -189,17 +217,89 @@ def _square(x: int) -> Wish:
 
 
 async def client(
-    app: Rhythm, number: int, wish: Wish, chance: random.Random, ledger: Ledger, until_s: float
+    app: Rhythm,
+    number: int,
+    wish: Wish,
+    chance: random.Random,
+    ledger: Ledger,
+    quiet_at_s: float,
+    over_at_s: float,
 ) -> None:
-    """Ask for something as a careful client does, and blame what is not kept."""
+    """Ask for something as a careful client does, and blame what is not kept.
+
+    Args:
+        quiet_at_s: when there are no faults any more.
+        over_at_s: when all must be done.
+    """
     loop = asyncio.get_running_loop()
     execution_id = f"wish{number}"
-    await asyncio.sleep(chance.uniform(0, 5))
-    executions = app.execution_service
+    await asyncio.sleep(chance.uniform(0, quiet_at_s / 2))
     queue = chance.choice((None, *QUEUES))
+    failovers = -1
+    while failovers != ledger.failovers:
+        # What was acknowledged may be gone with a failover; what is not is not done twice.
+        failovers = ledger.failovers
+        try:
+            await _ask(app, execution_id, wish, queue, chance, ledger)
+            ended = await _wait(app, execution_id, over_at_s, ledger, failovers)
+        except ExecutionNotFound:
+            if ledger.failovers == failovers:
+                ledger.blame(f"{execution_id} ({wish.target}) was acknowledged and is gone")
+            continue
+        except (ConnectionLost, WaitTimeout) as error:
+            ledger.blame(f"{execution_id} ({wish.target}) is stuck: {error}")
+            return
+        if ended is not None:
+            _judge(execution_id, wish, ended, ledger)
+            await asyncio.sleep(max(quiet_at_s - loop.time(), 0))
+
+
+async def _wait(
+    app: Rhythm, execution_id: str, over_at_s: float, ledger: Ledger, failovers: int
+) -> Execution | None:
+    """The execution when it has ended; None when a failover may have lost what it needs.
+
+    Args:
+        failovers: how many there were before it was asked for.
+    """
+    while True:
+        try:
+            return await app.execution_service.wait_for_execution(execution_id, timeout=60)
+        except (ConnectionLost, WaitTimeout):
+            if ledger.failovers != failovers:
+                return None
+            if asyncio.get_running_loop().time() > over_at_s:
+                raise
+
+
+def _judge(execution_id: str, wish: Wish, ended: Execution, ledger: Ledger) -> None:
+    if wish.ends != "by itself" and ended.status is ExecutionStatus.CANCELLED:
+        if wish.ends == "cancel" and ended.state not in ({}, {"cleaned": 2}):
+            ledger.blame(f"{execution_id} was cancelled with the state {ended.state}")
+        return
+    output = ended.output
+    if wish.target == "signals" and ledger.failovers and isinstance(output, list):
+        # One that was lost, and is sent again, comes after later ones.
+        output = sorted(output)
+    if ended.status is not ExecutionStatus.COMPLETED or output != wish.expected:
+        ledger.blame(
+            f"{execution_id} ({wish.target}) is {ended.status} with {ended.output!r}, "
+            f"not completed with {wish.expected!r}"
+        )
+
+
+async def _ask(
+    app: Rhythm,
+    execution_id: str,
+    wish: Wish,
+    queue: str | None,
+    chance: random.Random,
+    ledger: Ledger,
+) -> None:
+    """Start it, send it its signals, ask for its end: each until it was acknowledged."""
 
     async def start() -> None:
-        await executions.create_execution(
+        await app.execution_service.create_execution(
             exec_type="task" if wish.is_task else "workflow",
             target_name=wish.target,
             inputs=wish.inputs,
@@ -208,50 +308,29 @@ async def client(
         )
 
     await repeated(start)
-    ledger.started[execution_id] = wish.target
     if wish.target == "signals":
         for i in range(wish.inputs["n"]):
             await asyncio.sleep(chance.expovariate(1))
             await _signal(app, execution_id, i, ledger)
-
+        ledger.signalled[execution_id] = wish.inputs["n"]
     if wish.ends != "by itself":
         await asyncio.sleep(chance.expovariate(0.4))
         await _end(app, execution_id, wish.ends)
 
-    while True:
-        try:
-            ended = await executions.wait_for_execution(execution_id, timeout=60)
-            break
-        except (ConnectionLost, WaitTimeout) as error:
-            if loop.time() > until_s:
-                ledger.blame(f"{execution_id} ({wish.target}) is stuck: {error}")
-                return
-    ledger.results[execution_id] = ended.output
-    if wish.ends != "by itself" and ended.status is ExecutionStatus.CANCELLED:
-        if wish.ends == "cancel" and ended.state not in ({}, {"cleaned": 2}):
-            ledger.blame(f"{execution_id} was cancelled with the state {ended.state}")
-        return
-    if ended.status is not ExecutionStatus.COMPLETED or ended.output != wish.expected:
-        ledger.blame(
-            f"{execution_id} ({wish.target}) is {ended.status} with {ended.output!r}, "
-            f"not completed with {wish.expected!r}"
-        )
-
 
 async def _signal(app: Rhythm, execution_id: str, number: int, ledger: Ledger) -> None:
-    request = f"{execution_id}-signal{number}"
-
     async def send() -> None:
         await app.signal_service.send_signal(
-            workflow_id=execution_id, signal_name="go", payload=number, request_id=request
+            workflow_id=execution_id,
+            signal_name="go",
+            payload=number,
+            request_id=f"{execution_id}-signal{number}",
         )
 
     try:
         await repeated(send)
     except ExecutionFinished:
         ledger.blame(f"{execution_id} ended before signal {number} came")
-        return
-    ledger.signalled.setdefault(execution_id, []).append(request)
 
 
 async def _end(app: Rhythm, execution_id: str, how: str) -> None:

@@ -1,4 +1,25 @@
-"""One simulated run: workers and clients on one server, and what befalls them, by a seed."""
+"""One simulated run: workers and clients on one server, and what befalls them, by a seed.
+
+What must hold whatever befalls them, and who judges it, at the end and at moments between two
+commands (`_World.inspect`):
+
+1. An acknowledged start, signal or completion is not lost, and not applied twice: `client` and
+   `_judge` in scenario.py, `_World.judge`.
+2. Versions are 1, 2, 3 …, and no event is changed or removed: `check` of `rhythm verify`, and
+   `_World.inspect`, which remembers the histories.
+3. One terminal event, the last: `fold`, in `check`.
+4. The projection is the fold of the events: `check`.
+5. A snapshot is what replay comes to, to the bit: `check`. With what follows it decides the same:
+   of the workers some begin with snapshots, some replay, some keep their machines, and `check`
+   makes every decision once more.
+6. Of two workers that hold the same work one settles: two terminal events, decisions or numbers of
+   attempts would not agree in `check`.
+7. A task runs, its outcome is recorded once: `_World.judge`; attempts are numbered well: `check`.
+8. Nothing that can go on is forgotten: `check` by where it is, `client` by its patience.
+9. Signals are recorded once in the order accepted, and handed out in it: `_World.judge`, `_judge`.
+
+A failover may lose what was acknowledged before it, and never more: clients then ask again.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +27,6 @@ import asyncio
 import hashlib
 import logging
 import random
-from collections import Counter
 
 import msgspec
 import redis
@@ -19,20 +39,27 @@ from rhythm.virtual_time import run as run_on
 from rhythm.worker import Worker
 from rhythm.worker.activations import COLD, HOT, USUAL
 from streams import definitions
+from streams import events as stream
+from streams.codec import StoredEvent
+from streams.connection import Connection
+from streams.keys import KeySpace
 from tests.simulation.network import Died, Network, Process
 from tests.simulation.scenario import FLOWS, QUEUES, Ledger, client, registry, wishes
+from tests.simulation.servers import Server
 
 # Short, so that the loss of a worker is soon over: a run is some virtual minutes.
 LEASE_S = 3.0
 # When faults end, and by when all must then be done.
-QUIET_AT_S = 40.0
-OVER_AT_S = 1_200.0
+QUIET_AT_S = 20.0
+OVER_AT_S = 300.0
+# Each costs about as much as a tenth of a run.
+INSPECTIONS = 3
 
 PROGRAMS = compile_all([(name, source, f"{name}.flow") for name, source in FLOWS.items()])
 
 
 # Methods of `_World`; the more often named, the more often seen.
-_UPHEAVALS = ("kill", "kill", "pause", "pause", "clock", "another", "drain")
+_UPHEAVALS = ("kill", "pause", "clock", "another", "drain", "failover", "failover")
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -54,8 +81,9 @@ class Report(msgspec.Struct, frozen=True):
     digest: str
 
 
-def simulate(seed: int, server: redis.Redis, *, trace: bool = False) -> Report:
-    """Run the world of a seed on a server, in a namespace of its own."""
+def simulate(seed: int, client: redis.Redis, *, trace: bool = False) -> Report:
+    """Run the world of a seed on a server, which loses what it held before."""
+    server = Server(client)
     loop = VirtualLoop()
     world = _World(seed, server, loop)
     with _quiet_logs():
@@ -63,6 +91,7 @@ def simulate(seed: int, server: redis.Redis, *, trace: bool = False) -> Report:
             run_on(world.live(), loop)
         except (Exception, Died) as error:
             world.ledger.blame(f"the run broke off: {error!r}")
+    server.close()
     if trace:
         print("\n".join(world.network.trace))
     digest = hashlib.sha256("\n".join(world.network.trace).encode()).hexdigest()[:16]
@@ -77,65 +106,61 @@ def simulate(seed: int, server: redis.Redis, *, trace: bool = False) -> Report:
 
 
 class _World:
-    def __init__(self, seed: int, server: redis.Redis, loop: VirtualLoop) -> None:
+    def __init__(self, seed: int, server: Server, loop: VirtualLoop) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         self.ledger = Ledger()
         self.namespace = f"sim{seed}"
         # Some runs are calm, so that what goes wrong without faults is seen as that.
         faults = self.chance.choice((0.0, 0.01, 0.03, 0.1))
-        self.upheavals = self.chance.choice((0, 2, 6))
+        self.upheavals = self.chance.choice((0, 3, 8))
+        # Few kinds at a time: what takes several of one kind is seen sooner.
+        self.kinds = self.chance.sample(_UPHEAVALS, self.chance.randint(1, len(_UPHEAVALS)))
         self.network = Network(server, loop.time, self.chance, faults)
         self.settings = Settings(
             database_url="redis://simulated:1/0",
             namespace=self.namespace,
             lease=LEASE_S,
-            shutdown_grace=1.0,
+            shutdown_grace=0.5,
             unknown_task_patience=30.0,
             max_lost_workers=1000,
         )
         self.workers: dict[Process, asyncio.Task[None]] = {}
         self.names = 0
-        self.keeping = self.chance.choice((USUAL, COLD, HOT, HOT))
+        self.histories: dict[str, list[StoredEvent]] = {}
 
     async def live(self) -> None:
-        setup = await self.app(Process("setup"), careful=True)
+        setup = self.app("setup", self.network.connect_at_once(self.namespace))
         await definitions.migrate(setup._connection)
         await setup.workflow_service.register(PROGRAMS)
+        self.network.server.keep()
         for _ in range(self.chance.randint(1, 3)):
             self.start_worker()
         wanted = wishes(self.chance)
         clients = [
-            asyncio.create_task(
-                client(
-                    await self.app(Process(f"client{number}")),
-                    number,
-                    wish,
-                    self.chance,
-                    self.ledger,
-                    OVER_AT_S,
-                )
+            client(
+                self.remote_app(Process(f"client{number}")),
+                number,
+                wish,
+                self.chance,
+                self.ledger,
+                QUIET_AT_S,
+                OVER_AT_S,
             )
             for number, wish in enumerate(wanted)
         ]
-        for number, done in enumerate(clients):
-            done.set_name(f"client{number}")
-        upheaval = asyncio.create_task(self.upheave())
-        await asyncio.gather(*clients)
-        await upheaval
+        await asyncio.gather(*clients, self.upheave(), self.watch(setup))
         await self.end_workers()
         await self.judge(setup, len(wanted))
 
-    async def app(self, process: Process, careful: bool = False) -> Rhythm:
-        """An application in a process; a careful one meets no faults."""
-        network = self.network
-        if careful:
-            network = Network(network.server, network._now_s, random.Random(self.seed), 0.0)
-        connection = network.connect(process, self.namespace)
-        surroundings = SeededSurroundings(
-            self.network.now_ms, f"{self.seed} {process.name}", process.name
-        )
+    def app(self, name: str, connection: Connection) -> Rhythm:
+        """An application in a process of that name."""
+        seed = f"{self.seed} {name}"
+        surroundings = SeededSurroundings(self.network.now_ms, seed, name)
         return Rhythm(self.settings, connection, surroundings)
+
+    def remote_app(self, process: Process) -> Rhythm:
+        return self.app(process.name, self.network.connect(process, self.namespace))
 
     def start_worker(self) -> None:
         self.names += 1
@@ -143,7 +168,7 @@ class _World:
         self.workers[process] = asyncio.create_task(self.work(process), name=process.name)
 
     async def work(self, process: Process) -> None:
-        app = await self.app(process)
+        app = self.remote_app(process)
         # As a process that starts with the workflows at hand does, without asking the store again.
         app.workflow_service.know(PROGRAMS)
         worker = Worker(
@@ -151,7 +176,7 @@ class _World:
             queues=QUEUES,
             concurrency=self.chance.randint(1, 8),
             registry=registry(self.ledger),
-            keeping=self.keeping,
+            keeping=self.chance.choice((USUAL, COLD, HOT)),
         )
         process.drain = worker.stop
         await worker.run()
@@ -161,15 +186,40 @@ class _World:
         loop = asyncio.get_running_loop()
         for at in sorted(self.chance.uniform(0, QUIET_AT_S) for _ in range(self.upheavals)):
             await asyncio.sleep(max(at - loop.time(), 0))
-            what = self.chance.choice(_UPHEAVALS)
+            # In the midst of something, rather than in one of the long pauses.
+            await self.network.until_commands(self.chance.randint(1, 8))
+            what = self.chance.choice(self.kinds)
             self.network.counts[what] += 1
             await getattr(self, what)()
         await asyncio.sleep(max(QUIET_AT_S - loop.time(), 0))
         self.network.faults = 0.0
         for process in self.workers:
             process.go_on()
-        if not self.workers:
-            self.start_worker()
+        # Of the others, all may have been drained or killed.
+        self.start_worker()
+
+    async def watch(self, app: Rhythm) -> None:
+        """Now and then, between two commands, look whether all that is kept agrees."""
+        loop = asyncio.get_running_loop()
+        for at in sorted(self.chance.uniform(0, QUIET_AT_S) for _ in range(INSPECTIONS)):
+            await asyncio.sleep(max(at - loop.time(), 0))
+            await self.network.until_commands(self.chance.randint(1, 8))
+            await self.inspect(app)
+
+    async def inspect(self, app: Rhythm) -> set[str]:
+        """Blame what does not agree with the events; all executions there are."""
+        ids = set(self.histories)
+        async for execution_id, findings in app.verification_service.verify_all():
+            ids.add(execution_id)
+            for finding in findings:
+                self.ledger.blame(str(finding))
+        for execution_id in sorted(ids):
+            history = [event async for event in stream.read(app._connection, execution_id)]
+            known = self.histories.get(execution_id, [])
+            if history[: len(known)] != known:
+                self.ledger.blame(f"{execution_id}: events that it had are gone, or others now")
+            self.histories[execution_id] = history
+        return ids
 
     async def kill(self) -> None:
         if not self.workers:
@@ -189,6 +239,13 @@ class _World:
 
     async def clock(self) -> None:
         self.network.clock_offset_ms += self.chance.choice((-5_000, -200, 300, 2_000, 20_000))
+
+    async def failover(self) -> None:
+        lost = self.chance.choice((0, 1, 2, 3, 5, 10, 20, 50))
+        snapshots = KeySpace(self.namespace).partitions[0].snapshot("*")
+        self.network.fail_over(lost, self.chance.choice((None, snapshots)))
+        self.ledger.failovers += 1
+        self.histories.clear()
 
     async def drain(self) -> None:
         if not self.workers:
@@ -214,24 +271,19 @@ class _World:
 
     async def judge(self, app: Rhythm, wanted: int) -> None:
         """Blame what the invariants forbid; nobody works any more."""
-        ids = set()
-        async for execution_id, findings in app.verification_service.verify_all():
-            ids.add(execution_id)
-            for finding in findings:
-                self.ledger.blame(str(finding))
-        for execution_id in self.ledger.started:
-            if execution_id not in ids:
-                self.ledger.blame(f"{execution_id} was acknowledged and is gone")
+        ids = await self.inspect(app)
         roots = {id_ for id_ in ids if "/" not in id_ and not id_.endswith("-peer")}
         if len(roots) != wanted:
             self.ledger.blame(f"{wanted} were asked for, there are {sorted(roots)}")
-        for execution_id, requests in self.ledger.signalled.items():
+        for execution_id, count in self.ledger.signalled.items():
             history = await app.history_service.events(execution_id)
             arrived = [
                 event.data["payload"] for event in history if event.type == "signal_received"
             ]
-            if arrived != list(range(len(requests))):
-                self.ledger.blame(f"{execution_id} was sent {requests} and has {arrived}")
+            if self.ledger.failovers:
+                arrived.sort()
+            if arrived != list(range(count)):
+                self.ledger.blame(f"{execution_id} was sent {count} signals and has {arrived}")
         for execution_id in ids:
             execution = await app.execution_service.get_execution(execution_id)
             is_done = execution and execution.type == "task" and execution.status == "completed"
@@ -252,11 +304,3 @@ class _quiet_logs:
 
     def __exit__(self, *_: object) -> None:
         logging.disable(self._was)
-
-
-def total(reports: list[Report]) -> Counter[str]:
-    """All faults of some runs, by kind."""
-    counted: Counter[str] = Counter()
-    for report in reports:
-        counted.update(report.faults)
-    return counted
