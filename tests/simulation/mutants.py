@@ -110,12 +110,12 @@ MUTANTS: Final = (
     Mutant(
         "a settlement shows the token of the claim",
         in_lua(_STEP, old="if control and control.tk == token then", new="if control then"),
-        -1,
+        3,
     ),
     Mutant(
         "a start is acknowledged when it is written, not before",
         _acknowledge_what_was_not_written,
-        -1,
+        17,
     ),
     Mutant(
         "every timer that a workflow starts becomes due",
@@ -124,17 +124,17 @@ MUTANTS: Final = (
             old='later(timer.due, "timer", id, timer.n, control["in"])',
             new='if timer.n ~= "2" then later(timer.due, "timer", id, timer.n, control["in"]) end',
         ),
-        -1,
+        1,
     ),
     Mutant(
         "a signal sent twice with one request id arrives once",
         in_lua(_SIGNAL, old="if seen then", new="if false then"),
-        -1,
+        4,
     ),
     Mutant(
         "a message given back unrun keeps its attempt number",
         in_lua(_STEP, old="control.at - 1", new="control.at"),
-        -1,
+        10,
     ),
     Mutant(
         "an attempt that was lost counts",
@@ -143,47 +143,47 @@ MUTANTS: Final = (
             old="control.at = (control.at or 0) + 1",
             new="control.at = math.max(control.at or 0, 1)",
         ),
-        -1,
+        0,
     ),
     Mutant(
         "the end of a child wakes its parent",
         in_lua(_STEP, old="save(parent)\n    wake(parent)", new="save(parent)"),
-        -1,
+        0,
     ),
     Mutant(
         "a renewed lease lasts longer",
         in_lua(_RENEW, old='call("ZADD", KEYS[1], ends, member)', new=""),
-        -1,
+        4,
     ),
     Mutant(
         "a commit looks for events that came after what the machine was fed",
         in_lua(_STEP, old="control.v - own > upto", new="false"),
-        -1,
+        7,
     ),
     Mutant(
         "a call repeated with its number claims nothing more",
         in_lua(_STEP, old="if repeated then", new="if false then"),
-        -1,
+        7,
     ),
     Mutant(
         "what a lost worker held goes back to the queues",
         in_lua(_TEND, old="take_back(entries[i]", new="(function() end)(entries[i]"),
-        -1,
+        0,
     ),
     Mutant(
         "a timer of an ended execution is gone with it",
         in_lua(_STEP, _TEND, old='if string.sub(all[i], 1, 1) == "T" then', new="if false then"),
-        -1,
+        9,
     ),
     Mutant(
         "a message to another tree is accepted once",
         _name_each_delivery_anew,
-        -1,
+        75,
     ),
     Mutant(
         "an attempt that fell silent is given up",
         in_lua(_TEND, old="beat = miss_beat", new="beat = function() end"),
-        -1,
+        7,
     ),
     Mutant(
         "who is asked to end and does not is ended after a while",

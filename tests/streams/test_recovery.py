@@ -181,6 +181,7 @@ def test_a_snapshot_is_handed_out_if_this_history_made_it(
             "f", claim.token, 2, identity=claim.events[1].identity, snapshot=b"MACHINE"
         )
         await seat.step([], 0, [made])
+        assert await seat.leave()
         keys = {"control": house.keys.control("f"), "snapshot": house.keys.snapshot("f")}
         if command:
             await house.connection.command(*(word.format(**keys) for word in command))
