@@ -16,12 +16,14 @@ from rhythm.cli.delete import delete
 from rhythm.cli.deploy import deploy
 from rhythm.cli.doctor import doctor
 from rhythm.cli.exits import Exit, exit_code
+from rhythm.cli.explain import explain
 from rhythm.cli.get import get
 from rhythm.cli.history import history
 from rhythm.cli.list_executions import list_executions
 from rhythm.cli.logs import show_logs
 from rhythm.cli.migrate import migrate
 from rhythm.cli.rebuild import rebuild
+from rhythm.cli.replay import replay
 from rhythm.cli.resume import resume
 from rhythm.cli.run import run
 from rhythm.cli.send_signal import signal
@@ -82,7 +84,9 @@ for _command in (
     wait,
     get,
     list_executions,
+    explain,
     history,
+    replay,
     signal,
     cancel,
     terminate,

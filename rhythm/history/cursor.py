@@ -19,8 +19,8 @@ from flowlang.stepper import Lines, Look, every_line
 from flowlang.values import Value
 from rhythm import events
 from rhythm.engine.history import LiveMachine, context_of, told
-from rhythm.errors import InvalidRequest, UnreadableEvent
-from rhythm.history.recording import first_of
+from rhythm.errors import FlowSyntaxError, InvalidRequest, UnreadableEvent
+from rhythm.history.recording import Recording, first_of
 from streams.codec import StoredEvent
 
 _FIRST_INTERVAL: Final = 64
@@ -401,3 +401,17 @@ class Replay:
             return False
         look = self._look(condition)
         return look is None or bool(look(stop))
+
+
+def opened(recording: Recording, upto: int | None = None) -> Replay:
+    """A recorded history as something to go about in.
+
+    Raises:
+        FlowSyntaxError: this release does not accept its source.
+        NondeterminismError, UnreadableEvent: as `Replay`.
+    """
+    try:
+        program = flowlang.compile(recording.source, recording.path)
+    except flowlang.FlowSyntaxError as error:
+        raise FlowSyntaxError(error.diagnostics) from error
+    return Replay(recording.execution_id, program, recording.events, upto)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -11,11 +12,23 @@ import msgspec
 from rhythm import events
 from rhythm.errors import ExecutionNotFound, InvalidRequest
 from rhythm.events import TERMINAL, Completed, Created, Decided, SignalReceived
+from rhythm.history.cursor import Replay, opened
+from rhythm.history.explain import Explanation, explain
+from rhythm.history.explain import Surroundings as Around
 from rhythm.history.recording import Recording, first_of
-from rhythm.models import HistoryEvent, check_execution_id, from_unix_ms
+from rhythm.models import (
+    Execution,
+    ExecutionType,
+    HistoryEvent,
+    check_execution_id,
+    from_unix_ms,
+)
+from rhythm.services import staff
+from rhythm.services.executions import execution_of
 from rhythm.services.translation import translated
 from rhythm.services.workflows import WorkflowService
 from streams import events as stream
+from streams import projections
 from streams.codec import StoredEvent
 from streams.connection import Connection
 
@@ -62,6 +75,67 @@ class HistoryService:
             raise InvalidRequest("execution_id", f"{execution_id!r} is a task; record its workflow")
         program = await self._workflows.program(created.target, created.definition)
         return Recording(execution_id, created.target, program.path, program.source, tuple(found))
+
+    async def replay(self, execution_id: str, upto: int | None = None) -> Replay:
+        """A workflow's history, replayed and verified, as something to go about in.
+
+        Args:
+            upto: the version of the last event to read; None is all there are now.
+
+        Raises:
+            NondeterminismError: its script decides otherwise than the history records.
+            InvalidRequest: it is a task, which has no script; or it has no such event.
+            ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
+        """
+        recording = await self.record(execution_id)
+        if upto is not None and not 1 <= upto <= len(recording.events):
+            raise InvalidRequest("upto", f"the history has events 1 to {len(recording.events)}")
+        return opened(recording, upto)
+
+    async def explain(self, execution_id: str) -> Explanation:
+        """Where an execution stands, what would wake it, what went wrong, and what is amiss.
+
+        Raises:
+            ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent, NondeterminismError: as
+                `replay`.
+        """
+        history = await self.events(execution_id)
+        with translated():
+            (stored,) = await projections.get_executions(self._connection, [execution_id])
+        if stored is None:
+            raise ExecutionNotFound(execution_id)
+        execution = execution_of(stored)
+        is_workflow = execution.type is ExecutionType.WORKFLOW
+        replay = await self.replay(execution_id) if is_workflow else None
+        return explain(execution, history, replay, await self._around(execution, history))
+
+    async def _around(self, execution: Execution, history: list[HistoryEvent]) -> Around:
+        asked = {
+            command["n"]: f"{execution.id}/{command['n']}"
+            for event in history
+            for command in event.data.get("commands", ())
+            if command["type"] in ("run_task", "run_workflow")
+        }
+        with translated():
+            described = await projections.describe(self._connection)
+            found = await projections.get_executions(self._connection, list(asked.values()))
+        children = {n: execution_of(child) for n, child in zip(asked, found, strict=True) if child}
+        serving, knowing = Counter[str](), Counter[tuple[str, str]]()
+        for worker in staff.colleagues(described):
+            if worker.lease_left_ms > 0:
+                serving.update(worker.about.queues)
+                knowing.update((q, t) for q in worker.about.queues for t in worker.about.tasks)
+        return Around(
+            now=from_unix_ms(described.now_ms),
+            children=children,
+            child_events={
+                n: await self.events(child.id)
+                for n, child in children.items()
+                if child.type is ExecutionType.TASK and not child.status.finished
+            },
+            serving=serving,
+            knowing=knowing,
+        )
 
     async def follow(self, execution_id: str) -> AsyncGenerator[HistoryEvent, None]:
         """The events of an execution, the oldest first, each as it comes; ends with the last one.

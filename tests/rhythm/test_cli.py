@@ -21,6 +21,8 @@ NEED_AN_ADDRESS = (
     ["get", "exec_1"],
     ["list"],
     ["history", "exec_1"],
+    ["replay", "exec_1"],
+    ["explain", "exec_1"],
     ["signal", "exec_1", "go"],
     ["cancel", "exec_1"],
     ["terminate", "exec_1"],

@@ -583,3 +583,55 @@ def test_a_worker_process_does_the_work_and_drains_on_sigterm(
     assert json.loads(wait.stdout) == {"greeting": "Hello, ADA"}
     assert code == Exit.OK
     assert "finishing what is in hand" in rest
+
+
+# replay, explain
+
+
+def test_replay_shows_where_it_stands_and_what_ran(rhythm: Rhythm) -> None:
+    rhythm("run", "flows/hello.flow", "-m", "cli_tasks", "-i", "name=Ada")
+    [execution] = json.loads(rhythm("list", "--target", "hello", "--json").stdout)
+
+    ended = rhythm("replay", execution["id"])
+    earlier = rhythm("replay", execution["id"], "--at", "1")
+    traced = rhythm("replay", execution["id"], "--trace")
+
+    assert "it completed with {'greeting': 'Hello, ADA'" in ended.stdout
+    assert "main waits at line 1 for task 1 'cli_shout'" in earlier.stdout
+    assert "-- event 1," in traced.stdout
+    assert '1 | const text = await Task.run("cli_shout"' in traced.stdout
+    assert "text = 'ADA'" in traced.stdout
+
+
+def test_a_recorded_history_is_replayed_without_redis(rhythm: Rhythm, folder: Path) -> None:
+    execution_id = started(rhythm, "approval")
+    rhythm("history", execution_id, "--record", "approval.json")
+
+    result = CliRunner().invoke(main, ["replay", "approval.json"], catch_exceptions=False)
+
+    assert result.exit_code == Exit.OK
+    assert "main waits at line 1 for signal 'approval'" in result.stdout
+
+
+def test_replay_of_a_task_and_of_no_event_is_refused(rhythm: Rhythm) -> None:
+    rhythm("run", "flows/hello.flow", "-m", "cli_tasks")
+    [task] = json.loads(rhythm("list", "--type", "task", "--json").stdout)
+    [execution] = json.loads(rhythm("list", "--target", "hello", "--json").stdout)
+
+    assert rhythm("replay", task["id"]).exit_code == Exit.USAGE
+    beyond = rhythm("replay", execution["id"], "--at", "99")
+    assert beyond.exit_code == Exit.USAGE
+    assert "the history has events 1 to" in beyond.stderr
+
+
+def test_explain_names_what_is_waited_for_and_what_is_amiss(rhythm: Rhythm) -> None:
+    rhythm("run", "flows/stumble.flow", "-m", "cli_tasks")
+    [failed] = json.loads(rhythm("list", "--target", "stumble", "--json").stdout)
+    waiting = started(rhythm, "approval", "--queue", "lonely")
+
+    shown = rhythm("explain", failed["id"]).stdout
+    pending = rhythm("explain", waiting).stdout
+
+    assert '3 | await Task.run("cli_stumble", {}, options);' in shown
+    assert "before: Task 1 'cli_stumble' failed with LookupError: nothing there" in shown
+    assert "amiss: No worker serves queue 'lonely'" in pending
