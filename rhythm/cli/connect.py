@@ -69,6 +69,14 @@ class Place:
         settings = self.settings()
         return await migrate(_given(settings.database_url), settings.namespace)
 
+    def address(self) -> str:
+        """Where Redis is.
+
+        Raises:
+            ConfigurationError: nobody says so.
+        """
+        return _given(self.settings().database_url)
+
     def settings(self) -> Settings:
         """The settings as options, environment and config file give them."""
         return load_settings(

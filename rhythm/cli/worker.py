@@ -5,16 +5,18 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
 
 import click
 
-from rhythm.cli.connect import Place, command, import_module, import_object
+from rhythm.cli.connect import MEMORY, Place, command, import_module, import_object
 from rhythm.cli.exits import Exit
 from rhythm.cli.logs import show_logs
 from rhythm.cli.parameters import module_option, workflows_option
 from rhythm.cli.show import print_json
 from rhythm.tasks import registry
 from rhythm.worker import Worker
+from rhythm.worker.supervisor import Supervisor
 
 
 @click.command("worker")
@@ -38,6 +40,12 @@ from rhythm.worker import Worker
     type=click.IntRange(min=1),
     help="How many executions to be at, at once (default: the settings', 100).",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="How many worker processes to start and keep going; without it, this one works.",
+)
+@click.option("--until-input-ends", is_flag=True, hidden=True)
 @command
 async def worker(
     place: Place,
@@ -46,17 +54,27 @@ async def worker(
     queues: tuple[str, ...],
     resources: str | None,
     concurrency: int | None,
+    processes: int | None,
+    until_input_ends: bool,
 ) -> None:
     """Do the work of some queues until told to stop.
 
     SIGTERM and Ctrl-C stop it: what is in hand is finished first, the rest is given back. A second
-    signal ends the process at once; what it held is given to others when its lease runs
-    out.
+    signal gives back at once what is in hand. A third ends the process; what it held is given to
+    others when its lease runs out.
 
     \b
     rhythm worker -m tasks --workflows flows --redis redis://127.0.0.1:6379/0
     """
     show_logs(logging.WARNING)
+    if processes is not None:
+        address = place.address()
+        if address.startswith(MEMORY):
+            raise click.UsageError("processes need a Redis that they share, not memory://")
+        child = _child(place, modules, workflows, queues, resources, concurrency)
+        supervisor = Supervisor([child] * processes)
+        _on_signals(supervisor.pass_on)
+        click.get_current_context().exit(await supervisor.run())
     for module in modules:
         import_module(module)
     provided = None if resources is None else import_object(resources)
@@ -81,7 +99,9 @@ async def worker(
             resources=provided,
             on_ready=say_ready,
         )
-        _stop_on_signals(running)
+        _on_signals(_Stopping(running).once_more)
+        if until_input_ends:
+            _when_input_ends(running.stop)
         await running.run()
     if running.in_threads:
         click.echo(f"stopped; given back: {', '.join(sorted(running.in_threads))}", err=True)
@@ -92,20 +112,64 @@ async def worker(
         click.echo("stopped, nothing left in hand", err=True)
 
 
-def _stop_on_signals(running: Worker) -> None:
-    """The first signal begins the drain, the second one does not wait for its end."""
-    loop = asyncio.get_running_loop()
-    stops = 0
+class _Stopping:
+    """What each further signal does: drain, then give back, then go without a word."""
 
-    def stop() -> None:
-        nonlocal stops
-        stops += 1
-        if stops == 1:
+    def __init__(self, worker: Worker) -> None:
+        self._worker, self._signals = worker, 0
+
+    def once_more(self, number: int) -> None:
+        self._signals += 1
+        if self._signals == 1:
             click.echo("stopping: finishing what is in hand", err=True)
-            running.stop()
+            self._worker.stop()
+        elif self._signals == 2:
+            click.echo("stopping: giving back what is in hand", err=True)
+            self._worker.give_back()
         else:
             # Threads of tasks cannot be stopped, so the process is.
             os._exit(Exit.INTERRUPTED)
 
+
+def _on_signals(action: Callable[[int], None]) -> None:
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, action, number)
+
+
+def _when_input_ends(action: Callable[[], None]) -> None:
+    """Call `action` when nobody holds the other end of standard input any more."""
+    loop, number = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def read() -> None:
+        if not os.read(number, 1):
+            loop.remove_reader(number)
+            action()
+
+    loop.add_reader(number, read)
+
+
+def _child(
+    place: Place,
+    modules: Sequence[str],
+    workflows: Sequence[str],
+    queues: Sequence[str],
+    resources: str | None,
+    concurrency: int | None,
+) -> list[str]:
+    """The command line of one worker process that ends with this one."""
+    words = [sys.executable, "-m", "rhythm", "worker", "--until-input-ends"]
+    for option, values in (
+        ("--module", modules),
+        ("--workflows", workflows),
+        ("--queue", queues),
+        ("--resources", [resources]),
+        ("--concurrency", [concurrency]),
+        ("--redis", [place.redis]),
+        ("--namespace", [place.namespace]),
+        ("--config", [place.config]),
+    ):
+        for value in values:
+            if value is not None:
+                words += [option, str(value)]
+    return [*words, "--json"] if place.as_json else words

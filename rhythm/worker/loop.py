@@ -8,6 +8,7 @@ drops what it held, which others run again, and begins anew under another name.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +107,7 @@ class Worker:
         self._concurrency = app.settings.concurrency if concurrency is None else concurrency
         self._resources, self._on_ready, self._registry = resources, on_ready, registry
         self._on_given_back = on_given_back
-        self._stopping = asyncio.Event()
+        self._stopping, self._giving_back = asyncio.Event(), asyncio.Event()
         self._in_threads: set[str] = set()
         self._running: asyncio.Task[None] | None = None
 
@@ -158,6 +159,11 @@ class Worker:
     def stop(self) -> None:
         """Begin to drain: claim nothing more, finish what runs within the grace time."""
         self._stopping.set()
+
+    def give_back(self) -> None:
+        """Stop at once: what runs is given back, and others run it again without delay."""
+        self._stopping.set()
+        self._giving_back.set()
 
     async def __aenter__(self) -> Self:
         ready = asyncio.Event()
@@ -302,6 +308,8 @@ class _Life:
                     deadline = self._loop.time() + self._settings.shutdown_grace
                     if self._under_way:
                         logger.info("draining: %d tasks are running", len(self._under_way))
+                if self._worker._giving_back.is_set():
+                    deadline = self._loop.time()
                 room = 0 if draining else self._concurrency_left()
                 step = await self._step(room)
                 if step.claims or self._finished:
@@ -426,14 +434,18 @@ class _Life:
     async def _watch_stop(self, working: asyncio.Task[None]) -> None:
         await self._worker._stopping.wait()
         self._news.set()
-        await asyncio.sleep(self._settings.shutdown_grace + _GIVE_UP_AFTER_GRACE_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.shutdown_grace):
+                await self._worker._giving_back.wait()
+        self._news.set()
+        await asyncio.sleep(_GIVE_UP_AFTER_GRACE_S)
         # Draining waits for Redis, which may be away for longer than anybody waits for a process.
         self._gave_up = True
         working.cancel()
 
     async def _release_all(self) -> None:
         """Give back what did not finish in time: others run it again."""
-        logger.warning("%d tasks did not finish in time: given back", len(self._under_way))
+        logger.warning("given back: %d tasks that did not finish in time", len(self._under_way))
         running = [task for _, task in self._under_way.values()]
         for task in running:
             task.cancel()

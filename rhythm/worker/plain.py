@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -35,19 +36,22 @@ def run(queues: Sequence[str] = (DEFAULT_QUEUE,), concurrency: int = 1) -> None:
     here = process.current()
     worker = Worker(here.app, queues=queues, concurrency=concurrency)
 
-    with _on_signals(lambda: here.tell(worker.stop)):
+    with _on_signals(lambda: here.tell(worker.stop), lambda: here.tell(worker.give_back)):
         here.wait_for(here.work(worker))
 
 
 @contextmanager
-def _on_signals(action: Callable[[], object]) -> Iterator[None]:
-    """Call `action` for each SIGTERM and SIGINT; where they cannot be heard, never."""
+def _on_signals(first: Callable[[], object], further: Callable[[], object]) -> Iterator[None]:
+    """Call `first` for the first SIGTERM or SIGINT, `further` for each other one; where they cannot
+    be heard, never."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    actions = itertools.chain([first], itertools.repeat(further))
+
     def heard(number: int, frame: FrameType | None) -> None:
-        action()
+        next(actions)()
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

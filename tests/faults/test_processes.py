@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +13,10 @@ import pytest
 from rhythm import InitBuilder, Rhythm, Worker
 from rhythm.tasks import TaskRegistry
 from tests.conftest import RedisServer
+from tests.faults.conftest import Start
+from tests.faults.pipes import a_pipe, said_through
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
-Start = Callable[[], subprocess.Popen[str]]
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def start_worker(own_redis_server: RedisServer, tmp_path: Path) -> Iterator[Start]:
-    """Start a worker process with a short lease; it ends with the test."""
-    started: list[subprocess.Popen[str]] = []
-    log = (tmp_path / "workers.log").open("w")
-
-    def start() -> subprocess.Popen[str]:
-        environment = os.environ | {
-            "RHYTHM_LEASE": "1",
-            "RHYTHM_DATABASE_URL": own_redis_server.url,
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "rhythm", "worker", "-m", "tests.faults.jobs"],
-            cwd=ROOT,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-    log.close()
-
-
-def a_pipe(tmp_path: Path, name: str) -> str:
-    path = tmp_path / name
-    os.mkfifo(path)
-    return str(path)
-
-
-async def said_through(pipe: str) -> str:
-    """What a task writes into a pipe, when it does."""
-    return await asyncio.to_thread(lambda: Path(pipe).read_text())
 
 
 async def started(app: Rhythm, target: str, **inputs: Any) -> str:
@@ -151,6 +107,40 @@ def test_a_task_that_hangs_past_the_grace_time_keeps_no_process_and_runs_elsewhe
             "started",
             "completed",
         ]
+
+    run(story())
+
+
+def test_a_second_signal_gives_back_at_once_what_is_in_hand(
+    own_redis_server: RedisServer,
+    start_worker: Start,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither the grace time nor the lease passes within the time of this test."""
+    monkeypatch.setenv("RHYTHM_SHUTDOWN_GRACE", "600")
+    monkeypatch.setenv("RHYTHM_LEASE", "600")
+
+    async def story() -> None:
+        running, go_on = a_pipe(tmp_path, "running"), a_pipe(tmp_path, "go_on")
+        async with InitBuilder().database_url(own_redis_server.url) as app:
+            stopped = start_worker()
+            id_ = await started(app, "faults.hold", running=running, go_on=go_on)
+            await said_through(running)
+            # Two of one kind might arrive as one.
+            stopped.send_signal(signal.SIGTERM)
+            stopped.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(stopped.wait, 30) == 0
+
+            other = start_worker()
+            assert await said_through(running) == str(other.pid)
+            await asyncio.to_thread(lambda: Path(go_on).write_text("go"))
+            ended = await app.execution_service.wait_for_execution(id_, timeout=40)
+            history = await app.history_service.events(id_)
+
+        assert ended.result() == other.pid
+        assert [event.type for event in history][2] == "released"
 
     run(story())
 
