@@ -416,11 +416,14 @@ class NondeterminismError(RhythmError):
         recorded: str,
         replayed: str,
         line: int | None = None,
+        recorded_line: int | None = None,
     ) -> None:
-        """`version`: the event that differs; both commands as text; `line` of the `.flow`."""
-        super().__init__(execution_id, version, recorded, replayed, line)
+        """`version`: the event that differs; both commands as text; `line` of the `.flow` that asks
+        now, `recorded_line` of the one that asked then."""
+        super().__init__(execution_id, version, recorded, replayed, line, recorded_line)
         self.execution_id, self.version, self.line = execution_id, version, line
         self.recorded, self.replayed = recorded, replayed
+        self.recorded_line = recorded_line
 
     def __str__(self) -> str:
         line = f", line {self.line}" if self.line is not None else ""

@@ -19,6 +19,7 @@ from rhythm.cli.exits import Exit, exit_code
 from rhythm.cli.explain import explain
 from rhythm.cli.get import get
 from rhythm.cli.history import history
+from rhythm.cli.impact import impact
 from rhythm.cli.list_executions import list_executions
 from rhythm.cli.logs import show_logs
 from rhythm.cli.migrate import migrate
@@ -31,6 +32,8 @@ from rhythm.cli.start import start
 from rhythm.cli.terminate import terminate
 from rhythm.cli.verify import verify
 from rhythm.cli.wait import wait
+from rhythm.cli.what_if import what_if
+from rhythm.cli.where import where
 from rhythm.cli.worker import worker
 from rhythm.errors import RhythmError
 
@@ -87,6 +90,9 @@ for _command in (
     explain,
     history,
     replay,
+    where,
+    what_if,
+    impact,
     signal,
     cancel,
     terminate,

@@ -3,9 +3,12 @@
 import functools
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+
+from rhythm.errors import ConfigurationError
 
 
 class KeyValue(click.ParamType[tuple[str, Any]]):
@@ -85,3 +88,15 @@ def one_or_all(action: Callable[..., None]) -> Callable[..., None]:
         action(id=id, **options)
 
     return checked
+
+
+def read_source(path: str) -> str:
+    """The text of a .flow file.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read {path}: {error}", "give a .flow file") from error

@@ -206,7 +206,8 @@ class LiveMachine:
                     version,
                     in_words(command),
                     "nothing" if decided is None else in_words(decided),
-                    getattr(decided or command, "line", None),
+                    getattr(decided, "line", None) or getattr(command, "line", None),
+                    getattr(command, "line", None),
                 )
         del self.undecided[: len(recorded)]
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
+import flowlang
 from rhythm import events
-from rhythm.errors import ExecutionNotFound, InvalidRequest
+from rhythm.errors import ExecutionNotFound, FlowSyntaxError, InvalidRequest
 from rhythm.events import TERMINAL, Completed, Created, Decided, SignalReceived
 from rhythm.history.cursor import Replay, opened
 from rhythm.history.explain import Explanation, explain
 from rhythm.history.explain import Surroundings as Around
+from rhythm.history.impact import Impact, Parting, impact, what_if
 from rhythm.history.recording import Recording, first_of
+from rhythm.history.standing import Standing, standing
 from rhythm.models import (
     Execution,
+    ExecutionStatus,
     ExecutionType,
     HistoryEvent,
     check_execution_id,
+    check_name,
     from_unix_ms,
 )
 from rhythm.services import staff
@@ -31,6 +36,10 @@ from streams import events as stream
 from streams import projections
 from streams.codec import StoredEvent
 from streams.connection import Connection
+
+_LIVE = [status for status in ExecutionStatus if not status.finished]
+_ENDED = [status for status in ExecutionStatus if status.finished]
+_ALL = 2**31 - 1
 
 
 class HistoryService:
@@ -91,6 +100,60 @@ class HistoryService:
         if upto is not None and not 1 <= upto <= len(recording.events):
             raise InvalidRequest("upto", f"the history has events 1 to {len(recording.events)}")
         return opened(recording, upto)
+
+    async def what_if(self, execution_id: str, source: str) -> Parting | None:
+        """Where another source would part from an execution's history; None if it decides as
+        recorded. Nothing is written.
+
+        Raises:
+            FlowSyntaxError: the source is no program.
+            ExecutionNotFound, InvalidRequest, UnreadableEvent: as `record`.
+        """
+        return what_if(await self.record(execution_id), _compiled(source))
+
+    async def impact(
+        self, name: str, source: str, *, last: int = 100, path: str = "workflow.flow"
+    ) -> Impact:
+        """What a source would do to executions of a workflow: all that live, and those that ended
+        last. Nothing is written.
+
+        Args:
+            last: how many of those that have ended.
+
+        Raises:
+            FlowSyntaxError: the source is no program.
+            UnreadableEvent: a history is damaged.
+        """
+        program = _compiled(source, path)
+        ids = await self._of_workflow(name, _LIVE, None)
+        ids += (await self._of_workflow(name, _ENDED, last))[:last]
+        return impact([await self.record(id_) for id_ in ids], program)
+
+    async def where(self, name: str) -> list[Standing]:
+        """Where the live executions of a workflow stand, for each source that some of them run,
+        the one that most run first.
+
+        Raises:
+            UnreadableEvent, NondeterminismError: one cannot be replayed.
+        """
+        ids = await self._of_workflow(name, _LIVE, None)
+        return standing([await self.replay(id_) for id_ in ids])
+
+    async def _of_workflow(
+        self, name: str, statuses: Sequence[ExecutionStatus], limit: int | None
+    ) -> list[str]:
+        """Ids of a workflow's executions, the newest of each status first."""
+        check_name(name, "name")
+        found: list[str] = []
+        with translated():
+            for status in statuses:
+                filters = projections.Filters(
+                    target=name, type=ExecutionType.WORKFLOW.value, status=status.value
+                )
+                found += await projections.query_executions(
+                    self._connection, filters, limit=limit or _ALL
+                )
+        return list(dict.fromkeys(found))
 
     async def explain(self, execution_id: str) -> Explanation:
         """Where an execution stands, what would wake it, what went wrong, and what is amiss.
@@ -159,6 +222,13 @@ class HistoryService:
                     yield readable(execution_id, stored)
                     if stored.type in TERMINAL:
                         return
+
+
+def _compiled(source: str, path: str = "workflow.flow") -> flowlang.Program:
+    try:
+        return flowlang.compile(source, path)
+    except flowlang.FlowSyntaxError as error:
+        raise FlowSyntaxError(error.diagnostics) from error
 
 
 def readable(execution_id: str, event: StoredEvent) -> HistoryEvent:

@@ -635,3 +635,43 @@ def test_explain_names_what_is_waited_for_and_what_is_amiss(rhythm: Rhythm) -> N
     assert '3 | await Task.run("cli_stumble", {}, options);' in shown
     assert "before: Task 1 'cli_stumble' failed with LookupError: nothing there" in shown
     assert "amiss: No worker serves queue 'lonely'" in pending
+
+
+# where, what-if, impact
+
+
+def test_where_draws_the_numbers_beside_the_source(rhythm: Rhythm) -> None:
+    first = started(rhythm, "approval")
+    started(rhythm, "approval")
+
+    shown = rhythm("where", "approval").stdout
+    listed = rhythm("where", "approval", "--line", "1").stdout
+
+    assert "2 live executions" in shown
+    assert '     2 1 | const approval = await Signal.when("approval");' in shown
+    assert first in listed.splitlines()
+    assert rhythm("where", "hello").stdout == "no execution of hello is alive\n"
+
+
+def test_an_edited_script_is_tried_on_what_was_recorded(rhythm: Rhythm, folder: Path) -> None:
+    rhythm("run", "flows/hello.flow", "-m", "cli_tasks", "-i", "name=Ada")
+    [execution] = json.loads(rhythm("list", "--target", "hello", "--json").stdout)
+    same, other = folder / "same.flow", folder / "hello.flow"
+    same.write_text("// a comment\n" + HELLO)
+    other.write_text("// a comment\n" + HELLO.replace("cli_shout", "cli_whisper"))
+
+    unchanged = rhythm("what-if", execution["id"], "--source", "same.flow")
+    changed = rhythm("what-if", execution["id"], "--source", "hello.flow")
+    report = rhythm("impact", "hello.flow")
+    calm = rhythm("impact", "same.flow", "--name", "hello", "--json")
+
+    assert unchanged.stdout == f"{execution['id']} would decide as it did\n"
+    assert changed.exit_code == report.exit_code == Exit.FAILED
+    difference = (
+        "recorded task 'cli_shout' (command 1) (line 1), "
+        "it would be task 'cli_whisper' (command 1) (now line 2)"
+    )
+    assert f"parts at event 2: {difference}" in changed.stdout
+    assert f"1 execution: {difference}" in report.stdout
+    assert "1 execution replayed, 0 would decide as they did" in report.stdout
+    assert json.loads(calm.stdout) == {"unchanged": [execution["id"]], "parting": {}}
