@@ -54,21 +54,28 @@ def measure(work: Callable[[], str], *, at_most_seconds: int = 60) -> Measured:
     return Measured(answer, float(seconds), int(peak), died == "died")
 
 
+def taken(work: Callable[[], str]) -> Measured:
+    """Do the work in this process."""
+    died = False
+    before = _fresh_peak()
+    began = time.process_time()
+    try:
+        answer = work()
+    except BaseException as error:
+        answer = f"{type(error).__name__} escaped: {str(error)[:200]}"
+        died = True
+    return Measured(answer, time.process_time() - began, _peak() - before, died)
+
+
 def _work_in_child(work: Callable[[], str], writer: int, at_most_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (at_most_seconds, at_most_seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    how = "died"
     try:
-        before = _fresh_peak()
-        began = time.process_time()
-        try:
-            answer = work()
-            how = "answered"
-        except BaseException as error:
-            answer = f"{type(error).__name__} escaped: {str(error)[:200]}"
-        seconds = time.process_time() - began
-        peak = _peak() - before
-        os.write(writer, f"{how}\n{seconds}\n{peak}\n{answer}".encode(errors="replace"))
+        result = taken(work)
+        how = "died" if result.died else "answered"
+        lines = f"{how}\n{result.seconds}\n{result.peak}\n{result.answer}"
+        with os.fdopen(writer, "wb") as pipe:
+            pipe.write(lines.encode(errors="replace"))
     finally:
         sys.stderr.flush()
         os._exit(0)

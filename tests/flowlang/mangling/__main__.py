@@ -4,8 +4,8 @@ come out, each within two seconds and the memory that is allowed.
     scripts/fuzz-text --texts 2000 --seed 1     try so many; print what goes wrong, shrunk
     scripts/fuzz-text --seed 1 --show 17        print one text and what becomes of it
 
-Each runs in a process of its own, so one that crashes or hangs is a finding like others. The exit
-status is 1 if anything went wrong.
+They run in other processes, so one that crashes or hangs is a finding like others. The exit status
+is 1 if anything went wrong.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import flowlang
-from tests.flowlang.hostile.measuring import MEBI
+from tests.flowlang.hostile.measuring import MEBI, Measured
 from tests.flowlang.mangling.texts import text
-from tests.flowlang.mangling.trying import measured, problem_of, shrunk
+from tests.flowlang.mangling.trying import ended, measured, problem_of, shrunk
+
+AT_ONCE = 100
+"""Texts that share a process."""
 
 
 def main(arguments: list[str]) -> int:
@@ -34,23 +38,21 @@ def main(arguments: list[str]) -> int:
         shown = text(options.seed, options.show)
         print(_printable(shown), measured(shown), sep="\n")
         return 0
-    ended: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     slowest, largest = (0.0, 0), (0, 0)
     began = time.monotonic()
     problems = 0
-    for number in range(options.first, options.first + options.texts):
-        tried = text(options.seed, number)
-        result = measured(tried)
+    for number, tried, result in _tried(options.seed, options.first, options.texts):
         problem = problem_of(result)
         if problem is not None:
             problems += 1
             print(f"text {number} of seed {options.seed}: {problem}")
             print(_printable(shrunk(tried, problem)), "\n", flush=True)
             continue
-        ended[result.answer] += 1
+        outcomes[result.answer] += 1
         slowest = max(slowest, (result.seconds, number))
         largest = max(largest, (result.peak, number))
-    counted = ", ".join(f"{count} {name}" for name, count in ended.most_common())
+    counted = ", ".join(f"{count} {name}" for name, count in outcomes.most_common())
     print(
         f"{options.texts} texts of seed {options.seed} in {time.monotonic() - began:.0f} s: "
         f"{problems} went wrong; {counted}\n"
@@ -58,6 +60,15 @@ def main(arguments: list[str]) -> int:
         f"the largest, number {largest[1]}, {largest[0] // MEBI} MiB"
     )
     return 1 if problems else 0
+
+
+def _tried(seed: str, first: int, count: int) -> Iterator[tuple[int, str, Measured]]:
+    """Number and text of each, and how it ended."""
+    last = first + count
+    for start in range(first, last, AT_ONCE):
+        numbers = range(start, min(start + AT_ONCE, last))
+        texts = [text(seed, number) for number in numbers]
+        yield from zip(numbers, texts, ended(texts), strict=True)
 
 
 def _printable(text: str) -> str:
