@@ -163,6 +163,32 @@ LEFT_OUT: Final = frozenset(
 )
 """Those of `METHODS` that Node has."""
 
+LEFT_OUT_OF: Final[Mapping[str, frozenset[str]]] = {
+    "object": frozenset(
+        _words(
+            """
+            isPrototypeOf toLocaleString
+            __defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__
+            """,
+            "",
+        )
+    ),
+    "string": frozenset(
+        _words(
+            """
+            match matchAll search localeCompare toLocaleLowerCase toLocaleUpperCase substr trimLeft
+            trimRight anchor big blink bold fixed fontcolor fontsize italics link small strike sub
+            sup
+            """,
+            "",
+        )
+    ),
+    "date": frozenset(
+        _words("toLocaleDateString toLocaleTimeString getYear setYear toGMTString", "")
+    ),
+}
+"""Methods of every value, of texts and of dates that Node has and Flow lacks."""
+
 CONSTRUCTORS: Final[Mapping[str, str]] = {
     "RegExp": "use string methods",
     "Function": "write an arrow function",

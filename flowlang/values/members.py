@@ -10,6 +10,7 @@ from functools import partial
 from types import MethodType
 from typing import Any
 
+from flowlang.elsewhere import LEFT_OUT_OF, MEMBERS
 from flowlang.limits import TEXT_PER_STEP, charge_reading
 from flowlang.source import named
 from flowlang.values.kinds import (
@@ -22,9 +23,11 @@ from flowlang.values.kinds import (
     ExoticArray,
     JSArray,
     JSCallable,
+    JSDate,
     JSExotic,
     JSFunction,
     JSObject,
+    Namespace,
     Value,
     throw,
 )
@@ -135,7 +138,7 @@ def bind_call(function: Value, this: Value, name: str) -> Any:
         return partial(method, None) if this is None else MethodType(method, this)
     if isinstance(function, JSCallable):
         return function.call  # type: ignore[attr-defined]  # each subclass of it has `call`
-    return MethodType(_not_a_function, name)
+    return MethodType(_left_out if _is_left_out(this, name) else _not_a_function, name)
 
 
 def call_method(obj: Value, key: str, *args: Value) -> Value:
@@ -199,6 +202,21 @@ def function_length(function: Any) -> int:
 
 def _nullish(value: Value) -> str:
     return "null" if value is None else "undefined"
+
+
+def _is_left_out(this: Value, name: str) -> bool:
+    """Whether Node has the method and Flow does not."""
+    if name in LEFT_OUT_OF["object"]:
+        return True
+    if this.__class__ is str:
+        return name in LEFT_OUT_OF["string"]
+    if isinstance(this, Builtin | Namespace):
+        return name in MEMBERS.get(this.name, ())
+    return isinstance(this, JSDate) and name in LEFT_OUT_OF["date"]
+
+
+def _left_out(name: str, *_: Value) -> Any:
+    throw("TypeError", f"'{name}' is not part of Flow")
 
 
 def _not_a_function(name: str, *_: Value) -> Any:

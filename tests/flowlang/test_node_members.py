@@ -80,6 +80,28 @@ def test_members_are_nodes(owner: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, about in NODE.items() if about and LEFT_OUT.fullmatch(name)]
+)
+def test_calling_what_is_left_out_says_so(name: str) -> None:
+    owner, _, method = name.rpartition(".")
+
+    outcome = flowlang.evaluate(f"const name = '{method}'; return ({sample(owner)})[name]('x')")
+
+    assert outcome.error is not None
+    assert outcome.error.name == "TypeError"
+    assert outcome.error.message.endswith("not part of Flow")
+
+
+def test_a_method_that_nobody_has_is_no_function() -> None:
+    for value in ("'text'", "({})", "[]", "Object", "new Date(0)", "new Map()"):
+        for method in ("matches", "match" if value != "'text'" else "getYear"):
+            outcome = flowlang.evaluate(f"const name = '{method}'; return ({value})[name]('x')")
+
+            assert outcome.error is not None
+            assert outcome.error.message == f"{method} is not a function"
+
+
 def test_functions_that_stand_alone_are_nodes() -> None:
     alone = {name: about for name, about in NODE.items() if about and "." not in name}
 
