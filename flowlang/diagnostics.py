@@ -630,6 +630,11 @@ RULES: Mapping[str, Rule] = {
         "give seconds as a number, or text such as '500ms', '30s', '5m', '24h' or '7d'",
         "warning",
     ),
+    "milliseconds": Rule(
+        "a duration that is a number is in seconds: {found} is {time}",
+        "write '{meant}' if milliseconds are meant",
+        "warning",
+    ),
     "unknown-ignore": Rule(
         "this silences {what}", "name the warning: // flow-ignore: unused-name", "warning"
     ),

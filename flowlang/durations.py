@@ -26,3 +26,19 @@ def in_short(text: str) -> str | None:
     word = found[2]
     unit = _UNITS.get(word) or _UNITS.get(word.removesuffix("s"))
     return None if unit is None else f"{found[1]}{unit}"
+
+
+def of_milliseconds(ms: float) -> str:
+    """A duration as text, in the largest unit that it is a whole number of: "5m" of 300,000."""
+    unit = next(unit for unit in ("d", "h", "m", "s", "ms") if ms % UNITS_MS[unit] == 0)
+    return f"{ms / UNITS_MS[unit]:.0f}{unit}"
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people, in its two largest units: "16 h 40 min"."""
+    parts: list[tuple[float, str]] = []
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count or parts:
+            parts.append((count, unit))
+    return " ".join(f"{count:,.0f} {unit}" for count, unit in parts[:2] if count)

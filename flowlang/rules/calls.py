@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from flowlang import nodes
-from flowlang.durations import DURATION, in_short
+from flowlang.durations import DURATION, in_short, in_words, of_milliseconds
 from flowlang.library.date import parse_date
 from flowlang.library.durable import (
     DURATION_OPTIONS,
+    MAX_DURATION_MS,
     RETRY_FIELDS,
     RUN_OPTIONS,
     SIGNAL_OPTIONS,
@@ -143,9 +144,31 @@ def _check_wait(facts: Facts, call: nodes.Call, name: str) -> None:
         _check_moment(facts, call.arguments[0])
 
 
+def _check_unit(facts: Facts, value: nodes.Node) -> None:
+    """`Timer.delay(5000)` and `5 * 60 * 1000`: JavaScript's habit of milliseconds."""
+    factors = value.operands if isinstance(value, nodes.Binary) else (value,)
+    if isinstance(value, nodes.Binary) and set(value.operators) != {"*"}:
+        return
+    numbers = [each.value for each in factors if isinstance(each, nodes.NumberLiteral)]
+    if len(numbers) < len(factors):
+        return
+    seconds = float(math.prod(numbers))
+    if not (seconds.is_integer() and 1000 <= seconds <= MAX_DURATION_MS / 1000):
+        return
+    is_product = len(factors) > 1 and 1000 in numbers
+    # 3600 and 7200 are seconds, and so may 36000 be; 5000 and 300000 are hardly.
+    is_odd = seconds % 1000 == 0 and (seconds % 3600 != 0 or seconds >= 1_000_000)
+    if is_product or is_odd:
+        meant, time = of_milliseconds(seconds), in_words(seconds)
+        facts.report("milliseconds", value, found=facts.text(value), time=time, meant=meant)
+
+
 def _check_duration(facts: Facts, value: nodes.Node, what: str) -> None:
     hint = None
     match value:
+        case nodes.NumberLiteral() | nodes.Binary():
+            _check_unit(facts, value)
+            return
         case nodes.StringLiteral():
             if DURATION.fullmatch(value.value):
                 return

@@ -69,6 +69,9 @@ DUE: dict[str, list[str]] = {
         "const s = Signal.when('a'); await Promise.any([s, Task.run('b')])",
         "await Promise.race([Signal.when('a').then((x) => x.by), Task.run('b')])",
         "await Promise.race([Signal.when('a', {}), Task.run('b')])",
+        "await Promise.race(['a', 'b'].map((name) => Signal.when(name)))",
+        "const go = () => Signal.when('go').then((x) => x.by); await Promise.any([go(), go()])",
+        "function go() { return Signal.when('go') } await Promise.race({ a: go(), b: 1 })",
     ],
     "unreachable-code": [
         "return 1; console.log(2)",
@@ -256,6 +259,13 @@ DUE: dict[str, list[str]] = {
         "await Task.run('a', {}, { timeout: '5min' })",
         "await Task.run('a', {}, { retry: { initialInterval: '1sec' } })",
     ],
+    "milliseconds": [
+        "await Timer.delay(5000)",
+        "await Timer.delay(5 * 60 * 1000)",
+        "await Task.run('a', {}, { timeout: 300000 })",
+        "await Task.run('a', {}, { retry: { initialInterval: 1000 } })",
+        "return await Signal.when('a', { timeout: 3600000 })",
+    ],
     "unknown-ignore": [
         "return 1 // flow-ignore",
         "return 1 // flow-ignore: unused-nam",
@@ -275,6 +285,9 @@ NOT_DUE = {
     "handlers": "Task.run('a').then((x) => console.log(x)).catch(() => {})",
     "keys": "for (const key in Inputs) console.log(key, Inputs.list[key])",
     "comments": "// a /* b */\nreturn /* c // d */ '/* e /* f */' // */ /* /*",
+    "seconds": "await Timer.delay(3600); await Timer.delay(24 * 60 * 60); await Timer.delay(900); "
+    "await Timer.delay(36000); await Task.run('a', {}, { timeout: 120 }); await Timer.delay(1.5)",
+    "a race mapped": "return await Promise.race(Inputs.names.map((name) => Task.run(name)))",
     "void": "void Timer.delay(5)",
     "a promise kept and awaited": "const p = Task.run('a'); await Task.run('b'); return await p",
     "a promise in an array": "const all = [Task.run('a')]; return await Promise.all(all)",
