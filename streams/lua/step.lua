@@ -369,11 +369,11 @@ end
 
 call("HSET", held, "#", seq)
 
-local function claim(message)
+local function claim(message, queue)
   local id = string.match(message, "^%a+ (.+)$")
   local control = load(id)
-  if not control or control.wk ~= "queued" then
-    -- Ended or taken since it was enqueued: nothing to hand out.
+  if not control or control.wk ~= "queued" or (queue and control.q ~= queue) then
+    -- Ended or taken since it was enqueued, or deleted and begun anew elsewhere: nothing to hand out.
     return
   end
   if control.ty == "task" then
@@ -400,14 +400,14 @@ local function claim(message)
   call("HSET", held, id, claim_token .. " " .. control.ty .. " " .. control.q)
 end
 
-local function claim_from(list)
+local function claim_from(list, queue)
   while room > 0 and bytes < CLAIM_BYTES do
     local message = call("LPOP", list)
     if not message then
       break
     end
     local before = #claims
-    claim(message)
+    claim(message, queue)
     room = room - (#claims - before)
   end
 end
@@ -418,7 +418,7 @@ if room <= 0 and #queues > 0 then
   hand_over(worker, HANDED_OVER_AT_ONCE)
 end
 for _, queue in ipairs(queues) do
-  claim_from(prefix .. "q:" .. queue)
+  claim_from(prefix .. "q:" .. queue, queue)
   if call("LLEN", prefix .. "q:" .. queue) > 0 then
     -- More than this worker takes: let the next one know.
     ring("q:" .. queue)

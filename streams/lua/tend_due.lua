@@ -105,8 +105,22 @@ local function miss_beat(id, attempt, token)
   end
 end
 
+-- What has ended has no control record; after its deletion another one may have its id.
+local function incarnation_of(id)
+  local first = call("XRANGE", prefix .. "e:" .. id, "1-0", "1-0")[1]
+  local fields = first and first[2] or {}
+  for i = 1, #fields, 2 do
+    if fields[i] == "k" then
+      return fields[i + 1]
+    end
+  end
+end
+
 -- Children of an ended workflow: those that were to end with it are asked to, once each.
 local function close_children(id, _, incarnation)
+  if incarnation_of(id) ~= incarnation then
+    return
+  end
   local key = prefix .. "c:" .. id
   local children = call("HGETALL", key)
   for i = 1, #children, 2 do
@@ -125,6 +139,9 @@ end
 
 -- Children of a terminated execution: all end at once, and theirs.
 local function end_children(id, _, incarnation)
+  if incarnation_of(id) ~= incarnation then
+    return
+  end
   local key = prefix .. "c:" .. id
   local children = call("HGETALL", key)
   for i = 1, #children, 2 do
@@ -135,7 +152,8 @@ local function end_children(id, _, incarnation)
     end
     units = units - 1
     if entry == "-" then
-      later(now, "end", id .. "/" .. n, 0, "")
+      local child = id .. "/" .. n
+      later(now, "end", child, 0, incarnation_of(child) or "")
     elseif n ~= "#" and entry ~= "@-" then
       part_with({ id = id, ["in"] = incarnation }, n, entry, now, "end", closed_payload, true)
       if string.sub(entry, 1, 1) == "@" then

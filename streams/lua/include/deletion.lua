@@ -8,7 +8,9 @@ local function delete_one(id)
       call("ZREM", prefix .. "i:" .. index .. ":" .. facts[i], id)
     end
   end
-  call("DEL", prefix .. "e:" .. id, prefix .. "x:" .. id, prefix .. "s:" .. id, prefix .. "r:" .. id)
+  -- Among its children may stand what it started in other trees, which lives on.
+  call("DEL", prefix .. "e:" .. id, prefix .. "x:" .. id, prefix .. "s:" .. id, prefix .. "r:" .. id,
+    prefix .. "c:" .. id)
 end
 
 -- Deletes from the leaves up, at most so many; returns whether the root is gone.

@@ -304,7 +304,7 @@ local function finish(control, now, token, kind, payload, ...)
   end
   if control.wk == "due" then
     call("ZREM", KEYS[1], due_member("ready", id, 0, control["in"]))
-  elseif control.hb and control.hb ~= "0" then
+  elseif control.wk == "claimed" and control.hb and control.hb ~= "0" then
     call("ZREM", KEYS[1], beat_member(control))
   end
   for letter in string.gmatch(control.dm or "", ".") do
