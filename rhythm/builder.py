@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from rhythm import tasks
+from rhythm.codecs import PayloadCodec
+from rhythm.codecs.selection import check_codecs, codecs_of
 from rhythm.errors import ConfigurationError
 from rhythm.models import Diagnosis, QueueInfo, WorkerInfo, from_unix_ms
 from rhythm.payloads import kind_of
@@ -142,6 +144,7 @@ class InitBuilder:
         self._namespace: str | None = None
         self._config_path: str | PathLike[str] | None = None
         self._auto_migrate = True
+        self._codecs: tuple[PayloadCodec, ...] | None = None
         self._files: list[WorkflowFile] = []
         self._paths: list[Path] = []
         self._app: Rhythm | None = None
@@ -181,6 +184,20 @@ class InitBuilder:
         if not isinstance(enabled, bool):
             raise ConfigurationError(f"auto_migrate() takes True or False, not {kind_of(enabled)}")
         self._auto_migrate = enabled
+        return self
+
+    def codecs(self, codecs: Iterable[PayloadCodec]) -> Self:
+        """What payloads go through on their way to Redis, in this order; see `rhythm.codecs`.
+
+        All applications of a namespace, and its workers, need the same ones. Without this call
+        the settings `compression` and `encryption_keys` say which.
+
+        Raises:
+            ConfigurationError: one that is no codec, or two of one name.
+        """
+        if not isinstance(codecs, Iterable):
+            raise ConfigurationError("codecs() takes a list", "give [Compression()] or others")
+        self._codecs = check_codecs(codecs)
         return self
 
     def workflows(self, files: Iterable[WorkflowFile]) -> Self:
@@ -242,7 +259,8 @@ class InitBuilder:
         url = settings.database_url or EMBEDDED_URL
         with translated():
             first_s = min(FIRST_CONTACT_S, settings.client_timeout)
-            connection = Connection(url, settings.namespace, patience_s=first_s)
+            codecs = codecs_of(settings) if self._codecs is None else self._codecs
+            connection = Connection(url, settings.namespace, patience_s=first_s, codecs=codecs)
             try:
                 await prepare(connection, migrate=self._auto_migrate or connection.is_embedded)
                 connection.patience_s = settings.client_timeout

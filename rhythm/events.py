@@ -34,6 +34,7 @@ import msgspec
 
 from flowlang.protocol import Command, ErrorInfo
 from rhythm.errors import UnreadableEvent
+from streams.sealing import codec_of
 
 
 class Created(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -198,6 +199,10 @@ def decode(execution_id: str, version: int, type: str, payload: bytes) -> Payloa
         ) from None
     if kind is None or not payload:
         return None
+    if (codec := codec_of(payload)) is not None:
+        raise UnreadableEvent(
+            execution_id, version, f"its codec {codec!r} is not set here, or cannot read it"
+        )
     try:
         return _DECODERS[kind].decode(payload)
     except msgspec.DecodeError as error:

@@ -54,6 +54,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payload_limit: int = DEFAULT_LIMIT
     """Bytes of one encoded input, output or signal."""
 
+    compression: bool = False
+    """Whether payloads are stored compressed; see `rhythm.codecs`."""
+
+    encryption_keys: str | None = None
+    """Keys that payloads are encrypted with, as ``ID:BASE64`` with spaces between them: the
+    last one encrypts, all decrypt."""
+
     unknown_task_patience: float = 60.0
     # How long a task that no worker knows is tried again: a rolling deploy starts the workflows of
     # the new release before all its workers are up.
@@ -78,6 +85,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         fields = {name: getattr(self, name) for name in self.__struct_fields__}
         fields["database_url"] = self.database_url_shown
+        if self.encryption_keys is not None:
+            fields["encryption_keys"] = "***"
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
     @property
@@ -95,6 +104,8 @@ class SettingsArguments(TypedDict, total=False):
     shutdown_grace: float | None
     client_timeout: float | None
     payload_limit: int | None
+    compression: bool | None
+    encryption_keys: str | None
     unknown_task_patience: float | None
     max_lost_workers: int | None
     retention: float | None
@@ -238,7 +249,11 @@ def _check_server(url: str, shown: str) -> None:
 def _from_variable(variable: str, name: str, text: str) -> object:
     """A setting from the environment, where all is text."""
     value: object = text
-    if name not in ("database_url", "namespace"):
+    if name in _SWITCHES:
+        if text.lower() not in _SWITCHED:
+            raise ConfigurationError(f"{variable} is {quoted(text)}", "make it true or false")
+        value = _SWITCHED[text.lower()]
+    elif name not in ("database_url", "namespace", "encryption_keys"):
         whole = name in _WHOLE_NUMBERS
         try:
             value = int(text) if whole else float(text)
@@ -368,6 +383,17 @@ def _seconds(least: float) -> "_Check":
     return check
 
 
+def _check_switch(value: object, name: str) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} is {kind_of(value)}", "make it true or false")
+
+
+def _check_keys(value: object, name: str) -> None:
+    # What is in it is looked at by who uses it, and shown by nobody.
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"{name} is no text with a key", "write ID:BASE64")
+
+
 def _whole(least: int) -> "_Check":
     def check(value: object, name: str) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -402,12 +428,17 @@ _CHECKS: Mapping[str, _Check] = {
     "shutdown_grace": _seconds(0),
     "client_timeout": _seconds(0),
     "payload_limit": _whole(1024),
+    "compression": _check_switch,
+    "encryption_keys": _check_keys,
     "unknown_task_patience": _seconds(0),
     "max_lost_workers": _whole(1),
     "retention": _seconds(0),
     "concurrency": _whole(1),
 }
 
-_MAY_BE_NONE = ("database_url", "retention")
+_MAY_BE_NONE = ("database_url", "encryption_keys", "retention")
+
+_SWITCHES = ("compression",)
+_SWITCHED = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 _WHOLE_NUMBERS = ("payload_limit", "max_lost_workers", "concurrency")

@@ -1,6 +1,7 @@
 """Replies of Redis <-> records. Pure.
 
 The one place that knows the shapes in which scripts answer: the rest of the package sees records.
+Payloads come as they are stored, and are unsealed here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from streams.errors import CorruptRecord
+from streams.sealing import Change
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
@@ -147,7 +149,7 @@ def texts_and_payload(fields: dict[bytes, bytes]) -> tuple[dict[str, str], bytes
     return plain, payload
 
 
-def event(entry: Any, stream: str) -> StoredEvent:
+def event(entry: Any, stream: str, unsealed: Change) -> StoredEvent:
     """One entry of a stream, as a script passes it on (a flat list) or redis-py reads it (a dict).
 
     Raises:
@@ -168,20 +170,22 @@ def event(entry: Any, stream: str) -> StoredEvent:
             type=plain.pop("t"),
             at_ms=int(plain.pop("a")),
             cause=plain.pop("k"),
-            payload=payload,
+            payload=unsealed(payload),
             plain=plain,
         )
     except (KeyError, ValueError, AttributeError) as error:
         raise CorruptRecord(where, f"{type(error).__name__}: {error}") from error
 
 
-def task_claim(item: Sequence[Any], token: str) -> TaskClaim:
+def task_claim(item: Sequence[Any], token: str, unsealed: Change) -> TaskClaim:
     """A ``task`` claim of the step script."""
     _, id_, attempt, created, lost, unknown_since, details = item
-    return TaskClaim(id_.decode(), attempt, created, lost, unknown_since, token, details)
+    return TaskClaim(
+        id_.decode(), attempt, unsealed(created), lost, unknown_since, token, unsealed(details)
+    )
 
 
-def workflow_claim(item: Sequence[Any], token: str) -> WorkflowClaim:
+def workflow_claim(item: Sequence[Any], token: str, unsealed: Change) -> WorkflowClaim:
     """A ``workflow`` claim of the step script."""
     _, id_, upto, version, held_by, lost, kept, first, entries = item
     name = id_.decode()
@@ -191,20 +195,20 @@ def workflow_claim(item: Sequence[Any], token: str) -> WorkflowClaim:
         version,
         held_by.decode(),
         lost,
-        snapshot(kept) if kept else None,
-        event(first, name) if first else None,
-        tuple(event(entry, name) for entry in entries),
+        snapshot(kept, unsealed) if kept else None,
+        event(first, name, unsealed) if first else None,
+        tuple(event(entry, name, unsealed) for entry in entries),
         token,
     )
 
 
-def snapshot(item: Sequence[Any]) -> Snapshot:
+def snapshot(item: Sequence[Any], unsealed: Change) -> Snapshot:
     """A kept machine, as the scripts give it."""
     upto, identity, data = item
-    return Snapshot(int(upto), identity.decode(), data)
+    return Snapshot(int(upto), identity.decode(), unsealed(data))
 
 
-def execution(id_: str, item: Sequence[Any]) -> StoredExecution:
+def execution(id_: str, item: Sequence[Any], unsealed: Change) -> StoredExecution:
     """One item of the get script.
 
     Raises:
@@ -220,10 +224,10 @@ def execution(id_: str, item: Sequence[Any]) -> StoredExecution:
         id=id_,
         facts=facts,
         version=version,
-        first=event(first, id_),
-        last=event(last, id_),
+        first=event(first, id_, unsealed),
+        last=event(last, id_, unsealed),
         wake=wake.decode() if wake else "",
         due_ms=int(float(due)) if due else None,
-        state=state,
-        progress=progress or b"",
+        state=unsealed(state),
+        progress=unsealed(progress or b""),
     )

@@ -35,6 +35,7 @@ from streams import embedded
 from streams.errors import BackendFull, BackendRefused, BackendUnavailable, StreamsError
 from streams.keys import KeySpace
 from streams.scripts import Argument, BlockingRunner, Runner, Script
+from streams.sealing import PayloadCodec, Sealing
 
 logger = logging.getLogger("rhythm.streams")
 
@@ -106,6 +107,7 @@ class Connection:
         clock: unix ms for scripts instead of the server's own clock, for tests; may step back.
         reply_timeout_s: how long one call waits for its answer before it counts as lost.
         server: the embedded server to use; by default the one that the address names.
+        codecs: what payloads go through on their way to the server, in this order.
     """
 
     def __init__(
@@ -117,9 +119,11 @@ class Connection:
         clock: Callable[[], int] | None = None,
         reply_timeout_s: float = REPLY_TIMEOUT_S,
         server: embedded.Server | None = None,
+        codecs: Sequence[PayloadCodec] = (),
     ) -> None:
         self.address = hide_password(url)
         self.keys = KeySpace(namespace)
+        self.sealing = Sealing(namespace, codecs)
         self.patience_s = patience_s
         self._clock = clock
         self._reply_timeout_s = reply_timeout_s
@@ -159,6 +163,7 @@ class Connection:
             clock=self._clock,
             reply_timeout_s=self._reply_timeout_s,
             server=self._server,
+            codecs=self.sealing.codecs,
         )
 
     def now(self) -> str:
@@ -416,6 +421,7 @@ class ThreadCaller:
 
     def __init__(self, connection: Connection, client: redis.Redis) -> None:
         self._connection, self._client = connection, client
+        self.sealing = connection.sealing
 
     def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a script once.

@@ -85,6 +85,7 @@ class Timekeeper:
 
     async def tend(self) -> Tended:
         """Be timekeeper if nobody else is, and do what has become due."""
+        seal = self._connection.sealing.seal
         answer = await self._connection.call(
             _TEND,
             [self._keys.due, self._keys.timekeeper, self._keys.workers],
@@ -94,11 +95,11 @@ class Timekeeper:
                 self._term_ms,
                 UNITS,
                 self._max_lost,
-                self._endings.lost,
-                self._endings.late,
-                self._endings.unclaimed,
-                self._endings.silent,
-                self._endings.closed,
+                seal(self._endings.lost),
+                seal(self._endings.late),
+                seal(self._endings.unclaimed),
+                seal(self._endings.silent),
+                seal(self._endings.closed),
                 "" if self._kept_ms is None else self._kept_ms,
             ],
         )

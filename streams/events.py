@@ -38,7 +38,7 @@ async def read(
         if not entries:
             return
         for entry in entries:
-            event = codec.event(entry, execution_id)
+            event = codec.event(entry, execution_id, connection.sealing.open)
             yield event
             after = event.version
         if len(entries) < PAGE:
@@ -50,7 +50,7 @@ async def snapshot(connection: Connection, execution_id: str) -> Snapshot | None
     kept = await connection.command(
         "HMGET", connection.keys.partition(execution_id).snapshot(execution_id), "u", "i", "d"
     )
-    return codec.snapshot(kept) if kept[0] is not None else None
+    return codec.snapshot(kept, connection.sealing.open) if kept[0] is not None else None
 
 
 def newest(caller: ThreadCaller, keys: PartitionKeys, execution_id: str) -> StoredEvent | None:
@@ -60,7 +60,7 @@ def newest(caller: ThreadCaller, keys: PartitionKeys, execution_id: str) -> Stor
         CorruptRecord: the entry does not decode.
     """
     entries = caller.command("XREVRANGE", keys.events(execution_id), "+", "-", "COUNT", 1)
-    return codec.event(entries[0], execution_id) if entries else None
+    return codec.event(entries[0], execution_id, caller.sealing.open) if entries else None
 
 
 async def follow(
@@ -80,7 +80,7 @@ async def follow(
     try:
         while True:
             for entry in await reader.entries_after(stream, f"{after}-0", FOLLOW_SLICE_S):
-                event = codec.event(entry, execution_id)
+                event = codec.event(entry, execution_id, connection.sealing.open)
                 yield event
                 after = event.version
     finally:

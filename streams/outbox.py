@@ -12,6 +12,7 @@ import msgspec
 from streams.codec import texts_and_payload
 from streams.connection import Connection
 from streams.keys import PartitionKeys
+from streams.sealing import Change
 
 READ_AT_ONCE = 64
 """Messages that one reading gives; their payloads travel with them."""
@@ -44,7 +45,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 async def read(connection: Connection, keys: PartitionKeys) -> list[Message]:
     """The oldest messages that were not removed yet."""
     entries = await connection.command("XRANGE", keys.outbox, "-", "+", "COUNT", READ_AT_ONCE)
-    return [_message(entry_id, fields) for entry_id, fields in entries]
+    return [_message(entry_id, fields, connection.sealing.open) for entry_id, fields in entries]
 
 
 async def remove(connection: Connection, keys: PartitionKeys, message: Message) -> None:
@@ -52,7 +53,7 @@ async def remove(connection: Connection, keys: PartitionKeys, message: Message) 
     await connection.command("XDEL", keys.outbox, message.entry)
 
 
-def _message(entry_id: bytes, fields: dict[bytes, bytes]) -> Message:
+def _message(entry_id: bytes, fields: dict[bytes, bytes], unsealed: Change) -> Message:
     plain, payload = texts_and_payload(fields)
     return Message(
         entry_id.decode(),
@@ -62,5 +63,5 @@ def _message(entry_id: bytes, fields: dict[bytes, bytes]) -> Message:
         plain.pop("to"),
         int(plain.pop("n")),
         plain,
-        payload,
+        unsealed(payload),
     )

@@ -146,7 +146,7 @@ async def get_executions(
                 _GET, [keys.due, *(keys.projection(id_) for id_ in group)], group
             )
             for id_, item in zip(group, answer, strict=True):
-                items[id_] = codec.execution(id_, item) if item else None
+                items[id_] = codec.execution(id_, item, connection.sealing.open) if item else None
         found += [items[id_] for id_ in some]
     return found
 
@@ -257,7 +257,7 @@ async def examine(connection: Connection, execution_id: str) -> Examination:
             if key.decode() not in _ENCODED
         },
         known,
-        state,
+        connection.sealing.open(state),
         frozenset(status.decode() for status in statuses),
         frozenset(name.decode() for name in indexes),
         queued,
@@ -285,7 +285,7 @@ async def rebuild(
     answer = await connection.call(
         _REBUILD,
         [keys.due, keys.events(execution_id), keys.projection(execution_id)],
-        [execution_id, version, state, *fields],
+        [execution_id, version, connection.sealing.seal(state), *fields],
     )
     return bool(answer == b"OK")
 

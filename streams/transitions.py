@@ -79,7 +79,7 @@ async def create_execution(
             definition,
             "" if due_ms is None else due_ms,
             bounds.argument(),
-            payload,
+            connection.sealing.seal(payload),
         ],
     )
     if answer == b"CONFLICT":
@@ -127,7 +127,7 @@ async def tell_execution(
             type,
             "" if n is None else n,
             incarnation,
-            payload,
+            connection.sealing.seal(payload),
         ],
     )
     _refuse(execution_id, answer)
@@ -177,8 +177,8 @@ async def signal_with_start(
             queue,
             definition,
             bounds.argument(),
-            created,
-            signal,
+            connection.sealing.seal(created),
+            connection.sealing.seal(signal),
         ],
     )
     if answer[0] == b"CONFLICT":
@@ -209,7 +209,13 @@ async def cancel_execution(
             keys.control(execution_id),
             keys.projection(execution_id),
         ],
-        [connection.now(), execution_id, request, "1" if at_once else "0", payload],
+        [
+            connection.now(),
+            execution_id,
+            request,
+            "1" if at_once else "0",
+            connection.sealing.seal(payload),
+        ],
     )
     _refuse(execution_id, answer)
 

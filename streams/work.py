@@ -18,6 +18,7 @@ from streams.connection import BlockingReader, Connection, ThreadCaller
 from streams.errors import WorkerLost
 from streams.keys import PartitionKeys
 from streams.scripts import Argument, load
+from streams.sealing import Change
 
 _REGISTER = load("register_worker")
 _RENEW = load("renew_lease")
@@ -57,10 +58,10 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
     due_ms: int | None = None
     worker: str = ""
 
-    def arguments(self) -> list[Argument]:
+    def arguments(self, sealed: Change) -> list[Argument]:
         """As the script takes it."""
         due = "" if self.due_ms is None else self.due_ms
-        return ["task", self.id, self.token, self.outcome, self.payload, due, self.worker]
+        return ["task", self.id, self.token, self.outcome, sealed(self.payload), due, self.worker]
 
 
 class Bounds(msgspec.Struct, frozen=True, gc=False):
@@ -192,7 +193,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     payload: bytes = b""
     due_ms: int | None = None
 
-    def arguments(self) -> list[Argument]:
+    def arguments(self, sealed: Change) -> list[Argument]:
         """As the script takes it."""
         flat: list[Argument] = [
             "workflow",
@@ -201,26 +202,27 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
             self.chunk,
             "1" if self.last else "0",
             self.upto,
-            self.decided,
-            self.state,
+            sealed(self.decided),
+            sealed(self.state),
             len(self.children),
         ]
         for child in self.children:
             flat += [child.n, child.type, child.target, child.queue, child.definition]
-            flat += [child.policy, child.bounds.argument(), child.payload]
+            flat += [child.policy, child.bounds.argument(), sealed(child.payload)]
         flat.append(len(self.refusals))
         for refusal in self.refusals:
-            flat += [refusal.n, refusal.payload]
+            flat += [refusal.n, sealed(refusal.payload)]
         flat.append(len(self.timers))
         for timer in self.timers:
             flat += [timer.n, timer.due_ms]
-        flat += [len(self.stopped), *self.stopped, len(self.ended), *self.ended, self.reason]
+        flat += [len(self.stopped), *self.stopped, len(self.ended), *self.ended]
+        flat.append(sealed(self.reason))
         flat.append(len(self.outbox))
         for sent in self.outbox:
             flat += [sent.kind, sent.n, sent.to, sent.policy, sent.target, sent.queue]
-            flat += [sent.definition, sent.content, sent.bounds.argument(), sent.payload]
-        flat += [self.identity, self.snapshot]
-        flat += [self.outcome, self.payload, "" if self.due_ms is None else self.due_ms]
+            flat += [sent.definition, sent.content, sent.bounds.argument(), sealed(sent.payload)]
+        flat += [self.identity, sealed(self.snapshot)]
+        flat += [self.outcome, sealed(self.payload), "" if self.due_ms is None else self.due_ms]
         return flat
 
 
@@ -329,6 +331,7 @@ class WorkerSeat:
                 nothing was settled or claimed.
         """
         self._seq += 1
+        sealing = self._connection.sealing
         token = f"{self.worker}.{self._seq}"
         declared: list[str] = []
         arguments: list[Argument] = [
@@ -348,7 +351,7 @@ class WorkerSeat:
                 keys.control(settlement.id),
                 keys.projection(settlement.id),
             ]
-            arguments += settlement.arguments()
+            arguments += settlement.arguments(sealing.seal)
         answer = await self._connection.call(
             _STEP, [self._keys.due, self._keys.held(self.worker), *declared], arguments
         )
@@ -360,9 +363,9 @@ class WorkerSeat:
             now_ms,
             tuple(verdict.decode() for verdict in verdicts),
             tuple(
-                codec.task_claim(item, token)
+                codec.task_claim(item, token, sealing.open)
                 if item[0] == b"task"
-                else codec.workflow_claim(item, token)
+                else codec.workflow_claim(item, token, sealing.open)
                 for item in items
             ),
             _told(told),
@@ -394,7 +397,13 @@ class WorkerSeat:
         answer = await self._connection.call(
             _REPORT,
             [self._keys.due, self._keys.control(execution_id)],
-            [self._connection.now(), execution_id, token, details, progress],
+            [
+                self._connection.now(),
+                execution_id,
+                token,
+                self._connection.sealing.seal(details),
+                self._connection.sealing.seal(progress),
+            ],
         )
         verdict: Literal["OK", "CANCEL", "STALE"] = answer.decode()
         return verdict

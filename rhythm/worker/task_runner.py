@@ -17,7 +17,13 @@ from flowlang.protocol import ErrorInfo
 from rhythm import events
 from rhythm.engine.retry import NEVER, RetryPolicy, duration_ms, next_delay_ms, policy_of
 from rhythm.engine.turn import FAILED_TYPES, bounded
-from rhythm.errors import InvalidPayload, InvalidTaskInputs, PayloadTooLarge, TaskNotRegistered
+from rhythm.errors import (
+    InvalidPayload,
+    InvalidTaskInputs,
+    PayloadTooLarge,
+    TaskNotRegistered,
+    UnreadableEvent,
+)
 from rhythm.events import AttemptFailed, Cancelled, Completed, Created, Failed, Released
 from rhythm.settings import Settings
 from rhythm.tasks import Retry, TaskContext, TaskDefinition, TaskRegistry
@@ -35,6 +41,9 @@ MESSAGE_BYTES: Final = 16 * 1024
 # An unknown task is tried again after as long as it has been unknown, within these bounds: soon
 # at first, since the worker that knows it may just be starting.
 _UNKNOWN_AGAIN_MS: Final = (1_000, 8_000)
+
+# Each try is an event; who can read it was perhaps set up too late by minutes, rarely by days.
+_UNREADABLE_AGAIN_MS: Final = 60_000
 
 # For tasks that raise `Retry` and have no policy: their author says when it is enough.
 _AS_OFTEN_AS_ASKED: Final = RetryPolicy(max_attempts=MOST_ATTEMPTS)
@@ -77,7 +86,10 @@ class TaskRunner:
             now_ms: the store's time, for when to try again.
             begin: called with the claim, and whether its function is async, before it runs.
         """
-        created = events.decode(claim.id, 1, "created", claim.created)
+        try:
+            created = events.decode(claim.id, 1, "created", claim.created)
+        except UnreadableEvent as error:
+            return _left(claim, error, now_ms())
         assert isinstance(created, Created)
         definition = self._registry.get(created.target)
         if definition is None:
@@ -199,6 +211,14 @@ class TaskRunner:
         error = TaskNotRegistered(created.target, sorted(names), created.queue)
         described = ErrorInfo(type(error).__name__, str(error), FAILED_TYPES["task"])
         return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(described)))
+
+
+def _left(claim: TaskClaim, error: UnreadableEvent, now_ms: int) -> TaskSettlement:
+    """For another release or another worker's codecs, which may be able to read it."""
+    logger.error("%s; it is tried again in %d s", error, _UNREADABLE_AGAIN_MS // 1000)
+    reason = events.encode(Released("its first event cannot be read here"))
+    due_ms = now_ms + _UNREADABLE_AGAIN_MS
+    return TaskSettlement(claim.id, claim.token, "released", reason, due_ms)
 
 
 def _cancelled(claim: TaskClaim) -> TaskSettlement:

@@ -30,7 +30,13 @@ THIRD_PARTY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "redis": ("connection.py", "embedded.py", "scripts.py"),
         "fakeredis": ("connection.py", "embedded.py", "scripts.py"),
     },
-    "rhythm": {"msgspec": ("",), "click": ("cli/",), "pytest": ("testing/plugin.py",)},
+    "rhythm": {
+        "msgspec": ("",),
+        "click": ("cli/",),
+        "pytest": ("testing/plugin.py",),
+        "zstandard": ("codecs/compression.py",),
+        "cryptography": ("codecs/encryption.py",),
+    },
 }
 
 IMPURE = frozenset(
@@ -44,7 +50,7 @@ LATER_STDLIB = frozenset({"annotationlib"})
 # Where events become machines and decisions become events, both worlds meet; nowhere else.
 BOTH_WORLDS = (
     *("engine/", "worker/", "services/", "history/", "testing/"),
-    *("builder.py", "errors.py"),
+    *("builder.py", "errors.py", "events.py"),
 )
 
 

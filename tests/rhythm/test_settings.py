@@ -49,6 +49,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "RHYTHM_SHUTDOWN_GRACE": "0",
         "RHYTHM_CLIENT_TIMEOUT": "1e1",
         "RHYTHM_PAYLOAD_LIMIT": "4096",
+        "RHYTHM_COMPRESSION": "yes",
+        "RHYTHM_ENCRYPTION_KEYS": "a:AAAA",
         "RHYTHM_UNKNOWN_TASK_PATIENCE": "5",
         "RHYTHM_MAX_LOST_WORKERS": "1",
         "RHYTHM_RETENTION": "86400",
@@ -63,6 +65,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         shutdown_grace=0,
         client_timeout=10,
         payload_limit=4096,
+        compression=True,
+        encryption_keys="a:AAAA",
         unknown_task_patience=5,
         max_lost_workers=1,
         retention=86400,
@@ -141,7 +145,8 @@ def test_a_named_project_file(tmp_path: Path) -> None:
             "leese = 3",
             "there is no setting 'leese' (did you mean 'lease'?)",
             "settings are database_url, namespace, lease, shutdown_grace, client_timeout, "
-            "payload_limit, unknown_task_patience, max_lost_workers, retention, concurrency",
+            "payload_limit, compression, encryption_keys, unknown_task_patience, "
+            "max_lost_workers, retention, concurrency",
         ),
         ("lease = 0", "lease is 0 s", "make it 0.1 s or more, up to 1,000,000,000"),
         ("lease = -1.5", "lease is -1.5 s", "make it 0.1 s or more, up to 1,000,000,000"),
