@@ -12,6 +12,7 @@ import click
 
 from rhythm.cli.cancel import cancel
 from rhythm.cli.check import check
+from rhythm.cli.debug import debug
 from rhythm.cli.delete import delete
 from rhythm.cli.deploy import deploy
 from rhythm.cli.doctor import doctor
@@ -90,6 +91,7 @@ for _command in (
     explain,
     history,
     replay,
+    debug,
     where,
     what_if,
     impact,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import bisect
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 import flowlang
@@ -188,28 +188,36 @@ class Replay:
             InvalidRequest: neither is given, or the line has no statement.
             EvaluationRefused: the condition is no expression, or would do more than read.
         """
-        lines = self._lines(line, condition)
-        while True:
-            # At the end of a turn there is nothing more to run in it.
-            at_end = self.stop is None
-            if not at_end and self._stepper.run(lines, self._look(condition)) is not None:
-                return self.stop
-            if self._at == len(self._turns) - 1:
-                return None
-            self._go_on()
-            if self.stop is not None and self._fits(lines, condition):
-                return self.stop
+        return self.run_to_any(() if line is None else (line,), condition)
 
     def run_back_to(self, line: int | None = None, condition: str | None = None) -> Stop | None:
         """Back to the last statement before on a line, where a condition holds; None, and to the
         beginning, if there is none. Arguments and errors as `run_to`."""
-        lines = self._lines(line, condition)
+        return self.run_back_to_any(() if line is None else (line,), condition)
+
+    def run_to_any(self, lines: Collection[int], condition: str | None = None) -> Stop | None:
+        """As `run_to`, to whichever of some lines; without any, to all."""
+        meant = self._lines(lines, condition)
+        while True:
+            # At the end of a turn there is nothing more to run in it.
+            at_end = self.stop is None
+            if not at_end and self._stepper.run(meant, self._look(condition)) is not None:
+                return self.stop
+            if self._at == len(self._turns) - 1:
+                return None
+            self._go_on()
+            if self.stop is not None and self._fits(meant, condition):
+                return self.stop
+
+    def run_back_to_any(self, lines: Collection[int], condition: str | None = None) -> Stop | None:
+        """As `run_back_to`, to whichever of some lines; without any, to all."""
+        meant = self._lines(lines, condition)
         while True:
             here = self.stop
-            found = self._stepper.run_back(lines, self._look(condition))
+            found = self._stepper.run_back(meant, self._look(condition))
             # It goes to the first stop also if that is not meant, or if it stood there.
             is_before = found is not None and (here is None or found.number < here.number)
-            if is_before and self._fits(lines, condition):
+            if is_before and self._fits(meant, condition):
                 return found
             if self._at == 0:
                 self._stepper.goto(1)
@@ -383,14 +391,16 @@ class Replay:
                 return self.stop
         return None
 
-    def _lines(self, line: int | None, condition: str | None) -> Lines:
-        if line is None:
+    def _lines(self, lines: Collection[int], condition: str | None) -> Lines:
+        if not lines:
             if condition is None:
                 raise InvalidRequest("line", "give a line, or a condition")
             return every_line
-        if line not in self.lines():
-            raise InvalidRequest("line", f"no statement begins on line {line}")
-        return lambda at: at == line
+        known = self.lines()
+        for line in lines:
+            if line not in known:
+                raise InvalidRequest("line", f"no statement begins on line {line}")
+        return lambda at: at in lines
 
     def _look(self, condition: str | None) -> Look | None:
         return None if condition is None else self._stepper.holds(condition)

@@ -36,6 +36,8 @@ THIRD_PARTY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "pytest": ("testing/plugin.py",),
         "zstandard": ("codecs/compression.py",),
         "cryptography": ("codecs/encryption.py",),
+        "rich": ("debugger/",),
+        "textual": ("debugger/",),
     },
 }
 

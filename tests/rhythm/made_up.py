@@ -31,7 +31,7 @@ def history_of_tasks(source: str, answers: Sequence[dict[str, Any]]) -> Recordin
     for answer in [*answers, None]:
         if live.undecided:
             append("decided", Decided(tuple(live.undecided)), {"u": str(live.upto)})
-            n = live.undecided[-1].n  # type: ignore[union-attr]
+            n = next((c.n for c in live.undecided if isinstance(c, flowlang.RunTask)), 0)
             live.advance(made[-1:])
         if answer is not None:
             append("child_completed", Completed(events.raw(answer["output"])), {"n": str(n)})

@@ -22,6 +22,7 @@ NEED_AN_ADDRESS = (
     ["list"],
     ["history", "exec_1"],
     ["replay", "exec_1"],
+    ["debug", "exec_1"],
     ["explain", "exec_1"],
     ["where", "hello"],
     ["what-if", "exec_1", "--source", "hello.flow"],

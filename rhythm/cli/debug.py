@@ -1,0 +1,46 @@
+"""`rhythm debug`: a history on a full screen, statement by statement, forwards and back."""
+
+from collections.abc import AsyncIterator
+
+import click
+
+from rhythm.builder import Rhythm
+from rhythm.cli.connect import Place, command
+from rhythm.history import files
+from rhythm.history.cursor import Replay, opened
+
+
+@click.command("debug")
+@click.argument("id", metavar="ID|FILE")
+@click.option("--at", "version", type=click.IntRange(min=1), help="Begin at this event.")
+@command
+async def debug(place: Place, id: str, version: int | None) -> None:
+    """Walk through a workflow's history on a full screen.
+
+    Statement by statement and event by event, forwards and back, with every variable. ID is an
+    execution, running or over; FILE a history that `rhythm history --record` wrote to a .json file.
+    Nothing is changed, no task runs. Press ? for all keys.
+    """
+    if id.endswith(files.SUFFIX):
+        await _shown(opened(files.read(id)), version, None)
+        return
+    async with place.open() as app:
+        cursor = await app.history_service.replay(id)
+        await _shown(cursor, version, app)
+
+
+async def _shown(cursor: Replay, version: int | None, app: Rhythm | None) -> None:
+    # Here, since it takes longer to load than all other commands to run.
+    from rhythm.debugger import Debugger
+
+    if version is not None:
+        cursor.goto(version)
+
+    async def updates() -> AsyncIterator[Replay]:
+        assert app is not None
+        async for event in app.history_service.follow(cursor.execution_id):
+            if event.version > cursor.last:
+                yield await app.history_service.replay(cursor.execution_id)
+
+    is_live = app is not None and cursor.outcome is None
+    await Debugger(cursor, updates if is_live else None).run_async()
