@@ -50,7 +50,8 @@ def source(cursor: Replay, breakpoints: Collection[int], selected: int) -> Text:
         arrow = ("▶" if cursor.stop is not None else "◇") if is_here else " "
         if not is_here and number in waits:
             arrow = "◇"
-        marks = Text("●" if number in breakpoints else " ", "red")
+        marks = Text()
+        marks.append("●" if number in breakpoints else " ", "red")
         marks.append(arrow, "bold yellow")
         marks.append(f"{number:>{width}} ", "dim")
         heat = hits.get(number, 0)

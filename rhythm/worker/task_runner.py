@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread
 import contextvars
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from types import TracebackType
 from typing import Any, Final
 
 import msgspec
@@ -251,8 +253,18 @@ def _text(error: BaseException) -> str:
 
 
 def _shown(error: BaseException) -> str:
-    lines = traceback.format_exception(
-        type(error), error, error.__traceback__, limit=-TRACEBACK_FRAMES
-    )
+    """The traceback from the task's function on: how it came to be called is the same for all."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and _is_ours(trace):
+        trace = trace.tb_next
+    lines = traceback.format_exception(type(error), error, trace, limit=-TRACEBACK_FRAMES)
     text = "".join(lines).encode("utf-8", "replace")
     return text[-TRACEBACK_BYTES:].decode("utf-8", "ignore")
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return trace.tb_frame.f_code.co_filename in _OUR_FILES
+
+
+# Of the frames between the worker and a task: its own, and those of the threads.
+_OUR_FILES: Final = frozenset({__file__, concurrent.futures.thread.__file__})

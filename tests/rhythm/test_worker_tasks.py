@@ -109,6 +109,10 @@ def test_what_a_task_raises_is_its_answer(database_url: str, namespace: str, run
 
         assert failed.status is ExecutionStatus.FAILED
         assert failed.output["name"] == "LookupError"
+        first, where, *_ = failed.output["traceback"].splitlines()
+        assert first == "Traceback (most recent call last):"
+        # It begins with the task's own function.
+        assert __file__ in where
         assert "nothing there" in failed.output["traceback"]
         with pytest.raises(ExecutionFailed, match="LookupError: nothing there"):
             failed.result()
