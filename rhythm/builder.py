@@ -98,6 +98,8 @@ class Rhythm:
                     started_at=from_unix_ms(worker.about.started_ms),
                     lease_expires_in_ms=worker.lease_left_ms,
                     holding=worker.holding,
+                    claimed_ms_ago=worker.silent_ms,
+                    able_to_claim=worker.is_able,
                 )
                 for worker in workers
             ],
@@ -329,4 +331,9 @@ def _amiss(described: projections.Description, workers: Sequence[staff.Colleague
     for worker in workers:
         if worker.lease_left_ms < 0:
             found.append(f"worker {worker.id} has let its lease run out and still holds work")
+        elif not worker.is_able and worker.silent_ms is not None:
+            found.append(
+                f"worker {worker.id} lives, but has not asked for work for "
+                f"{worker.silent_ms / 1000:.0f} s: something holds up its event loop"
+            )
     return found

@@ -245,6 +245,10 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Negative when it is overdue: the worker is stuck, gone, or cut off from Redis."""
     holding: int
     """How many executions it is at."""
+    claimed_ms_ago: int | None = None
+    """When it last claimed, or asked for work in vain; None when it never did."""
+    able_to_claim: bool = False
+    """Whether that was within its lease's time, as it is for every worker that is well."""
 
 
 class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -76,12 +76,14 @@ class Filters(msgspec.Struct, frozen=True):
 
 
 class WorkerDescription(msgspec.Struct, frozen=True):
-    """A registered worker: `about` as it registered, the end of its lease, what it holds."""
+    """A registered worker: `about` as it registered, the end of its lease, how much it holds, and
+    when it last claimed, or asked in vain (unix ms; 0 is never)."""
 
     id: str
     about: bytes
     lease_ends_ms: int
     holding: int
+    claimed_ms: int
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -315,9 +317,9 @@ async def describe(connection: Connection) -> Description:
             ready[queue.decode()] = ready.get(queue.decode(), 0) + count
         for status, count in codec.pairs(statuses):
             executions[status.decode()] = executions.get(status.decode(), 0) + count
-        for start in range(0, len(flat), 4):
-            id_, about, ends, holding = flat[start : start + 4]
-            workers.append(WorkerDescription(id_.decode(), about, ends, holding))
+        for start in range(0, len(flat), 5):
+            id_, *described = flat[start : start + 5]
+            workers.append(WorkerDescription(id_.decode(), *described))
     return Description(now_ms, tuple(workers), ready, due, executions)
 
 

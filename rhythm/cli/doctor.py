@@ -9,7 +9,6 @@ from rhythm.cli.connect import Place, command
 from rhythm.cli.show import (
     count,
     duration,
-    moment,
     print_fields,
     print_json,
     print_table,
@@ -39,7 +38,7 @@ def _print(address: str, diagnosis: Diagnosis, workflows: list[str]) -> None:
     print_fields(_server_fields(address, diagnosis, workflows))
     click.echo()
     if diagnosis.workers:
-        headers = ["WORKER", "HOST", "PID", "QUEUES", "TASKS", "HOLDS", "STARTED (UTC)", "LEASE"]
+        headers = ["WORKER", "HOST", "PID", "QUEUES", "TASKS", "HOLDS", "CLAIMED", "LEASE"]
         print_table(headers, [_worker_row(worker) for worker in diagnosis.workers])
     else:
         click.echo("no workers")
@@ -76,6 +75,7 @@ def _server_fields(
 
 
 def _worker_row(worker: WorkerInfo) -> list[str]:
+    claimed = worker.claimed_ms_ago
     lease_s = worker.lease_expires_in_ms / 1000
     lease = f"{duration(lease_s)} left" if lease_s >= 0 else f"overdue by {duration(-lease_s)}"
     return [
@@ -85,6 +85,6 @@ def _worker_row(worker: WorkerInfo) -> list[str]:
         ", ".join(worker.queues),
         str(len(worker.tasks)),
         str(worker.holding),
-        moment(worker.started_at),
+        "never" if claimed is None else f"{duration(claimed / 1000)} ago",
         lease,
     ]

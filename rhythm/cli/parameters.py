@@ -25,6 +25,20 @@ class KeyValue(click.ParamType[tuple[str, Any]]):
         return key, json_or_text(text)
 
 
+class Listening(click.ParamType[tuple[str, int]]):
+    """`PORT` or `HOST:PORT` to listen on, an IPv6 address in brackets."""
+
+    name = "[HOST:]PORT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        host, _, port = str(value).rpartition(":")
+        if not (port.isascii() and port.isdigit() and int(port) < 2**16):
+            self.fail(f"{value!r} is no [HOST:]PORT.", param, ctx)
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
 def json_or_text(text: str) -> Any:
     """What `text` says as JSON, or `text` itself."""
     try:

@@ -1,21 +1,24 @@
 """`rhythm worker`: a process that does the work, until it is told to stop."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
 from rhythm.cli.connect import MEMORY, Place, command, import_module, import_object
 from rhythm.cli.exits import Exit
 from rhythm.cli.logs import show_logs
-from rhythm.cli.parameters import module_option, workflows_option
+from rhythm.cli.parameters import Listening, module_option, workflows_option
 from rhythm.cli.show import print_json
 from rhythm.tasks import registry
 from rhythm.worker import Worker
+from rhythm.worker.health import HealthServer
 from rhythm.worker.supervisor import Supervisor
 
 
@@ -45,6 +48,12 @@ from rhythm.worker.supervisor import Supervisor
     type=click.IntRange(min=1),
     help="How many worker processes to start and keep going; without it, this one works.",
 )
+@click.option(
+    "--health",
+    type=Listening(),
+    help="Serve /health and /ready over HTTP there; HOST is 127.0.0.1 unless given. The nth of "
+    "several processes takes the nth port from there.",
+)
 @click.option("--until-input-ends", is_flag=True, hidden=True)
 @command
 async def worker(
@@ -55,6 +64,7 @@ async def worker(
     resources: str | None,
     concurrency: int | None,
     processes: int | None,
+    health: tuple[str, int] | None,
     until_input_ends: bool,
 ) -> None:
     """Do the work of some queues until told to stop.
@@ -72,7 +82,7 @@ async def worker(
         if address.startswith(MEMORY):
             raise click.UsageError("processes need a Redis that they share, not memory://")
         child = _child(place, modules, workflows, queues, resources, concurrency)
-        supervisor = Supervisor([child] * processes)
+        supervisor = Supervisor([[*child, *_health(health, nth)] for nth in range(processes)])
         _on_signals(supervisor.pass_on)
         click.get_current_context().exit(await supervisor.run())
     for module in modules:
@@ -80,15 +90,20 @@ async def worker(
     provided = None if resources is None else import_object(resources)
 
     async with place.open(workflows=workflows, migrate=True) as app:
+        facts: dict[str, Any] = {
+            "server": app.database_url_shown,
+            "queues": queues,
+            "tasks": registry.names(),
+        }
 
         def say_ready() -> None:
-            facts = {"server": app.database_url_shown, "queues": queues, "tasks": registry.names()}
             if place.as_json:
                 print_json({"ready": facts})
                 return
             click.echo(
-                f"ready on {app.database_url_shown}: "
-                f"queues {', '.join(queues)}; tasks {', '.join(registry.names()) or 'none'}",
+                f"ready on {facts['server']}: queues {', '.join(queues)}; "
+                f"tasks {', '.join(facts['tasks']) or 'none'}"
+                + (f"; health at {facts['health']}" if "health" in facts else ""),
                 err=True,
             )
 
@@ -102,7 +117,11 @@ async def worker(
         _on_signals(_Stopping(running).once_more)
         if until_input_ends:
             _when_input_ends(running.stop)
-        await running.run()
+        with contextlib.ExitStack() as around:
+            if health is not None:
+                server = around.enter_context(HealthServer(*health, running.condition))
+                facts["health"] = server.url
+            await running.run()
     if running.in_threads:
         click.echo(f"stopped; given back: {', '.join(sorted(running.in_threads))}", err=True)
         # Python would wait for the threads of these tasks, which nothing can end.
@@ -147,6 +166,13 @@ def _when_input_ends(action: Callable[[], None]) -> None:
             action()
 
     loop.add_reader(number, read)
+
+
+def _health(first: tuple[str, int] | None, nth: int) -> list[str]:
+    if first is None:
+        return []
+    host, port = first
+    return ["--health", f"{host}:{port + nth if port else 0}"]
 
 
 def _child(

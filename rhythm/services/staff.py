@@ -21,22 +21,31 @@ class TaskAbout(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class WorkerAbout(msgspec.Struct, frozen=True):
-    """A worker's own description. `tasks` maps each task to what its declaration says."""
+    """A worker's own description. `tasks` maps each task to what its declaration says; `lease_ms`
+    is how long it may be silent."""
 
     host: str
     pid: int
     queues: tuple[str, ...]
     tasks: Mapping[str, TaskAbout]
     started_ms: int
+    lease_ms: int = 10_000
 
 
 class Colleague(msgspec.Struct, frozen=True):
-    """A registered worker; `lease_left_ms` is negative when its lease has run out."""
+    """A registered worker; `lease_left_ms` is negative when its lease has run out, `silent_ms` is
+    how long ago it last claimed or asked in vain, None when it never did."""
 
     id: str
     about: WorkerAbout
     lease_left_ms: int
     holding: int
+    silent_ms: int | None
+
+    @property
+    def is_able(self) -> bool:
+        """Whether it has claimed, or could have, within its lease's time."""
+        return self.silent_ms is not None and self.silent_ms <= self.about.lease_ms
 
 
 _decode = msgspec.msgpack.Decoder(WorkerAbout).decode
@@ -55,6 +64,7 @@ def colleagues(described: projections.Description) -> list[Colleague]:
             _decode(worker.about),
             worker.lease_ends_ms - described.now_ms,
             worker.holding,
+            described.now_ms - worker.claimed_ms if worker.claimed_ms else None,
         )
         for worker in described.workers
     ]

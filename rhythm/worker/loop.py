@@ -31,6 +31,7 @@ from rhythm.tasks import TaskRegistry
 from rhythm.worker import activations
 from rhythm.worker.activations import Activations, Keeping
 from rhythm.worker.attempt import Attempt
+from rhythm.worker.health import Condition
 from rhythm.worker.lease import RENEWALS_PER_LEASE, LeaseKeeper, LeaseTask, LeaseThread
 from rhythm.worker.task_runner import TaskRunner, describe
 from rhythm.worker.timekeeping import keep_time
@@ -110,6 +111,7 @@ class Worker:
         self._stopping, self._giving_back = asyncio.Event(), asyncio.Event()
         self._in_threads: set[str] = set()
         self._running: asyncio.Task[None] | None = None
+        self._life: _Life | None = None
 
     async def run(self) -> None:
         """Work until `stop` is called, then drain and return.
@@ -131,7 +133,7 @@ class Worker:
                 tasks.require_resources(self._registry, provided)
                 has_worked = False
                 while not self._stopping.is_set():
-                    life = _Life(self, provided, threads)
+                    life = self._life = _Life(self, provided, threads)
                     try:
                         await life.run()
                     except WorkerLost as error:
@@ -155,6 +157,21 @@ class Worker:
         """Ids of the sync tasks whose functions run now. After `run` has ended: those that were
         given back, since a thread cannot be ended; Python waits for them before it exits."""
         return frozenset(self._in_threads)
+
+    def condition(self) -> Condition:
+        """How the worker is; may be asked from any thread."""
+        life, draining = self._life, self._stopping.is_set()
+        silent_s = None if life is None else life.silent_s()
+        healthy = silent_s is not None and silent_s <= self._app.settings.lease
+        return Condition(
+            healthy=healthy,
+            ready=healthy and not draining,
+            draining=draining,
+            worker=None if life is None else life.name,
+            queues=self._queues,
+            running=0 if life is None else life.running(),
+            silent_s=None if silent_s is None else round(silent_s, 3),
+        )
 
     def stop(self) -> None:
         """Begin to drain: claim nothing more, finish what runs within the grace time."""
@@ -206,7 +223,7 @@ class _Life:
         self._queues, self._registry = worker._queues, worker._registry
         self._surroundings = app.surroundings
         self._loop = asyncio.get_running_loop()
-        name = self._surroundings.new_worker_name()
+        name = self.name = self._surroundings.new_worker_name()
         keys = self._keys = self._connection.keys.partitions[0]
         lease_ms = round(self._settings.lease * 1000)
         self._seat = WorkerSeat(self._connection, keys, name, lease_ms=lease_ms)
@@ -247,6 +264,17 @@ class _Life:
         self.is_registered = False
         self._clock_ms = 0
         self._clock_read_at = 0.0
+
+    def silent_s(self) -> float | None:
+        """Seconds since it last claimed, or asked for work in vain; None before the first time and
+        when its lease is lost."""
+        if not self._clock_ms or self._lost:
+            return None
+        return self._loop.time() - self._clock_read_at
+
+    def running(self) -> int:
+        """How many tasks are running."""
+        return len(self._under_way)
 
     async def run(self) -> None:
         await self._seat.register(staff.encode_about(self._about()))
@@ -417,9 +445,12 @@ class _Life:
     async def _wait(
         self, bell: asyncio.Task[bool] | None, deadline: float | None
     ) -> asyncio.Task[bool] | None:
-        """Until something has finished, the bell rang, or the time to drain is over."""
+        """Until something has finished, the bell rang, or the time to drain is over; and not for
+        long, since who does not ask for work now and then counts as unable to."""
         news = asyncio.create_task(self._news.wait())
-        left_s = None if deadline is None else max(deadline - self._loop.time(), 0)
+        left_s = self._settings.lease / RENEWALS_PER_LEASE
+        if deadline is not None:
+            left_s = min(left_s, max(deadline - self._loop.time(), 0))
         await asyncio.wait(
             {news} if bell is None else {news, bell},
             timeout=left_s,
@@ -494,6 +525,7 @@ class _Life:
             queues=self._queues,
             tasks={task.name: TaskAbout(task.queue, task.options) for task in self._registry},
             started_ms=self._surroundings.now_ms(),
+            lease_ms=self._seat.lease_ms,
         )
 
     async def _known_elsewhere(self, queue: str) -> Mapping[str, str]:

@@ -4,7 +4,7 @@
 -- KEYS[2]  workers  hash: worker -> what it says of itself
 -- KEYS[3]  queues   set of the queues that ever got work, but for "default"
 -- ARGV[1]  now      unix ms, or "" for the server's clock
--- RETURNS  {now, {worker, about, lease end, held count, …}, {queue, ready count, …}, due count,
+-- RETURNS  {now, {worker, about, lease end, held count, last claim, …}, {queue, ready count, …}, due count,
 --           {status, count, …}}; writes nothing
 
 --@include transition
@@ -18,6 +18,8 @@ for i = 1, #about, 2 do
   workers[#workers + 1] = about[i + 1]
   workers[#workers + 1] = tonumber(call("ZSCORE", KEYS[1], due_member("lease", worker, 0, 0)) or 0)
   workers[#workers + 1] = math.max(call("HLEN", prefix .. "a:" .. worker) - 1, 0)
+  local last = call("HGET", prefix .. "a:" .. worker, "#") or ""
+  workers[#workers + 1] = tonumber(string.match(last, " (%d+)$") or 0)
 end
 local queues = call("SMEMBERS", KEYS[3])
 queues[#queues + 1] = "default"

@@ -12,7 +12,8 @@
 
 --@include transition
 
-if tonumber(call("HGET", KEYS[2], "#") or -1) < tonumber(ARGV[4]) then
+-- Before the blank: the number of the worker's last call, see step.
+if tonumber(string.match(call("HGET", KEYS[2], "#") or "-1", "^%S+")) < tonumber(ARGV[4]) then
   return { 0 }
 end
 local ends = clock(ARGV[1]) + tonumber(ARGV[3])

@@ -57,7 +57,8 @@ local HANDED_OVER_AT_ONCE = 64
 local worker, seq, answered, room = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local held = KEYS[2]
 
-local last_seq = tonumber(call("HGET", held, "#") or nil)
+-- The last call that claimed, and when: "<seq> <unix ms>", or "0" before the first.
+local last_seq = tonumber(string.match(call("HGET", held, "#") or "", "^%d+"))
 if not last_seq or last_seq < answered then
   -- What it believes to have settled may stand here as held by it: its lease must give that back.
   return { "LOST" }
@@ -367,7 +368,7 @@ if repeated then
   return { "OK", now, verdicts, claims, told }
 end
 
-call("HSET", held, "#", seq)
+call("HSET", held, "#", seq .. " " .. now)
 
 local function claim(message, queue)
   local id = string.match(message, "^%a+ (.+)$")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -148,3 +152,30 @@ def test_a_server_inside_a_process_cannot_be_shared() -> None:
 
     assert result.exit_code == 2
     assert "a Redis that they share" in result.output
+
+
+def test_each_child_serves_its_own_health(
+    own_redis_server: RedisServer, start_worker: Start, worker_log: Path
+) -> None:
+    start_worker("--processes", "2", "--health", "0")
+
+    urls: list[str] = []
+    while len(urls) < 2:
+        urls = re.findall(r"health at (\S+)", worker_log.read_text())
+    answers = []
+    for url in urls:
+        status, condition = 503, {}
+        while status != 200:  # it has registered, and claims at any moment now
+            status, condition = answered(f"{url}/ready")
+        answers.append(condition["worker"])
+
+    assert len(set(answers)) == 2
+
+
+def answered(url: str) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
