@@ -5,10 +5,12 @@ A scenario is added, never changed: a history that is recorded must replay for e
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 from unittest.mock import Mock
 
+from rhythm.tasks import Retry
 from rhythm.testing import RhythmTest, Run
 
 SCENARIOS: Final[dict[str, Callable[[RhythmTest], Run]]] = {}
@@ -167,3 +169,138 @@ for (let day = 1; ; day++) {
         name="waiting",
     )
     return kit.run("waiting", stop_after="3d")
+
+
+@_scenario
+def letters(kit: RhythmTest) -> Run:
+    """Other executions: started under ids of their own, sent signals, some of them in vain."""
+    kit.workflow(
+        """\
+State.set("waits", true)
+const { from } = await Signal.when("letter")
+return { answered: from }
+""",
+        name="friend",
+    )
+    kit.workflow(
+        """\
+const seen = []
+const friend = await Workflow.start("friend", {}, { id: "ada" })
+await Signal.send(friend, "letter", { from: Context.executionId.length > 0 })
+seen.push(await Workflow.run("friend", {}, { id: "ada" }))
+for (const nobody of ["nobody", "ada"]) {
+  try {
+    await Signal.send(nobody, "letter", {})
+  } catch (error) {
+    seen.push(error.name)
+  }
+}
+try {
+  await Workflow.run("friend", { other: true }, { id: "ada" })
+} catch (error) {
+  seen.push(error.name)
+}
+const own = await Workflow.start("friend")
+await Signal.send(own, "letter", { from: "us" })
+return seen
+""",
+        name="letters",
+    )
+    return kit.run("letters")
+
+
+@_scenario
+def closing(kit: RhythmTest) -> Run:
+    """Cancelled with a task and children under way, which end with it or go on, as they are to."""
+    kit.task("slow", calls=_never)
+    kit.task("note", returns=None)
+    kit.cancel("enough", after="90m")
+    kit.workflow(
+        """\
+try {
+  await Timer.delay("30d")
+} finally {
+  await Task.run("note", { of: Inputs.of })
+}
+""",
+        name="child",
+    )
+    kit.workflow(
+        """\
+await Workflow.start("child", { of: "goes on" })
+const under = [
+  Task.run("slow", {}, { timeout: "4h" }),
+  Workflow.run("child", { of: "ends" }),
+  Workflow.run("child", { of: "too" }, { onParentClose: "abandon" }),
+]
+try {
+  await Promise.all(under)
+} finally {
+  console.log(await Promise.allSettled(under.slice(0, 2)))
+  await Timer.delay("10s")
+  await Task.run("note", { of: "all" })
+}
+""",
+        name="closing",
+    )
+    return kit.run("closing", stop_after="2h")
+
+
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
+@_scenario
+def limits(kit: RhythmTest) -> Run:
+    """Retries from the front matter and the call, a task that says when again, time limits."""
+    kit.task("by_front_matter", raises=ConnectionError("down"))
+    kit.task("hopeless", raises=KeyError("no such thing"))
+    kit.task("later", calls=Mock(side_effect=[Retry(after=90), "now"]))
+    kit.task("slow", calls=_never)
+    kit.workflow("await Signal.when('never')", name="endless")
+    kit.workflow(
+        """\
+```
+name: limits
+retry: { maxAttempts: 3, initialInterval: 1m, jitter: 0 }
+```
+const seen = []
+async function tried(what) {
+  try {
+    seen.push(await what)
+  } catch (error) {
+    seen.push([error.name, error.type, error.message])
+  }
+}
+await tried(Task.run("by_front_matter"))
+await tried(Task.run("hopeless", {}, { retry: { maxAttempts: 5, nonRetryable: ["KeyError"] } }))
+await tried(Task.run("later"))
+await tried(Task.run("slow", {}, { timeout: "1m", retry: { maxAttempts: 2 } }))
+await tried(Task.run("slow", {}, { deadline: "5m" }))
+await tried(Workflow.run("endless", {}, { timeout: "1h" }))
+return seen
+""",
+    )
+    return kit.run("limits")
+
+
+@_scenario
+def dropped(kit: RhythmTest) -> Run:
+    """What lost a race is left alone, and comes too late; state that changes and goes."""
+    kit.task("slow", calls=_never)
+    kit.task("quick", returns="won")
+    kit.workflow(
+        """\
+State.set("round", 1)
+const first = await Promise.race([
+  Task.run("slow", {}, { timeout: "2d" }), Timer.delay("1d"), Task.run("quick"),
+])
+State.set("round", { now: 2, first })
+const second = await Promise.any([Promise.reject(new Error("no")), Task.run("quick")])
+State.set("round", null)
+await Timer.delay("3d")
+return [first, second]
+""",
+        name="dropped",
+    )
+    return kit.run("dropped")
