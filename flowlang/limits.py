@@ -211,9 +211,11 @@ def check_depth(depth: int) -> None:
 
 
 def call_deeper(function: Callable[[], Any]) -> Any:
-    """Call what a program calls without writing a call, such as `valueOf`: one call deeper, which
-    functions that contain no call do not count themselves."""
+    """Call what a program calls without writing a call, such as `valueOf`: one step, and one call
+    deeper, which functions that contain no call do not count themselves."""
     budget = _budget.get(_OUTSIDE)
+    if next(budget.steps, None) is None:
+        budget.out_of_steps()
     depth = budget.depth
     if depth >= budget.depth_limit:
         budget.too_deep()

@@ -52,10 +52,10 @@ _STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKET: Final = re.compile(r"[\[\]{}]")
 _INNER: Final = r'[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+'
 _TOKEN: Final = re.compile(
-    rf'[ \t\n\r]*("{_INNER}"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?'
+    rf'[ \t\n\r]*+("{_INNER}"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?'
     r"|true|false|null|[][{},:])"
 )
-_BROKEN: Final = re.compile(rf'[ \t\n\r]*(?:"{_INNER})?')
+_BROKEN: Final = re.compile(rf'[ \t\n\r]*+(?:"{_INNER})?')
 _KEY, _KEY_OR_END, _VALUE = '"', '"}', '"0[{'
 """What tokens may come, by their first sign; 0 stands for numbers and words."""
 
