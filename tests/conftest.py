@@ -32,6 +32,7 @@ KEEPINGS: dict[str, Keeping] = {"usual": USUAL, "cold": COLD, "hot": HOT}
 WORKFLOWS = Path(__file__).parent / "rhythm"
 WITHOUT_WORKFLOWS = {
     "test_health.py",
+    "test_least_privilege.py",
     "test_payloads.py",
     "test_plain_api.py",
     "test_waiting.py",
