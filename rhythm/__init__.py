@@ -34,6 +34,7 @@ from rhythm.errors import (
     StorageFull,
     TaskNotRegistered,
     UnreadableEvent,
+    UnreadableRecord,
     WaitTimeout,
     WorkflowNotRegistered,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "TaskContext",
     "TaskNotRegistered",
     "UnreadableEvent",
+    "UnreadableRecord",
     "WaitTimeout",
     "Worker",
     "WorkflowFile",

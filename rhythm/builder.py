@@ -328,6 +328,11 @@ def _amiss(described: projections.Description, workers: Sequence[staff.Colleague
     for queue, ready in described.ready.items():
         if ready and not any(queue in worker.about.queues for worker in workers):
             found.append(f"{ready} executions wait in queue {queue!r} and no worker serves it")
+    for execution_id, trouble in described.troubles.items():
+        found.append(f"execution {execution_id!r} does not go on: {trouble}")
+    if described.in_trouble > len(described.troubles):
+        others = described.in_trouble - len(described.troubles)
+        found.append(f"{others:,} more executions do not go on: 'rhythm verify --all' tells which")
     for worker in workers:
         if worker.lease_left_ms < 0:
             found.append(f"worker {worker.id} has let its lease run out and still holds work")

@@ -25,7 +25,8 @@ RhythmError                  catch this to catch them all
 ├── StaleLease               the work belongs to another worker now: drop it, it will be done there
 ├── NondeterminismError      replay decided otherwise than the history says: deploy the old source
 ├── RunStuck                 a workflow under test cannot end: give it what it waits for
-└── UnreadableEvent          a stored event is damaged or of a newer release: deploy that release
+├── UnreadableEvent          a stored event is damaged or of a newer release: deploy that release
+└── UnreadableRecord         what is kept beside the events is damaged: make it anew
 
 Every error copies, pickles and compares by its fields; the sentence is built from them in
 `__str__`. Messages carry names, sizes and paths, never payload values; addresses come with the
@@ -444,8 +445,21 @@ class UnreadableEvent(RhythmError):
     def __str__(self) -> str:
         return (
             f"event {self.version} of execution {self.execution_id!r} cannot be read: "
-            f"{self.reason}; the execution is left as it is"
+            f"{self.reason}; the execution is left as it is: run the release that wrote it, bring "
+            "the event back from a copy, or terminate it"
         )
+
+
+class UnreadableRecord(RhythmError):
+    """Stored bytes that are no event, and not what Rhythm wrote. Nothing was changed."""
+
+    def __init__(self, what: str, reason: str, remedy: str) -> None:
+        """`what`: a definition, what is kept of an execution, or a key."""
+        super().__init__(what, reason, remedy)
+        self.what, self.reason, self.remedy = what, reason, remedy
+
+    def __str__(self) -> str:
+        return f"{self.what} cannot be read: {self.reason}; {self.remedy}"
 
 
 class RunStuck(RhythmError):

@@ -4,6 +4,8 @@ Event types are never renamed and never reused, fields are only ever added, with
 history written by any release must replay for ever. What a script of the store fills in beside the
 payload (child number, attempt, worker, due time) stays a plain field of the stored event.
 
+A stored payload is msgpack and its CRC-32: whatever else comes back is told, and never decided by.
+
 =================== =========================================================== ==================
 type                meaning                                                     payload
 =================== =========================================================== ==================
@@ -27,13 +29,14 @@ decided             what a workflow decided, having been fed up to `u`          
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
 
 from flowlang.protocol import Command, ErrorInfo
-from rhythm.errors import UnreadableEvent
+from rhythm.errors import UnreadableEvent, quoted
 from streams.sealing import codec_of
 
 
@@ -153,6 +156,11 @@ TERMINAL: Final = frozenset({"completed", "failed", "cancelled"})
 """Types of which exactly one ends a history."""
 
 
+# Written by the store itself when a worker was lost or silent.
+_MAY_BE_BARE: Final = frozenset({"attempt_failed"})
+
+_SUM: Final = 4
+
 _encode = msgspec.msgpack.Encoder().encode
 _DECODERS = {kind: msgspec.msgpack.Decoder(kind) for kind in PAYLOADS.values() if kind is not None}
 
@@ -167,7 +175,24 @@ def content_of(created: Created) -> str:
 
 def encode(payload: Payload) -> bytes:
     """A payload as it is stored."""
-    return _encode(payload)
+    return with_sum(_encode(payload))
+
+
+def with_sum(content: bytes) -> bytes:
+    """What is to be read back as it is: `content`, and what tells whether it was changed."""
+    return content + zlib.crc32(content).to_bytes(_SUM, "little")
+
+
+def without_sum(stored: bytes) -> memoryview:
+    """What `with_sum` was given.
+
+    Raises:
+        ValueError: `stored` is not what was written.
+    """
+    content = memoryview(stored)[:-_SUM]
+    if len(stored) < _SUM or zlib.crc32(content) != int.from_bytes(stored[-_SUM:], "little"):
+        raise ValueError("its bytes are not those that were written")
+    return content
 
 
 def raw(value: object) -> msgspec.Raw:
@@ -195,15 +220,31 @@ def decode(execution_id: str, version: int, type: str, payload: bytes) -> Payloa
         kind = PAYLOADS[type]
     except KeyError:
         raise UnreadableEvent(
-            execution_id, version, f"this release knows no event type {type!r}"
+            execution_id, version, f"this release knows no event type {quoted(type)}"
         ) from None
-    if kind is None or not payload:
-        return None
+    if not payload:
+        if kind is None or type in _MAY_BE_BARE:
+            return None
+        raise UnreadableEvent(execution_id, version, "its payload is missing")
+    if kind is None:
+        raise UnreadableEvent(execution_id, version, f"a {type} event has no payload")
     if (codec := codec_of(payload)) is not None:
         raise UnreadableEvent(
-            execution_id, version, f"its codec {codec!r} is not set here, or cannot read it"
+            execution_id, version, f"its codec {quoted(codec)} is not set here, or cannot read it"
         )
     try:
-        return _DECODERS[kind].decode(payload)
-    except msgspec.DecodeError as error:
+        return _DECODERS[kind].decode(without_sum(payload))
+    except ValueError as error:  # also of msgspec
         raise UnreadableEvent(execution_id, version, str(error)) from error
+
+
+def plain_number(execution_id: str, version: int, plain: Mapping[str, str], name: str) -> int:
+    """A number that a script of the store filled in.
+
+    Raises:
+        UnreadableEvent: it is not there, or no number.
+    """
+    text = plain.get(name, "")
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise UnreadableEvent(execution_id, version, f"its field {name!r} is no number")
+    return int(text)

@@ -104,8 +104,10 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     progress: Any = None
     """Of a running task: what it last gave to `TaskContext.progress`."""
     stuck: bool = False
-    """Whether it was parked, since worker after worker was lost with it: see what kills them, then
-    `resume_execution`."""
+    """Whether it was parked, for the reason in `trouble`: see to that, then `resume_execution`."""
+    trouble: str | None = None
+    """What stops it, in words: worker after worker was lost with it, a worker could not go on with
+    it and tries again later, or its records are damaged."""
 
     def result(self) -> Any:
         """The output of a completed execution.

@@ -7,7 +7,7 @@ Payloads come as they are stored, and are unsealed here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -108,6 +108,7 @@ class StoredExecution(msgspec.Struct, frozen=True, gc=False):
         due_ms: when it is handed out, if it waits for a time.
         state: encoded state that a workflow shows; empty for none.
         progress: encoded, what a running task last said of itself; empty for nothing.
+        trouble: what stops it, in words; None if nothing does.
     """
 
     id: str
@@ -119,10 +120,24 @@ class StoredExecution(msgspec.Struct, frozen=True, gc=False):
     due_ms: int | None
     state: bytes = b""
     progress: bytes = b""
+    trouble: str | None = None
+
+
+class DamagedClaim(msgspec.Struct, frozen=True, gc=False):
+    """Work handed to a worker that cannot be read; to be given back."""
+
+    id: str
+    type: Literal["task", "workflow"]
+    token: str
+    upto: int
+    error: CorruptRecord
 
 
 _NEEDED = frozenset({"ty", "tg", "q", "st", "cr"})
 """Fields that every projection has."""
+
+_NUMBERS = ("cr", "sa", "co", "at")
+"""Fields of a projection that are numbers, where they are there."""
 
 
 def pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
@@ -156,8 +171,11 @@ def event(entry: Any, stream: str, unsealed: Change) -> StoredEvent:
         CorruptRecord: it is not an event of ours, naming stream and entry.
     """
     entry_id, fields = entry
-    where = f"{stream} {bytes(entry_id).decode(errors='replace')}"
+    entry_name = bytes(entry_id).decode(errors="replace")
+    version, _, rest = entry_name.partition("-")
     try:
+        if rest != "0":
+            raise ValueError("its number is not of this kind")
         plain: dict[str, str] = {}
         payload = b""
         for key, value in fields.items() if isinstance(fields, dict) else pairs(fields):
@@ -166,27 +184,39 @@ def event(entry: Any, stream: str, unsealed: Change) -> StoredEvent:
             else:
                 plain[key.decode()] = value.decode()
         return StoredEvent(
-            version=int(entry_id.partition(b"-")[0]),
+            version=int(version),
             type=plain.pop("t"),
             at_ms=int(plain.pop("a")),
             cause=plain.pop("k"),
             payload=unsealed(payload),
             plain=plain,
         )
-    except (KeyError, ValueError, AttributeError) as error:
-        raise CorruptRecord(where, f"{type(error).__name__}: {error}") from error
+    except KeyError as error:
+        raise CorruptRecord(stream, f"its field {error} is missing", entry_name) from error
+    except (ValueError, AttributeError) as error:
+        raise CorruptRecord(stream, str(error), entry_name) from error
 
 
-def task_claim(item: Sequence[Any], token: str, unsealed: Change) -> TaskClaim:
-    """A ``task`` claim of the step script."""
+def claim(
+    item: Sequence[Any], token: str, unsealed: Change
+) -> TaskClaim | WorkflowClaim | DamagedClaim:
+    """A claim of the step script. Damage in one does not concern the others."""
+    if item[0] == b"task":
+        return _task_claim(item, token, unsealed)
+    try:
+        return _workflow_claim(item, token, unsealed)
+    except CorruptRecord as error:
+        return DamagedClaim(item[1].decode(), "workflow", token, item[2] or 0, error)
+
+
+def _task_claim(item: Sequence[Any], token: str, unsealed: Change) -> TaskClaim:
     _, id_, attempt, created, lost, unknown_since, details = item
     return TaskClaim(
         id_.decode(), attempt, unsealed(created), lost, unknown_since, token, unsealed(details)
     )
 
 
-def workflow_claim(item: Sequence[Any], token: str, unsealed: Change) -> WorkflowClaim:
-    """A ``workflow`` claim of the step script."""
+def _workflow_claim(item: Sequence[Any], token: str, unsealed: Change) -> WorkflowClaim:
     _, id_, upto, version, held_by, lost, kept, first, entries = item
     name = id_.decode()
     return WorkflowClaim(
@@ -212,14 +242,22 @@ def execution(id_: str, item: Sequence[Any], unsealed: Change) -> StoredExecutio
     """One item of the get script.
 
     Raises:
-        CorruptRecord: it has a projection and no events.
+        CorruptRecord: it is damaged.
     """
-    fields, version, first, last, wake, due, progress = item
+    if len(item) == 1:
+        raise CorruptRecord(id_, item[0].decode(errors="replace"))
+    fields, version, first, last, wake, due, progress, trouble = item
     if not first or not last:
         raise CorruptRecord(id_, "it has facts but no events")
-    facts, state = facts_and_state(fields)
+    try:
+        facts, state = facts_and_state(fields)
+    except ValueError as error:
+        raise CorruptRecord(id_, f"its projection is damaged ({error})") from error
     if not facts.keys() >= _NEEDED:
-        raise CorruptRecord(id_, "its projection is incomplete: 'rhythm rebuild' makes it anew")
+        raise CorruptRecord(id_, "its projection is incomplete")
+    for name in _NUMBERS:
+        if not facts.get(name, "0").isdecimal():
+            raise CorruptRecord(id_, f"field {name!r} of its projection is no number")
     return StoredExecution(
         id=id_,
         facts=facts,
@@ -230,4 +268,5 @@ def execution(id_: str, item: Sequence[Any], unsealed: Change) -> StoredExecutio
         due_ms=int(float(due)) if due else None,
         state=unsealed(state),
         progress=unsealed(progress or b""),
+        trouble=trouble.decode(errors="replace") if trouble else None,
     )

@@ -32,7 +32,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from streams import embedded
-from streams.errors import BackendFull, BackendRefused, BackendUnavailable, StreamsError
+from streams.errors import (
+    BackendFull,
+    BackendRefused,
+    BackendUnavailable,
+    CorruptRecord,
+    StreamsError,
+)
 from streams.keys import KeySpace
 from streams.scripts import Argument, BlockingRunner, Runner, Script
 from streams.sealing import PayloadCodec, Sealing
@@ -67,6 +73,20 @@ _PASSING_WORDS = (
 )
 # A long command that nobody let in sent is refused before it is read.
 _LOCKED_OUT = ("NOAUTH", "WRONGPASS", "Protocol error: unauthenticated")
+
+
+# What comes of what is stored, and not of the server: see `DAMAGES` in transition.lua.
+_DAMAGES = (
+    "damaged: ",
+    "attempt to ",
+    "bad argument",
+    "WRONGTYPE",
+    "Invalid stream ID",
+    "ID specified in XADD",
+    "not an integer",
+    "not a valid float",
+    "hash value is not",
+)
 
 
 class ServerReport(NamedTuple):
@@ -177,12 +197,13 @@ class Connection:
             BackendUnavailable: no answer within the connection's patience.
             BackendRefused: the server will not serve us; repeating would not help.
             BackendFull: the server is out of memory.
+            CorruptRecord: what is stored under the keys is not what we wrote.
         """
 
         async def once() -> Any:
             return await script.run(self._client, keys, arguments)
 
-        return await self._patiently(once, script.name)
+        return await self._patiently(once, script.name, keys[-1])
 
     async def command(self, *words: Argument) -> Any:
         """Send one command that reads, or writes the same again when repeated."""
@@ -191,7 +212,7 @@ class Connection:
             client: Runner = self._client
             return await client.execute_command(*words)
 
-        return await self._patiently(once, str(words[0]))
+        return await self._patiently(once, str(words[0]), str(words[1]) if words[1:] else "")
 
     def reader(self) -> BlockingReader:
         """A connection of its own for blocking reads."""
@@ -291,7 +312,7 @@ class Connection:
         )
         return client
 
-    async def _patiently(self, once: Callable[[], Any], what: str) -> Any:
+    async def _patiently(self, once: Callable[[], Any], what: str, key: str) -> Any:
         loop = asyncio.get_running_loop()
         started = loop.time()
         pause = FIRST_PAUSE_S
@@ -303,7 +324,7 @@ class Connection:
                 async with asyncio.timeout(self._reply_timeout_s):
                     return await once()
             except RedisError as error:
-                failure = self.translate(error, what)
+                failure = self.translate(error, what, key)
                 # Who waits without end also waits until there is room again.
                 if not isinstance(failure, BackendUnavailable) and not (
                     isinstance(failure, BackendFull) and self.patience_s is None
@@ -331,8 +352,12 @@ class Connection:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
-    def translate(self, error: RedisError | OSError, what: str) -> StreamsError:
-        """One of redis-py's errors as one of ours."""
+    def translate(self, error: RedisError | OSError, what: str, key: str = "") -> StreamsError:
+        """One of redis-py's errors as one of ours.
+
+        Args:
+            what: the script or command that failed; `key` is the one it was about.
+        """
         text = str(error)
         if isinstance(error, AuthenticationError) or text.startswith(_LOCKED_OUT):
             # Who waits without end was let in before: it waits until it is again.
@@ -344,6 +369,8 @@ class Connection:
             return BackendFull(self.address)
         if isinstance(error, _PASSING) or text.startswith(_PASSING_WORDS):
             return BackendUnavailable(self.address, _first_line(text) or type(error).__name__)
+        if isinstance(error, ResponseError) and any(sign in text for sign in _DAMAGES):
+            return CorruptRecord(key, _damage(text))
         if isinstance(error, ResponseError):
             return BackendRefused(self.address, f"{what} failed: {text}")
         return BackendUnavailable(self.address, _first_line(text) or type(error).__name__)
@@ -449,6 +476,12 @@ class ThreadCaller:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+def _damage(text: str) -> str:
+    """What a script found, without where in the script it did."""
+    said = text.rpartition("damaged: ")[2] if "damaged: " in text else text
+    return _first_line(said.partition(" script: ")[0])
 
 
 def _first_line(text: str) -> str:

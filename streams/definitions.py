@@ -31,7 +31,7 @@ async def register(
         [keys.definition(name), keys.definition_names],
         [name, digest, source, "1" if deploy else "0"],
     )
-    return answer[0] == b"NEW", answer[1].decode() or None
+    return answer[0] == b"NEW", answer[1].decode(errors="backslashreplace") or None
 
 
 async def source(connection: Connection, name: str, digest: str) -> bytes | None:
@@ -45,13 +45,13 @@ async def latest(connection: Connection, name: str) -> str | None:
     found: bytes | None = await connection.command(
         "HGET", connection.keys.definition(name), "latest"
     )
-    return None if found is None else found.decode()
+    return None if found is None else found.decode(errors="backslashreplace")
 
 
 async def names(connection: Connection) -> list[str]:
     """The names of all registered workflows, sorted."""
     found = await connection.command("SMEMBERS", connection.keys.definition_names)
-    return sorted(name.decode() for name in found)
+    return sorted(name.decode(errors="backslashreplace") for name in found)
 
 
 async def migrate(connection: Connection) -> bool:

@@ -176,9 +176,17 @@ class WorkerLost(StreamsError):
 class CorruptRecord(StreamsError):
     """Stored bytes are not what this package wrote."""
 
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(where, reason)
-        self.where, self.reason = where, reason
+    def __init__(self, where: str, reason: str, entry: str | None = None) -> None:
+        """`where`: the execution, or the key; `entry`: of an event, its id in the stream."""
+        super().__init__(where, reason, entry)
+        self.where, self.reason, self.entry = where, reason, entry
+
+    @property
+    def version(self) -> int | None:
+        """Of an event, its version; None for anything else, or if the entry tells none."""
+        version = (self.entry or "").partition("-")[0]
+        return int(version) if version.isdecimal() else None
 
     def __str__(self) -> str:
-        return f"the record at {self.where} cannot be read: {self.reason}"
+        what = "what is stored" if self.entry is None else f"event {self.entry}"
+        return f"{what} of {self.where!r} cannot be read: {self.reason}"

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from streams import codec
 from streams.codec import Snapshot, StoredEvent
 from streams.connection import Connection, ThreadCaller
+from streams.errors import CorruptRecord
 from streams.keys import PartitionKeys
 
 # One page stays well under a megabyte for ordinary events and costs the server well under 1 ms.
@@ -46,11 +47,20 @@ async def read(
 
 
 async def snapshot(connection: Connection, execution_id: str) -> Snapshot | None:
-    """The kept machine of a workflow, if there is one; compare its identity before use."""
+    """The kept machine of a workflow, if there is one; compare its identity before use.
+
+    Raises:
+        CorruptRecord: it is damaged.
+    """
     kept = await connection.command(
         "HMGET", connection.keys.partition(execution_id).snapshot(execution_id), "u", "i", "d"
     )
-    return codec.snapshot(kept, connection.sealing.open) if kept[0] is not None else None
+    if None in kept:
+        return None
+    try:
+        return codec.snapshot(kept, connection.sealing.open)
+    except ValueError as error:
+        raise CorruptRecord(execution_id, f"its snapshot is damaged ({error})") from error
 
 
 def newest(caller: ThreadCaller, keys: PartitionKeys, execution_id: str) -> StoredEvent | None:

@@ -91,6 +91,11 @@ class PartitionKeys:
         return f"{self.prefix}b:q:{queue}"
 
     @property
+    def troubles(self) -> str:
+        """Hash: execution -> what stops it, in words."""
+        return self.prefix + "z"
+
+    @property
     def due_bell(self) -> str:
         """List rung when what becomes due first has changed."""
         return self.prefix + "b:due"

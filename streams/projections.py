@@ -13,7 +13,7 @@ import msgspec
 from streams import codec
 from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection
-from streams.errors import UnknownExecution
+from streams.errors import CorruptRecord, UnknownExecution
 from streams.keys import PartitionKeys
 from streams.scripts import Argument, load
 
@@ -94,6 +94,8 @@ class Description(msgspec.Struct, frozen=True):
         ready: queue -> how much waits in it, for every queue that ever got work.
         due: how many timers, starts, retries and leases are set.
         executions: status -> count; a workflow in a worker's hands counts as what it was before.
+        in_trouble: how many executions something stops.
+        troubles: some of them, with what it is, in words.
     """
 
     now_ms: int
@@ -101,6 +103,8 @@ class Description(msgspec.Struct, frozen=True):
     ready: dict[str, int]
     due: int
     executions: dict[str, int]
+    in_trouble: int
+    troubles: dict[str, str]
 
 
 class Examination(msgspec.Struct, frozen=True):
@@ -117,6 +121,7 @@ class Examination(msgspec.Struct, frozen=True):
         is_held: whether the worker of its token holds it.
         due_ms: when it is handed out, if it waits for a time.
         timers: numbers of its timers that will fire.
+        trouble: what stops it, in words; None if nothing does.
     """
 
     version: int
@@ -129,26 +134,44 @@ class Examination(msgspec.Struct, frozen=True):
     is_held: bool
     due_ms: int | None
     timers: frozenset[int]
+    trouble: str | None = None
+
+
+async def get_execution(connection: Connection, execution_id: str) -> StoredExecution | None:
+    """One execution; None if there is none of this id.
+
+    Raises:
+        CorruptRecord: what is stored of it is damaged.
+    """
+    (found,) = await get_executions(connection, [execution_id])
+    if isinstance(found, CorruptRecord):
+        raise found
+    return found
 
 
 async def get_executions(
     connection: Connection, ids: Sequence[str]
-) -> list[StoredExecution | None]:
-    """Executions in the order of `ids`; None for an unknown one."""
-    found: list[StoredExecution | None] = []
+) -> list[StoredExecution | CorruptRecord | None]:
+    """Executions in the order of `ids`; None for an unknown one, for a damaged one what is wrong.
+    Not raised, since it does not concern the others."""
+    found: list[StoredExecution | CorruptRecord | None] = []
     for start in range(0, len(ids), GET_AT_ONCE):
         some = ids[start : start + GET_AT_ONCE]
         by_partition: dict[str, list[str]] = {}
         for id_ in some:
             by_partition.setdefault(connection.keys.partition(id_).prefix, []).append(id_)
-        items: dict[str, StoredExecution | None] = {}
+        items: dict[str, StoredExecution | CorruptRecord | None] = {}
         for group in by_partition.values():
             keys = connection.keys.partition(group[0])
             answer = await connection.call(
                 _GET, [keys.due, *(keys.projection(id_) for id_ in group)], group
             )
             for id_, item in zip(group, answer, strict=True):
-                items[id_] = codec.execution(id_, item, connection.sealing.open) if item else None
+                try:
+                    opened = connection.sealing.open
+                    items[id_] = codec.execution(id_, item, opened) if item else None
+                except CorruptRecord as error:
+                    items[id_] = error
         found += [items[id_] for id_ in some]
     return found
 
@@ -163,7 +186,7 @@ async def query_executions(
         offset: how many of the newest matches to leave out.
     """
     wanted = offset + limit
-    found: list[tuple[int, str]] = []
+    found: list[tuple[float, str]] = []
     for keys in connection.keys.partitions:
         found += await _query_partition(connection, keys, filters, wanted)
     found.sort(reverse=True)
@@ -223,24 +246,30 @@ async def all_executions(connection: Connection) -> AsyncIterator[str]:
     for keys in connection.keys.partitions:
         prefix = keys.events("")
         async for name in _scanned(connection, "SCAN", match=f"{_literally(prefix)}*"):
-            yield name.decode().removeprefix(prefix)
+            yield _readable(name).removeprefix(prefix)
         async for name, _ in _scanned(connection, "ZSCAN", keys.index("all"), match="*"):
-            yield name.decode()
+            yield _readable(name)
 
 
 async def all_due(connection: Connection) -> AsyncIterator[tuple[str, str]]:
     """Execution and kind of all that becomes due, but for leases."""
     for keys in connection.keys.partitions:
         async for member, _ in _scanned(connection, "ZSCAN", keys.due, match="*"):
-            kind, execution_id, *_ = member.decode().split("|")
+            kind, _, rest = _readable(member).partition("|")
             if kind != "lease":
-                yield execution_id, kind
+                yield rest.partition("|")[0], kind
 
 
 async def examine(connection: Connection, execution_id: str) -> Examination:
-    """What is kept of one execution, for checking it against its events."""
+    """What is kept of one execution, for checking it against its events.
+
+    Bytes that are no text are shown by their numbers.
+
+    Raises:
+        CorruptRecord: one of its keys is of another kind.
+    """
     keys = connection.keys.partition(execution_id)
-    version, control, facts, statuses, indexes, queued, held, due, timers = await connection.call(
+    found = await connection.call(
         _EXAMINE,
         [
             keys.due,
@@ -250,15 +279,17 @@ async def examine(connection: Connection, execution_id: str) -> Examination:
         ],
         [execution_id],
     )
-    known, state = codec.facts_and_state(facts)
+    version, control, facts, statuses, indexes, queued, held, due, timers, trouble = found
+    known = {_readable(key): value for key, value in codec.pairs(facts)}
+    state: bytes = known.pop("sv", b"")
     return Examination(
         version,
         {
-            key.decode(): value.decode()
+            _readable(key): _readable(value)
             for key, value in codec.pairs(control)
-            if key.decode() not in _ENCODED
+            if _readable(key) not in _ENCODED
         },
-        known,
+        {name: _readable(value) for name, value in known.items()},
         connection.sealing.open(state),
         frozenset(status.decode() for status in statuses),
         frozenset(name.decode() for name in indexes),
@@ -266,6 +297,7 @@ async def examine(connection: Connection, execution_id: str) -> Examination:
         bool(held),
         int(float(due)) if due else None,
         frozenset(int(n) for n in timers),
+        _readable(trouble) if trouble else None,
     )
 
 
@@ -307,27 +339,32 @@ async def describe(connection: Connection) -> Description:
     workers: list[WorkerDescription] = []
     ready: dict[str, int] = {}
     executions: dict[str, int] = {}
-    now_ms = due = 0
+    troubles: dict[str, str] = {}
+    now_ms = due = in_trouble = 0
     for keys in connection.keys.partitions:
-        now_ms, flat, counts, in_due, statuses = await connection.call(
+        described = await connection.call(
             _DESCRIBE, [keys.due, keys.workers, keys.queues], [connection.now()]
         )
+        now_ms, flat, counts, in_due, statuses, stopped, told = described
         due += in_due
+        in_trouble += stopped
+        troubles.update((_readable(id_), _readable(reason)) for id_, reason in codec.pairs(told))
         for queue, count in codec.pairs(counts):
             ready[queue.decode()] = ready.get(queue.decode(), 0) + count
         for status, count in codec.pairs(statuses):
             executions[status.decode()] = executions.get(status.decode(), 0) + count
         for start in range(0, len(flat), 5):
-            id_, *described = flat[start : start + 5]
-            workers.append(WorkerDescription(id_.decode(), *described))
-    return Description(now_ms, tuple(workers), ready, due, executions)
+            id_, *about = flat[start : start + 5]
+            workers.append(WorkerDescription(id_.decode(), *about))
+    return Description(now_ms, tuple(workers), ready, due, executions, in_trouble, troubles)
 
 
 async def _query_partition(
     connection: Connection, keys: PartitionKeys, filters: Filters, wanted: int | None
-) -> list[tuple[int, str]]:
-    found: dict[str, int] = {}
-    after, after_id = "", ""
+) -> list[tuple[float, str]]:
+    found: dict[str, float] = {}
+    after: str = ""
+    after_id: str | bytes = ""
     while wanted is None or len(found) < wanted:
         done, last, last_id, flat = await connection.call(
             _QUERY,
@@ -346,10 +383,10 @@ async def _query_partition(
             ],
         )
         for id_, created in codec.pairs(flat):
-            found[id_.decode()] = int(float(created))
+            found[_readable(id_)] = float(created)
         if done:
             break
-        after, after_id = last.decode(), last_id.decode()
+        after, after_id = last.decode(), last_id
     return [(created, id_) for id_, created in found.items()]
 
 
@@ -362,6 +399,10 @@ async def _scanned(connection: Connection, *words: str, match: str) -> AsyncIter
             yield item
         if cursor == 0:
             return
+
+
+def _readable(name: bytes) -> str:
+    return name.decode(errors="backslashreplace")
 
 
 def _literally(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from streams import codec
-from streams.codec import TaskClaim, WorkflowClaim
+from streams.codec import DamagedClaim, TaskClaim, WorkflowClaim
 from streams.connection import BlockingReader, Connection, ThreadCaller
 from streams.errors import WorkerLost
 from streams.keys import PartitionKeys
@@ -33,9 +33,10 @@ HANDED_OVER_AT_ONCE = 64
 UNITS = 256
 """The most commands that one chunk of a decision may carry: no script does more at once."""
 
-Claim = TaskClaim | WorkflowClaim
-Verdict = Literal["OK", "DONE", "STALE"]
-"""What became of a settlement: done now, done by an earlier call, or not this worker's any more."""
+Claim = TaskClaim | WorkflowClaim | DamagedClaim
+Verdict = Literal["OK", "DONE", "STALE", "DAMAGED"]
+"""What became of a settlement: done now, done by an earlier call, not this worker's any more, or
+impossible since its records are damaged."""
 
 
 class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
@@ -49,6 +50,7 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
         payload: encoded event of that outcome.
         due_ms: unix ms; None is at once, at the head of its queue.
         worker: of an unknown task, who is to get it, while they live and have room; empty for none.
+        trouble: of what is released: why it cannot be run, for people; empty if it could be.
     """
 
     id: str
@@ -57,11 +59,15 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     due_ms: int | None = None
     worker: str = ""
+    trouble: str = ""
 
     def arguments(self, sealed: Change) -> list[Argument]:
         """As the script takes it."""
         due = "" if self.due_ms is None else self.due_ms
-        return ["task", self.id, self.token, self.outcome, sealed(self.payload), due, self.worker]
+        return [
+            *("task", self.id, self.token, self.outcome, sealed(self.payload), due),
+            *(self.worker, self.trouble),
+        ]
 
 
 class Bounds(msgspec.Struct, frozen=True, gc=False):
@@ -171,6 +177,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         outcome: empty while it goes on; ``released`` gives the activation back undone.
         payload: encoded terminal event.
         due_ms: for ``released``: when to hand it out again; None is at once.
+        trouble: for ``released``: why nobody can go on with it, for people; empty if all is well.
     """
 
     id: str
@@ -192,6 +199,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     outcome: Literal["", "completed", "failed", "cancelled", "released"] = ""
     payload: bytes = b""
     due_ms: int | None = None
+    trouble: str = ""
 
     def arguments(self, sealed: Change) -> list[Argument]:
         """As the script takes it."""
@@ -223,6 +231,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
             flat += [sent.definition, sent.content, sent.bounds.argument(), sealed(sent.payload)]
         flat += [self.identity, sealed(self.snapshot)]
         flat += [self.outcome, sealed(self.payload), "" if self.due_ms is None else self.due_ms]
+        flat.append(self.trouble)
         return flat
 
 
@@ -244,12 +253,14 @@ class Step(msgspec.Struct, frozen=True, gc=False):
         verdicts: one per settlement, in order.
         claims: work handed out.
         told: claims that the worker is not to go on with.
+        damaged: executions whose records are damaged, and what is wrong, in words; they are parked.
     """
 
     now_ms: int
     verdicts: tuple[Verdict, ...]
     claims: tuple[Claim, ...]
     told: tuple[Told, ...] = ()
+    damaged: tuple[tuple[str, str], ...] = ()
 
 
 class WorkerSeat:
@@ -358,17 +369,13 @@ class WorkerSeat:
         if answer[0] != b"OK":
             raise WorkerLost(self.worker)
         self._answered = self._seq
-        _, now_ms, verdicts, items, told = answer
+        _, now_ms, verdicts, items, told, damaged = answer
         return Step(
             now_ms,
             tuple(verdict.decode() for verdict in verdicts),
-            tuple(
-                codec.task_claim(item, token, sealing.open)
-                if item[0] == b"task"
-                else codec.workflow_claim(item, token, sealing.open)
-                for item in items
-            ),
+            tuple(codec.claim(item, token, sealing.open) for item in items),
             _told(told),
+            tuple((id_.decode(), reason.decode()) for id_, reason in codec.pairs(damaged)),
         )
 
     async def wait_for_work(

@@ -26,7 +26,7 @@ async def doctor(place: Place) -> None:
     """
     async with place.open() as app:
         diagnosis = await app.diagnose()
-        workflows = sorted(info.name for info in await app.workflow_service.list_workflows())
+        workflows = await app.workflow_service.known_names()
         address = app.database_url_shown
     if place.as_json:
         print_json({**msgspec.to_builtins(diagnosis), "workflows": workflows})

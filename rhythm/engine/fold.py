@@ -70,7 +70,7 @@ def fold(execution_id: str, history: Iterable[StoredEvent]) -> Facts:
             raise UnreadableEvent(execution_id, event.version, f"it follows event {facts.version}")
         if facts.status.finished:
             raise UnreadableEvent(execution_id, event.version, "the history had ended")
-        facts = _after(facts, event)
+        facts = _after(execution_id, facts, event)
     if facts is None:
         raise UnreadableEvent(execution_id, 1, "the history is empty")
     return facts
@@ -95,13 +95,15 @@ def _born(execution_id: str, event: StoredEvent) -> Facts:
     )
 
 
-def _after(facts: Facts, event: StoredEvent) -> Facts:
+def _after(execution_id: str, facts: Facts, event: StoredEvent) -> Facts:
     begins = event.type in ("started", "decided") or (
         facts.type is ExecutionType.WORKFLOW and event.type in TERMINAL and "u" in event.plain
     )
-    state = facts.state
+    state, attempt = facts.state, facts.attempt
+    if event.type == "started":
+        attempt = events.plain_number(execution_id, event.version, event.plain, "n")
     if event.type == "decided":
-        payload = events.decode("", event.version, event.type, event.payload)
+        payload = events.decode(execution_id, event.version, event.type, event.payload)
         assert isinstance(payload, Decided)
         shown = {c.key: c.value for c in payload.commands if isinstance(c, SetState)}
         state = state | shown if shown else state
@@ -111,6 +113,6 @@ def _after(facts: Facts, event: StoredEvent) -> Facts:
         status=NEXT_STATUS.get((facts.type, event.type), facts.status),
         started_ms=event.at_ms if begins and facts.started_ms is None else facts.started_ms,
         ended_ms=event.at_ms if event.type in TERMINAL else None,
-        attempt=int(event.plain["n"]) if event.type == "started" else facts.attempt,
+        attempt=attempt,
         version=event.version,
     )

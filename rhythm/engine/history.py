@@ -95,8 +95,8 @@ class LiveMachine:
         live = cls.__new__(cls)
         live._begin(execution_id, first)
         try:
-            kept = msgspec.msgpack.decode(snapshot.data, type=KeptMachine)
-        except msgspec.DecodeError as error:
+            kept = msgspec.msgpack.decode(events.without_sum(snapshot.data), type=KeptMachine)
+        except ValueError as error:  # also of msgspec
             raise flowlang.SnapshotUnusable(f"it cannot be read ({error})") from error
         live._machine = flowlang.decode_state(program, kept.state, live._context)
         live.cancel = kept.cancel
@@ -126,7 +126,7 @@ class LiveMachine:
             flowlang.StateTooLarge: it is larger than its limits allow.
         """
         state = flowlang.encode_state(self._machine)
-        return msgspec.msgpack.encode(KeptMachine(state, self.cancel))
+        return events.with_sum(msgspec.msgpack.encode(KeptMachine(state, self.cancel)))
 
     def state_bytes(self) -> bytes:
         """The state of the machine alone, for flowlang to open.
@@ -163,7 +163,7 @@ class LiveMachine:
         for event in news:
             payload = events.decode(self._execution_id, event.version, event.type, event.payload)
             if isinstance(payload, Decided):
-                if int(event.plain["u"]) > self._recorded_before:
+                if self._number(event, "u") > self._recorded_before:
                     recorded += [(event.version, command) for command in payload.commands]
                 if self.outcome is None:
                     self._stand_at(event)
@@ -172,11 +172,14 @@ class LiveMachine:
                 continue
             if isinstance(payload, CancelRequested):
                 self.cancel = payload
-            said = told(event, payload)
+            said = told(self._execution_id, event, payload)
             if said is not None:
                 self._take(self._machine.feed(said, event.at_ms))
             self._stand_at(event)
         self._compare(recorded)
+
+    def _number(self, event: StoredEvent, name: str) -> int:
+        return events.plain_number(self._execution_id, event.version, event.plain, name)
 
     def _stand_at(self, event: StoredEvent) -> None:
         self.upto, self.identity = event.version, event.identity
@@ -242,20 +245,30 @@ def in_words(command: Command) -> str:
             return f"a console line of {len(command.text)} characters"
 
 
-def told(event: StoredEvent, payload: events.Payload | None) -> protocol.Event | None:
-    """The event as the machine takes it; None for what it need not know."""
+def told(
+    execution_id: str, event: StoredEvent, payload: events.Payload | None
+) -> protocol.Event | None:
+    """The event as the machine takes it; None for what it need not know.
+
+    Raises:
+        UnreadableEvent: it does not say what it answers.
+    """
+
+    def number() -> int:
+        return events.plain_number(execution_id, event.version, event.plain, "n")
+
     match event.type, payload:
         case "child_completed", Completed():
-            return protocol.TaskCompleted(int(event.plain["n"]), events.value_of(payload.output))
+            return protocol.TaskCompleted(number(), events.value_of(payload.output))
         case "child_failed", Failed():
             # The traceback is for people: a script that saw it would decide by line numbers.
             error = msgspec.structs.replace(payload.error, traceback=None)
-            return protocol.TaskFailed(int(event.plain["n"]), error)
+            return protocol.TaskFailed(number(), error)
         case "child_cancelled", Cancelled():
             error = protocol.ErrorInfo(CANCELLED_CHILD, payload.reason or "", "cancelled")
-            return protocol.TaskFailed(int(event.plain["n"]), error)
+            return protocol.TaskFailed(number(), error)
         case "timer_fired", None:
-            return protocol.TimerFired(int(event.plain["n"]))
+            return protocol.TimerFired(number())
         case "signal_received", Signalled():
             return protocol.SignalReceived(payload.name, events.value_of(payload.payload))
         case "cancel_requested", CancelRequested():

@@ -292,7 +292,7 @@ class Replay:
         for event in history[1:]:
             try:
                 payload = events.decode(self.execution_id, event.version, event.type, event.payload)
-                said = told(event, payload)
+                said = told(self.execution_id, event, payload)
                 if said is not None and live.outcome is None:
                     self._keep(len(self._turns), live)
                 elif said is not None:

@@ -119,22 +119,25 @@ def first_of(execution_id: str, history: Sequence[StoredEvent]) -> Created:
 def _line(event: StoredEvent) -> _Line:
     line = _Line(event.version, event.type, event.at_ms, event.cause, event.plain)
     if event.payload:
+        content = events.without_sum(event.payload)
         try:
-            value = msgspec.msgpack.decode(event.payload)
-            if _packed(msgspec.json.decode(msgspec.json.encode(value))) == event.payload:
+            value = msgspec.msgpack.decode(content)
+            if _packed(msgspec.json.decode(msgspec.json.encode(value))) == content:
                 line.data = _without_traceback(value)
                 return line
         except (msgspec.MsgspecError, UnicodeError, TypeError, OverflowError):
             pass  # not what JSON carries: kept as it is
-        line.packed = base64.b64encode(event.payload).decode()
+        line.packed = base64.b64encode(content).decode()
     return line
 
 
 def _event(line: _Line) -> StoredEvent:
-    if line.data is msgspec.UNSET:
-        payload = base64.b64decode(line.packed, validate=True)
-    else:
-        payload = _packed(line.data)
+    content = (
+        base64.b64decode(line.packed, validate=True)
+        if line.data is msgspec.UNSET
+        else _packed(line.data)
+    )
+    payload = events.with_sum(content) if content else b""
     return StoredEvent(line.version, line.type, line.at, line.cause, payload, line.plain)
 
 

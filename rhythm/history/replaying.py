@@ -31,7 +31,9 @@ def replay(recording: Recording, program: Program) -> None:
     first_of(execution_id, history)
     machine = LiveMachine(execution_id, program, history[0])
     last = _last_of_its_own(history)
-    upto = 1 if last is None else int(last.plain["u"])
+    upto = 1
+    if last is not None:
+        upto = events.plain_number(execution_id, last.version, last.plain, "u")
     machine.advance([e for e in history[1:] if e.version <= upto or e.type == "decided"])
     if last is None:
         return

@@ -6,6 +6,7 @@ from them by the transitions, and must be what is derived from them here once mo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -23,6 +24,16 @@ from streams.projections import Examination
 
 OF_THE_WORLD: Final = frozenset(events.PAYLOADS) - TERMINAL - {"created", "decided"}
 """Types of what a workflow is told; the others it wrote itself."""
+
+_ANSWERS: Final = frozenset({"child_completed", "child_failed", "child_cancelled", "timer_fired"})
+"""Types of what answers a command of a workflow, by its number."""
+
+_ANSWERED: Final = (
+    protocol.RunTask,
+    protocol.RunWorkflow,
+    protocol.SendSignal,
+    protocol.StartTimer,
+)
 
 _PLACES: Final = {
     "queued": (1, False, False),
@@ -64,17 +75,28 @@ def check(
     numbers = [event.version for event in history]
     if numbers != list(range(1, len(history) + 1)):
         problems.add(f"its events are numbered {_runs(numbers)}")
+    if examined.trouble is not None:
+        problems.add(f"it does not go on: {examined.trouble}")
+    unreadable = list(_unreadable(execution_id, history))
+    for error in unreadable:
+        problems.add(str(error))
+    if unreadable:
+        return problems.found
     try:
+        _check_order(execution_id, history, problems)
+        _check_answers(execution_id, history, problems)
         facts = fold(execution_id, history)
+        _check_attempts(execution_id, history, problems)
+        _compare_facts(facts, examined, problems)
+        if facts.status.finished:
+            _check_ended(examined, problems)
+        else:
+            _check_alive(execution_id, facts, history, examined, problems)
     except UnreadableEvent as error:
         problems.add(str(error))
         return problems.found
-    _check_attempts(history, problems)
-    _compare_facts(facts, examined, problems)
-    if facts.status.finished:
-        _check_ended(examined, problems)
-    else:
-        _check_alive(facts, history, examined, problems)
+    except ValueError as error:
+        problems.add(f"what is kept beside its events cannot be read: {error}")
     if machine is not None:
         _replay(machine, history, examined, snapshot, problems)
     return problems.found
@@ -115,12 +137,13 @@ class _Problems:
             self.add(f"{what} is {kept!r}, its events say {expected!r}")
 
 
-def _check_attempts(history: Sequence[StoredEvent], problems: _Problems) -> None:
+def _check_attempts(execution_id: str, history: Sequence[StoredEvent], problems: _Problems) -> None:
     """An attempt counts when it has failed or was lost; one that was given back begins again."""
     number = 1
     for event in history:
         if event.type == "started":
-            problems.unequal("an attempt's number", int(event.plain["n"]), number)
+            began = events.plain_number(execution_id, event.version, event.plain, "n")
+            problems.unequal("an attempt's number", began, number)
         elif event.type == "attempt_failed":
             number += 1
 
@@ -145,7 +168,11 @@ def _check_ended(examined: Examination, problems: _Problems) -> None:
 
 
 def _check_alive(
-    facts: Facts, history: Sequence[StoredEvent], examined: Examination, problems: _Problems
+    execution_id: str,
+    facts: Facts,
+    history: Sequence[StoredEvent],
+    examined: Examination,
+    problems: _Problems,
 ) -> None:
     control = examined.control
     if not control:
@@ -169,15 +196,44 @@ def _check_alive(
         elif unseen:
             problems.add(f"it sleeps although it was not told of events {_runs(unseen)}")
     kept = {int(name[1:]) for name in control if name[0] == "T"}
-    problems.unequal("the timers it keeps", kept, _running_timers(history))
+    problems.unequal("the timers it keeps", kept, _running_timers(execution_id, history))
     problems.unequal("the timers that will fire", set(examined.timers), kept)
 
 
-def _running_timers(history: Sequence[StoredEvent]) -> set[int]:
+def _check_order(execution_id: str, history: Sequence[StoredEvent], problems: _Problems) -> None:
+    """Time does not go back, and nobody decides by what is still to come."""
+    for before, event in itertools.pairwise(history):
+        if event.at_ms < before.at_ms:
+            problems.add(f"event {event.version} is older than event {before.version}")
+        if event.type == "decided" or "u" in event.plain:
+            upto = events.plain_number(execution_id, event.version, event.plain, "u")
+            if upto >= event.version:
+                problems.add(f"event {event.version} was decided by event {upto}")
+
+
+def _check_answers(execution_id: str, history: Sequence[StoredEvent], problems: _Problems) -> None:
+    """Whatever a workflow is told of a command, it asked for before, and is told once."""
+    asked: dict[int, bool] = {}
+    answered: set[int] = set()
+    for event, payload in _decoded(execution_id, history):
+        if isinstance(payload, Decided):
+            for command in payload.commands:
+                if isinstance(command, _ANSWERED):
+                    asked[command.n] = isinstance(command, protocol.StartTimer)
+        elif event.type in _ANSWERS:
+            n = events.plain_number(execution_id, event.version, event.plain, "n")
+            if asked.get(n) is not (event.type == "timer_fired"):
+                problems.add(f"event {event.version} answers command {n}, which did not ask for it")
+            elif n in answered:
+                problems.add(f"event {event.version} answers command {n} once more")
+            answered.add(n)
+
+
+def _running_timers(execution_id: str, history: Sequence[StoredEvent]) -> set[int]:
     running: set[int] = set()
-    for event, payload in _decoded(history):
+    for event, payload in _decoded(execution_id, history):
         if event.type == "timer_fired":
-            running.discard(int(event.plain["n"]))
+            running.discard(events.plain_number(execution_id, event.version, event.plain, "n"))
         elif isinstance(payload, Decided):
             for command in payload.commands:
                 if isinstance(command, protocol.StartTimer):
@@ -188,10 +244,18 @@ def _running_timers(history: Sequence[StoredEvent]) -> set[int]:
 
 
 def _decoded(
-    history: Sequence[StoredEvent],
+    execution_id: str, history: Sequence[StoredEvent]
 ) -> Iterator[tuple[StoredEvent, events.Payload | None]]:
     for event in history:
-        yield event, events.decode("", event.version, event.type, event.payload)
+        yield event, events.decode(execution_id, event.version, event.type, event.payload)
+
+
+def _unreadable(execution_id: str, history: Sequence[StoredEvent]) -> Iterator[UnreadableEvent]:
+    for event in history:
+        try:
+            events.decode(execution_id, event.version, event.type, event.payload)
+        except UnreadableEvent as error:
+            yield error
 
 
 def _replay(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Unpack, overload
 
 import msgspec
@@ -19,6 +19,7 @@ from rhythm.errors import (
     ExecutionNotFound,
     InvalidRequest,
     UnreadableEvent,
+    UnreadableRecord,
     WaitTimeout,
 )
 from rhythm.events import (
@@ -45,7 +46,7 @@ from rhythm.models import (
     parse_filters,
 )
 from rhythm.services import staff
-from rhythm.services.translation import translated
+from rhythm.services.translation import translated, unreadable, unreadable_projection
 from rhythm.services.workflows import DEFAULT_QUEUE, WorkflowService
 from rhythm.settings import Settings
 from rhythm.surroundings import Surroundings
@@ -53,7 +54,7 @@ from rhythm.tasks import TaskRegistry
 from streams import projections, transitions
 from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection
-from streams.errors import BackendUnavailable, UnknownExecution
+from streams.errors import BackendUnavailable, CorruptRecord, UnknownExecution
 from streams.work import Bounds
 
 logger = logging.getLogger("rhythm.client")
@@ -265,23 +266,31 @@ class ExecutionService:
             )
 
     async def get_execution(self, execution_id: str) -> Execution | None:
-        """An execution as it stands now, or None if there is none of this id."""
+        """An execution as it stands now, or None if there is none of this id.
+
+        Raises:
+            UnreadableEvent, UnreadableRecord: what is stored of it is damaged.
+        """
         check_execution_id(execution_id, "execution_id")
         with translated():
-            (stored,) = await projections.get_executions(self._connection, [execution_id])
+            stored = await projections.get_execution(self._connection, execution_id)
         return None if stored is None else execution_of(stored)
 
     async def query_executions(
         self, filters: ExecutionFilters | Mapping[str, Any] | None = None
     ) -> list[Execution]:
-        """Executions that match all given filters, the newest first."""
+        """Executions that match all given filters, the newest first.
+
+        One whose records are damaged is logged as an error and left out, since it does not concern
+        the others.
+        """
         chosen = parse_filters(filters)
         with translated():
             ids = await projections.query_executions(
                 self._connection, _stored(chosen), limit=chosen.limit, offset=chosen.offset
             )
             found = await projections.get_executions(self._connection, ids)
-        return [execution_of(stored) for stored in found if stored is not None]
+        return list(_readable(found))
 
     async def count_executions(
         self, filters: ExecutionFilters | Mapping[str, Any] | None = None
@@ -433,16 +442,39 @@ class _WaitingRoom:
             future.set_result(None)
 
 
+def _readable(
+    found: Iterable[StoredExecution | CorruptRecord | None],
+) -> Iterator[Execution]:
+    for stored in found:
+        try:
+            if isinstance(stored, CorruptRecord):
+                raise unreadable(stored) from stored
+            if stored is not None:
+                yield execution_of(stored)
+        except (UnreadableEvent, UnreadableRecord) as error:
+            logger.error("left out of what was asked for: %s", error)
+
+
 def execution_of(stored: StoredExecution) -> Execution:
     """The model of a stored execution.
 
     Raises:
         UnreadableEvent: its first or last event is damaged or unknown.
+        UnreadableRecord: what is kept beside its events is damaged.
     """
+    created = events.decode(
+        stored.id, stored.first.version, stored.first.type, stored.first.payload
+    )
+    if not isinstance(created, Created) or stored.first.version != 1:
+        raise UnreadableEvent(stored.id, stored.first.version, "it is not the first event")
+    try:
+        return _execution_of(stored, created)
+    except (ValueError, OverflowError) as error:
+        raise unreadable_projection(stored.id, str(error)) from error
+
+
+def _execution_of(stored: StoredExecution, created: Created) -> Execution:
     facts = stored.facts
-    created = events.decode(stored.id, 1, stored.first.type, stored.first.payload)
-    if not isinstance(created, Created):
-        raise UnreadableEvent(stored.id, 1, "it is not the first event")
     status = ExecutionStatus(facts["st"])
     if stored.wake == "claimed" and not status.finished:
         # A workflow's turn is no event: what workers hold tells that it is running.
@@ -465,6 +497,7 @@ def execution_of(stored: StoredExecution) -> Execution:
         state=events.value_of(msgspec.Raw(stored.state)) if stored.state else {},
         progress=events.value_of(msgspec.Raw(stored.progress)) if stored.progress else None,
         stuck=stored.wake == "stuck",
+        trouble=stored.trouble,
     )
 
 
@@ -477,7 +510,7 @@ def _output(stored: StoredExecution) -> Any:
             return msgspec.to_builtins(error)
         case Cancelled(reason):
             return {"reason": reason}
-    raise UnreadableEvent(stored.id, last.version, "the history does not end there")
+    raise ValueError(f"it says {stored.facts['st']}, and its last event is {last.type}")
 
 
 def _stored(filters: ExecutionFilters) -> projections.Filters:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 import flowlang
 from rhythm import events
-from rhythm.errors import ExecutionNotFound, FlowSyntaxError, InvalidRequest
+from rhythm.errors import ExecutionNotFound, FlowSyntaxError, InvalidRequest, UnreadableEvent
 from rhythm.events import TERMINAL, Completed, Created, Decided, SignalReceived
 from rhythm.history.cursor import Replay, opened
 from rhythm.history.explain import Explanation, explain
@@ -34,7 +35,7 @@ from rhythm.services.translation import translated
 from rhythm.services.workflows import WorkflowService
 from streams import events as stream
 from streams import projections
-from streams.codec import StoredEvent
+from streams.codec import StoredEvent, StoredExecution
 from streams.connection import Connection
 
 _LIVE = [status for status in ExecutionStatus if not status.finished]
@@ -79,6 +80,8 @@ class HistoryService:
             found = [event async for event in stream.read(self._connection, execution_id)]
         if not found:
             raise ExecutionNotFound(execution_id)
+        for event in found:
+            events.decode(execution_id, event.version, event.type, event.payload)
         created = first_of(execution_id, found)
         if created.definition is None:
             raise InvalidRequest("execution_id", f"{execution_id!r} is a task; record its workflow")
@@ -164,7 +167,7 @@ class HistoryService:
         """
         history = await self.events(execution_id)
         with translated():
-            (stored,) = await projections.get_executions(self._connection, [execution_id])
+            stored = await projections.get_execution(self._connection, execution_id)
         if stored is None:
             raise ExecutionNotFound(execution_id)
         execution = execution_of(stored)
@@ -182,7 +185,11 @@ class HistoryService:
         with translated():
             described = await projections.describe(self._connection)
             found = await projections.get_executions(self._connection, list(asked.values()))
-        children = {n: execution_of(child) for n, child in zip(asked, found, strict=True) if child}
+        children = {
+            n: execution_of(child)
+            for n, child in zip(asked, found, strict=True)
+            if isinstance(child, StoredExecution)
+        }
         serving, knowing = Counter[str](), Counter[tuple[str, str]]()
         for worker in staff.colleagues(described):
             if worker.lease_left_ms > 0:
@@ -238,21 +245,30 @@ def readable(execution_id: str, event: StoredEvent) -> HistoryEvent:
         UnreadableEvent: it is damaged, or of a type that this release does not know.
     """
     payload = events.decode(execution_id, event.version, event.type, event.payload)
-    number = event.plain.get("n")
+    number = None
+    if event.plain.get("n"):
+        number = events.plain_number(execution_id, event.version, event.plain, "n")
     of_attempt = event.type in ("started", "attempt_failed", "released")
     return HistoryEvent(
         version=event.version,
-        at=from_unix_ms(event.at_ms),
+        at=_at(execution_id, event),
         type=event.type,
-        data=_data(payload, event),
+        data=_data(execution_id, payload, event),
         worker=event.plain.get("w"),
-        attempt=int(number) if number and of_attempt else None,
-        child=int(number) if number and not of_attempt else None,
+        attempt=number if of_attempt else None,
+        child=None if of_attempt else number,
         line=_line(payload),
     )
 
 
-def _data(payload: events.Payload | None, event: StoredEvent) -> dict[str, Any]:
+def _at(execution_id: str, event: StoredEvent) -> datetime:
+    try:
+        return from_unix_ms(event.at_ms)
+    except OverflowError as error:
+        raise UnreadableEvent(execution_id, event.version, "its time is none") from error
+
+
+def _data(execution_id: str, payload: events.Payload | None, event: StoredEvent) -> dict[str, Any]:
     data: dict[str, Any] = {}
     match payload:
         case None:
@@ -268,7 +284,7 @@ def _data(payload: events.Payload | None, event: StoredEvent) -> dict[str, Any]:
     if event.plain.get("e"):
         data["error"] = {"name": event.plain["e"]}
     if event.plain.get("r"):
-        data["due_ms"] = int(event.plain["r"])
+        data["due_ms"] = events.plain_number(execution_id, event.version, event.plain, "r")
     return data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from rhythm.services.translation import translated
 from rhythm.tasks import TaskRegistry
 from streams import projections
 from streams.connection import Connection
+
+logger = logging.getLogger("rhythm.client")
 
 
 class TaskAbout(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,16 +61,22 @@ def encode_about(about: WorkerAbout) -> bytes:
 
 def colleagues(described: projections.Description) -> list[Colleague]:
     """The workers in a description, the longest at work first."""
-    found = [
-        Colleague(
-            worker.id,
-            _decode(worker.about),
-            worker.lease_ends_ms - described.now_ms,
-            worker.holding,
-            described.now_ms - worker.claimed_ms if worker.claimed_ms else None,
+    found = []
+    for worker in described.workers:
+        try:
+            about = _decode(worker.about)
+        except msgspec.DecodeError as error:
+            logger.warning("what worker %s says of itself cannot be read: %s", worker.id, error)
+            continue
+        found.append(
+            Colleague(
+                worker.id,
+                about,
+                worker.lease_ends_ms - described.now_ms,
+                worker.holding,
+                described.now_ms - worker.claimed_ms if worker.claimed_ms else None,
+            )
         )
-        for worker in described.workers
-    ]
     return sorted(found, key=lambda one: (one.about.started_ms, one.id))
 
 

@@ -17,7 +17,25 @@ from rhythm.errors import (
     InvalidRequest,
     StorageFull,
     UnreadableEvent,
+    UnreadableRecord,
 )
+
+
+def unreadable(error: store.CorruptRecord) -> UnreadableEvent | UnreadableRecord:
+    """Damage that the store has met, as users see it."""
+    if error.version is not None:
+        return UnreadableEvent(error.where, error.version, error.reason)
+    return unreadable_projection(error.where, error.reason)
+
+
+def unreadable_projection(execution_id: str, reason: str) -> UnreadableRecord:
+    """What is kept of an execution for its readers is damaged."""
+    return UnreadableRecord(
+        f"what is stored of {execution_id!r}",
+        reason,
+        "'rhythm verify' tells all that is wrong with it, 'rhythm rebuild' makes what readers see "
+        "anew from its events",
+    )
 
 
 def takes_no_signals(execution_id: str) -> str:
@@ -47,6 +65,6 @@ def translated() -> Iterator[None]:
     except store.ExecutionConflict as error:
         raise ExecutionExists(error.execution_id) from error
     except store.CorruptRecord as error:
-        raise UnreadableEvent(error.where, 0, error.reason) from error
+        raise unreadable(error) from error
     except (store.BackendRefused, store.NotMigrated, store.SchemaMismatch) as error:
         raise ConfigurationError(str(error)) from error

@@ -57,9 +57,12 @@ class VerificationService:
             async for execution_id in projections.all_executions(self._connection):
                 if execution_id not in seen:
                     seen.add(execution_id)
-                    yield execution_id, await self._verify(execution_id)
+                    yield execution_id, await self._verify_if_there(execution_id)
             async for execution_id, kind in projections.all_due(self._connection):
-                examined = await projections.examine(self._connection, execution_id)
+                try:
+                    examined = await projections.examine(self._connection, execution_id)
+                except CorruptRecord:
+                    continue  # told above
                 if not examined.control and kind not in ("close", "end"):
                     problem = f"it has ended, or never was, and a {kind} of it becomes due"
                     yield execution_id, [Finding(execution_id, problem)]
@@ -84,18 +87,26 @@ class VerificationService:
         stay as they are.
 
         Raises:
-            UnreadableEvent: an event is damaged or unknown; that execution was left as it is.
+            UnreadableEvent: an event is damaged or unknown; that execution was left as it is, and
+                all others were made anew before this is raised.
             ConnectionLost: no answer in time; it is safe to begin again.
         """
         seen: set[str] = set()
+        unreadable: Exception | None = None
         with translated():
             async for execution_id in projections.all_executions(self._connection):
                 if execution_id in seen:
                     continue
                 seen.add(execution_id)
-                if not await self._rebuild(execution_id):
-                    await projections.forget_index_entry(self._connection, execution_id)
+                try:
+                    if not await self._rebuild(execution_id):
+                        await projections.forget_index_entry(self._connection, execution_id)
+                except (UnreadableEvent, CorruptRecord) as error:
+                    unreadable = unreadable or error
+                    continue
                 yield execution_id
+            if unreadable is not None:
+                raise unreadable
 
     async def _rebuild(self, execution_id: str) -> bool:
         """False if there are no events of this id."""
@@ -110,13 +121,19 @@ class VerificationService:
             ):
                 return True
 
+    async def _verify_if_there(self, execution_id: str) -> list[Finding]:
+        try:
+            return await self._verify(execution_id)
+        except ExecutionNotFound:
+            return [Finding(execution_id, "an index has it, and nothing is stored of it")]
+
     async def _verify(self, execution_id: str) -> list[Finding]:
         for _ in range(_LOOKS):
             try:
                 history = [event async for event in stream.read(self._connection, execution_id)]
+                examined = await projections.examine(self._connection, execution_id)
             except CorruptRecord as error:
                 return [Finding(execution_id, str(error))]
-            examined = await projections.examine(self._connection, execution_id)
             if not history and not examined.facts and not examined.indexes:
                 raise ExecutionNotFound(execution_id)
             if examined.version == len(history):
@@ -125,7 +142,11 @@ class VerificationService:
             machine = await self._machine(execution_id, history)
         except RhythmError as error:
             return [*check(execution_id, history, examined), Finding(execution_id, str(error))]
-        snapshot = await stream.snapshot(self._connection, execution_id) if machine else None
+        try:
+            snapshot = await stream.snapshot(self._connection, execution_id) if machine else None
+        except CorruptRecord as error:
+            found = check(execution_id, history, examined, machine)
+            return [*found, Finding(execution_id, str(error))]
         return check(execution_id, history, examined, machine, snapshot)
 
     async def _machine(self, execution_id: str, history: list[StoredEvent]) -> LiveMachine | None:

@@ -12,13 +12,16 @@ from pathlib import Path
 import msgspec
 
 import flowlang
+from flowlang.program import digest_of
 from rhythm.engine.retry import duration_ms
 from rhythm.engine.turn import KnownWorkflow
 from rhythm.errors import (
     ConfigurationError,
     FlowSyntaxError,
     InvalidRequest,
+    UnreadableRecord,
     WorkflowNotRegistered,
+    quoted,
 )
 from rhythm.models import Registration, WorkflowInfo, check_definition, check_name
 from rhythm.payloads import kind_of
@@ -29,6 +32,8 @@ from streams.connection import Connection
 DEFAULT_QUEUE = "default"
 
 FLOW_SUFFIX = ".flow"
+
+_REGISTER_AGAIN = "deploy that source again"
 
 
 class WorkflowFile(msgspec.Struct, frozen=True):
@@ -254,6 +259,7 @@ class WorkflowService:
         Raises:
             WorkflowNotRegistered: the store does not have it (any more).
             FlowSyntaxError: this release does not accept what another one registered.
+            UnreadableRecord: what is stored of it is damaged.
         """
         if (program := self._compiled.get(definition)) is not None:
             return program
@@ -261,7 +267,13 @@ class WorkflowService:
             stored = await definitions.source(self._connection, name, definition)
         if stored is None:
             raise WorkflowNotRegistered(f"{name}@{definition}", sorted(self._own))
-        source = msgspec.msgpack.decode(stored, type=StoredSource)
+        what = f"definition {definition} of workflow {name!r}"
+        try:
+            source = msgspec.msgpack.decode(stored, type=StoredSource)
+        except msgspec.DecodeError as error:
+            raise UnreadableRecord(what, str(error), _REGISTER_AGAIN) from error
+        if digest_of(source.source) != definition:
+            raise UnreadableRecord(what, "its source is another one", _REGISTER_AGAIN)
         try:
             program = flowlang.compile(source.source, path=source.path)
         except flowlang.FlowSyntaxError as error:
@@ -281,4 +293,9 @@ class WorkflowService:
             digest = await definitions.latest(self._connection, name)
         if digest is None:
             raise WorkflowNotRegistered(name, await self.known_names())
-        return await self.program(name, digest)
+        try:
+            return await self.program(name, digest)
+        except WorkflowNotRegistered as error:
+            what = f"the latest definition of workflow {name!r}"
+            reason = f"it is to be {quoted(digest)}, which is not kept"
+            raise UnreadableRecord(what, reason, _REGISTER_AGAIN) from error

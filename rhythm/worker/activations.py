@@ -16,16 +16,19 @@ import flowlang
 from flowlang import Program, SnapshotUnusable, StateTooLarge, protocol
 from rhythm.engine.history import LiveMachine
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
-from rhythm.errors import RhythmError, WorkflowNotRegistered
+from rhythm.errors import RhythmError, UnreadableEvent, WorkflowNotRegistered
 from rhythm.events import Created
 from rhythm.events import decode as decode_event
 from rhythm.services import staff
+from rhythm.services.translation import unreadable
 from rhythm.services.workflows import WorkflowService
 from rhythm.settings import Settings
 from rhythm.tasks import TaskRegistry
+from rhythm.worker.pauses import Pauses
 from streams import events as stream
-from streams.codec import Snapshot, StoredEvent, WorkflowClaim
+from streams.codec import DamagedClaim, Snapshot, StoredEvent, WorkflowClaim
 from streams.connection import Connection
+from streams.errors import CorruptRecord
 from streams.work import WorkflowSettlement
 
 logger = logging.getLogger("rhythm.worker")
@@ -63,10 +66,6 @@ HOT = Keeping(machines=0, snapshot_after=1, always=True, reopens=True)
 """Every activation stores a snapshot and begins with one, and no event is fed to a machine that
 was not read from one."""
 
-# An execution that cannot be brought up to date is tried again with these pauses: another
-# release of the worker may know how.
-_FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 1_000, 300_000
-
 _LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -96,7 +95,7 @@ class Activations:
         self._connection, self._worker = connection, worker
         self._workflows, self._registry, self._settings = workflows, registry, settings
         self._machines: OrderedDict[str, LiveMachine] = OrderedDict()
-        self._pauses_ms: dict[str, int] = {}
+        self._pauses = Pauses()
         self._on_given_back = on_given_back
 
     async def run(self, claim: WorkflowClaim, now_ms: int) -> list[WorkflowSettlement]:
@@ -110,13 +109,17 @@ class Activations:
             names = await self._names(live)
             settlements = settle(claim, live, names, self._settings.payload_limit)
         except Exception as error:
-            return [self._given_back(claim, error, now_ms)]
-        self._pauses_ms.pop(claim.id, None)
+            return [self._given_back(claim.id, claim.token, claim.upto, error, now_ms)]
+        self._pauses.forget(claim.id)
         self._log(claim.id, live.undecided)
         if live.outcome is None:
             settlements[-1] = self._with_snapshot(settlements[-1], live)
             self._keep(claim.id, live)
         return settlements
+
+    def give_back_damaged(self, claim: DamagedClaim, now_ms: int) -> WorkflowSettlement:
+        """What to settle for an activation whose events cannot be read."""
+        return self._given_back(claim.id, claim.token, claim.upto, unreadable(claim.error), now_ms)
 
     def drop(self, execution_id: str) -> None:
         """Forget a machine: what it decided was not accepted."""
@@ -147,6 +150,7 @@ class Activations:
             anchor, *news = known
             if (anchor.version, anchor.identity) == (live.upto, live.identity):
                 news += await self._rest(claim, news, after=claim.upto)
+                _check_gapless(claim, news, after=claim.upto)
                 self._feed(live, news)
                 return live
         live = await self._from_snapshot(claim)
@@ -155,6 +159,7 @@ class Activations:
         if not known or known[0].version != 1:
             known = []
         known += await self._rest(claim, known)
+        _check_gapless(claim, known)
         live = LiveMachine(claim.id, await self._program(claim, known[0]), known[0])
         self._feed(live, known[1:])
         return live
@@ -175,6 +180,7 @@ class Activations:
             logger.info("workflow %s is replayed: %s", claim.id, error)
             return None
         known += await self._rest(claim, known, after=kept.upto)
+        _check_gapless(claim, known, after=kept.upto)
         self._feed(live, known)
         return live
 
@@ -182,10 +188,14 @@ class Activations:
         self, claim: WorkflowClaim
     ) -> tuple[Snapshot | None, StoredEvent | None, list[StoredEvent]]:
         """The snapshot in the store, the first event, and those behind the snapshot."""
-        kept = await stream.snapshot(self._connection, claim.id)
-        if kept is None:
+        try:
+            kept = await stream.snapshot(self._connection, claim.id)
+        except CorruptRecord as error:
+            logger.info("workflow %s is replayed: %s", claim.id, error)
+            kept = None
+        first = next(iter(await self._events(claim.id, 0, 1)), None)
+        if kept is None or first is None:
             return None, None, []
-        [first] = await self._events(claim.id, 0, 1)
         since = await self._events(claim.id, kept.upto - 1, claim.version)
         # After a failover another event may stand where it was taken.
         is_of_this = bool(since) and since[0].identity == kept.identity
@@ -216,7 +226,8 @@ class Activations:
 
     async def _program(self, claim: WorkflowClaim, first: StoredEvent) -> Program:
         created = decode_event(claim.id, first.version, first.type, first.payload)
-        assert isinstance(created, Created) and created.definition is not None
+        if not isinstance(created, Created) or created.definition is None:
+            raise UnreadableEvent(claim.id, first.version, "it does not begin a workflow")
         program = await self._workflows.program(created.target, created.definition)
         if self.keeping.programs:
             return program
@@ -245,22 +256,29 @@ class Activations:
         return Names(tasks, workflows, known_workflows, _retry(program.front_matter.retry))
 
     def _given_back(
-        self, claim: WorkflowClaim, error: Exception, now_ms: int
+        self, execution_id: str, token: str, upto: int, error: Exception, now_ms: int
     ) -> WorkflowSettlement:
-        pause_ms = self._pauses_ms.get(claim.id, _FIRST_PAUSE_MS)
-        self._pauses_ms[claim.id] = min(pause_ms * 2, _LONGEST_PAUSE_MS)
+        pause_ms = self._pauses.next_ms(execution_id)
+        if isinstance(error, CorruptRecord):
+            error = unreadable(error)
         expected = isinstance(error, RhythmError)
         logger.error(
             "workflow %s could not go on and is tried again in %.0f s: %s",
-            claim.id,
+            execution_id,
             pause_ms / 1000,
             error if expected else repr(error),
             exc_info=None if expected else error,
         )
         if self._on_given_back is not None:
-            self._on_given_back(claim.id, error)
+            self._on_given_back(execution_id, error)
         return WorkflowSettlement(
-            claim.id, claim.token, claim.upto, outcome="released", due_ms=now_ms + pause_ms
+            execution_id,
+            token,
+            upto,
+            outcome="released",
+            due_ms=now_ms + pause_ms,
+            # What an unexpected error says may show values; its log is the place for that.
+            trouble=str(error) if expected else f"{type(error).__name__}, see its worker's log",
         )
 
     def _log(self, execution_id: str, commands: Sequence[protocol.Command]) -> None:
@@ -277,6 +295,14 @@ class Activations:
         self._machines[execution_id] = live
         if len(self._machines) > self.keeping.machines:
             self._machines.popitem(last=False)
+
+
+def _check_gapless(claim: WorkflowClaim, events: Sequence[StoredEvent], after: int = 0) -> None:
+    for expected, event in enumerate(events, start=after + 1):
+        if event.version != expected:
+            raise UnreadableEvent(claim.id, expected, "it is missing")
+    if after + len(events) < claim.version:
+        raise UnreadableEvent(claim.id, after + len(events) + 1, "it is missing")
 
 
 def _retry(given: object) -> Mapping[str, object] | None:

@@ -16,6 +16,7 @@ from rhythm.engine.turn import FAILED_TYPES
 from rhythm.events import Completed, Failed
 from rhythm.services.translation import takes_no_signals
 from streams import outbox, projections, transitions
+from streams.codec import StoredExecution
 from streams.connection import Connection
 from streams.errors import (
     ExecutionAlreadyOver,
@@ -100,7 +101,7 @@ async def _start(connection: Connection, message: Message) -> None:
         return
     if message.plain["w"] and not waits:
         (ended,) = await projections.get_executions(connection, [message.to])
-        if ended is not None:
+        if isinstance(ended, StoredExecution):
             last = ended.last
             await _answer(connection, message, f"child_{last.type}", last.payload)
 

@@ -368,14 +368,18 @@ class _Life:
         for settlement, verdict in zip(settled, step.verdicts, strict=True):
             if verdict == "STALE":
                 logger.warning("%s is no longer this worker's to settle: dropped", settlement.id)
+            if verdict in ("STALE", "DAMAGED"):
                 self._activations.drop(settlement.id)
+        self._mourn(step)
         self._be_told(step.told)
         for claim in step.claims:
             if isinstance(claim, TaskClaim):
                 running = asyncio.create_task(self._run_task(claim), name=f"rhythm-{claim.id}")
                 self._under_way[claim.id] = (claim, running)
-            else:
+            elif isinstance(claim, WorkflowClaim):
                 await self._run_activation(claim)
+            else:
+                self._finish(self._activations.give_back_damaged(claim, self._now_ms()))
         return step
 
     async def _run_activation(self, claim: WorkflowClaim) -> None:
@@ -384,7 +388,8 @@ class _Life:
         for chunk in firsts:
             # One script does not take a large decision at once; the last chunk ends the claim.
             step = await self._seat.step((), 0, [chunk])
-            if step.verdicts[0] == "STALE":
+            self._mourn(step)
+            if step.verdicts[0] in ("STALE", "DAMAGED"):
                 self._activations.drop(claim.id)
                 return
         self._finish(last)
@@ -408,6 +413,16 @@ class _Life:
         self._under_way.pop(claim.id, None)
         self._attempts.pop(claim.id, None)
         self._finish(settlement)
+
+    def _mourn(self, step: Step) -> None:
+        for execution_id, reason in step.damaged:
+            logger.error(
+                "%s is parked, nobody goes on with it: %s; 'rhythm verify %s' tells all that is "
+                "wrong with it",
+                execution_id,
+                reason,
+                execution_id,
+            )
 
     def _begin(self, claim: TaskClaim, is_async: bool) -> Attempt:
         attempt = self._attempts[claim.id] = Attempt(claim, self._seat, is_async)

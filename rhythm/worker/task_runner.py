@@ -30,6 +30,7 @@ from rhythm.events import AttemptFailed, Cancelled, Completed, Created, Failed, 
 from rhythm.settings import Settings
 from rhythm.tasks import Retry, TaskContext, TaskDefinition, TaskRegistry
 from rhythm.worker.attempt import Attempt
+from rhythm.worker.pauses import Pauses
 from streams.codec import TaskClaim
 from streams.work import TaskSettlement
 
@@ -43,9 +44,6 @@ MESSAGE_BYTES: Final = 16 * 1024
 # An unknown task is tried again after as long as it has been unknown, within these bounds: soon
 # at first, since the worker that knows it may just be starting.
 _UNKNOWN_AGAIN_MS: Final = (1_000, 8_000)
-
-# Each try is an event; who can read it was perhaps set up too late by minutes, rarely by days.
-_UNREADABLE_AGAIN_MS: Final = 60_000
 
 # For tasks that raise `Retry` and have no policy: their author says when it is enough.
 _AS_OFTEN_AS_ASKED: Final = RetryPolicy(max_attempts=MOST_ATTEMPTS)
@@ -75,6 +73,7 @@ class TaskRunner:
         self._registry, self._resources, self._settings = registry, resources, settings
         self._threads, self._in_threads = threads, in_threads
         self._known_elsewhere = known_elsewhere
+        self._pauses = Pauses()
 
     async def run(
         self,
@@ -90,15 +89,18 @@ class TaskRunner:
         """
         try:
             created = events.decode(claim.id, 1, "created", claim.created)
-        except UnreadableEvent as error:
-            return _left(claim, error, now_ms())
-        assert isinstance(created, Created)
+            assert isinstance(created, Created)
+            details = events.value_of(msgspec.Raw(claim.details)) if claim.details else None
+        except (UnreadableEvent, msgspec.DecodeError) as error:
+            # Another release, or another worker's codecs, may be able to read it.
+            return self._given_back(claim, error, now_ms())
+        self._pauses.forget(claim.id)
         definition = self._registry.get(created.target)
         if definition is None:
             return await self._unknown(claim, created, now_ms())
         attempt = begin(claim, definition.is_async)
         try:
-            output = await self._call(definition, created, attempt)
+            output = await self._call(definition, created, details, attempt)
         except asyncio.CancelledError:
             if not attempt.cancelled:
                 raise
@@ -111,7 +113,9 @@ class TaskRunner:
             await attempt.close()
         return TaskSettlement(claim.id, claim.token, "completed", events.encode(Completed(output)))
 
-    async def _call(self, definition: TaskDefinition, created: Created, attempt: Attempt) -> Any:
+    async def _call(
+        self, definition: TaskDefinition, created: Created, details: Any, attempt: Attempt
+    ) -> Any:
         claim = attempt.claim
         context = TaskContext(
             execution_id=claim.id,
@@ -120,9 +124,7 @@ class TaskRunner:
             queue=created.queue,
             parent_workflow_id=created.parent,
             idempotency_key=claim.id,
-            heartbeat_details=(
-                events.value_of(msgspec.Raw(claim.details)) if claim.details else None
-            ),
+            heartbeat_details=details,
             reports=attempt,
         )
         arguments = definition.bind(events.value_of(created.inputs), context, self._resources)
@@ -194,6 +196,23 @@ class TaskRunner:
             now_ms + delay_ms,
         )
 
+    def _given_back(self, claim: TaskClaim, error: Exception, now_ms: int) -> TaskSettlement:
+        pause_ms = self._pauses.next_ms(claim.id)
+        logger.error(
+            "task %s could not be run and is tried again in %.0f s: %s",
+            claim.id,
+            pause_ms / 1000,
+            error,
+        )
+        return TaskSettlement(
+            claim.id,
+            claim.token,
+            "released",
+            events.encode(Released("what is stored of it cannot be read")),
+            now_ms + pause_ms,
+            str(error),
+        )
+
     async def _unknown(self, claim: TaskClaim, created: Created, now_ms: int) -> TaskSettlement:
         unknown_ms = now_ms - claim.unknown_since_ms if claim.unknown_since_ms else 0
         known = await self._known_elsewhere(created.queue)
@@ -213,14 +232,6 @@ class TaskRunner:
         error = TaskNotRegistered(created.target, sorted(names), created.queue)
         described = ErrorInfo(type(error).__name__, str(error), FAILED_TYPES["task"])
         return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(described)))
-
-
-def _left(claim: TaskClaim, error: UnreadableEvent, now_ms: int) -> TaskSettlement:
-    """For another release or another worker's codecs, which may be able to read it."""
-    logger.error("%s; it is tried again in %d s", error, _UNREADABLE_AGAIN_MS // 1000)
-    reason = events.encode(Released("its first event cannot be read here"))
-    due_ms = now_ms + _UNREADABLE_AGAIN_MS
-    return TaskSettlement(claim.id, claim.token, "released", reason, due_ms)
 
 
 def _cancelled(claim: TaskClaim) -> TaskSettlement:

@@ -21,7 +21,7 @@ if not control then
   if not status then
     return { "UNKNOWN" }
   end
-  local last = call("XREVRANGE", KEYS[2], "+", "-", "COUNT", 1)[1][2]
+  local last = (call("XREVRANGE", KEYS[2], "+", "-", "COUNT", 1)[1] or { "", {} })[2]
   for i = 1, #last, 2 do
     if last[i] == "k" and last[i + 1] == request then
       return { "OK" }

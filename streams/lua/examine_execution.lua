@@ -7,8 +7,8 @@
 -- ARGV[1]  id          the execution's id
 -- RETURNS  {version, {field, value, …} of control, {field, value, …} of projection,
 --           {status, …} whose index has it, {name, …} of the other indexes that have it, times it is queued,
---           1 if the worker of its token holds it, due or false, {timer, …} that are in the due set};
---           writes nothing
+--           1 if the worker of its token holds it, due or false, {timer, …} that are in the due set,
+--           what stops it or false}; writes nothing
 
 --@include transition
 
@@ -59,4 +59,7 @@ for name, _ in pairs(by_name) do
     timers[#timers + 1] = n
   end
 end
-return { call("XLEN", KEYS[2]), control, facts, statuses, indexes, queued, is_held, due, timers }
+return {
+  call("XLEN", KEYS[2]), control, facts, statuses, indexes, queued, is_held, due, timers,
+  call("HGET", prefix .. "z", id),
+}

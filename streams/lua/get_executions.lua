@@ -3,28 +3,33 @@
 -- KEYS[1]   due       sorted set; gives the partition's prefix
 -- KEYS[2..] declared  projections of the executions, for Redis Cluster
 -- ARGV      id        executions, at most 64
--- RETURNS   one item per id, in order: false when unknown, else
+-- RETURNS   one item per id, in order: false when unknown, {what is wrong} when its records are damaged, else
 --           {{field, value…} of the projection, version, first event, last event, wake or false, due or false,
---            progress or false}
+--            progress or false, what stops it or false}
 
 --@include transition
 
-local found = {}
-for i, id in ipairs(ARGV) do
+local function look(id)
   local facts = call("HGETALL", prefix .. "x:" .. id)
   if #facts == 0 then
-    found[i] = false
-  else
-    local stream = prefix .. "e:" .. id
-    local control = call("HMGET", prefix .. "k:" .. id, "wk", "in", "pg")
-    local due = false
-    if control[1] == "due" then
-      due = call("ZSCORE", KEYS[1], due_member("ready", id, 0, control[2]))
-    end
-    found[i] = {
-      facts, call("XLEN", stream), call("XRANGE", stream, "-", "+", "COUNT", 1)[1] or false,
-      call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1] or false, control[1], due, control[3],
-    }
+    return false
   end
+  local stream = prefix .. "e:" .. id
+  local control = call("HMGET", prefix .. "k:" .. id, "wk", "in", "pg")
+  local due = false
+  if control[1] == "due" then
+    due = call("ZSCORE", KEYS[1], due_member("ready", id, 0, control[2]))
+  end
+  return {
+    facts, call("XLEN", stream), call("XRANGE", stream, "-", "+", "COUNT", 1)[1] or false,
+    call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1] or false, control[1], due, control[3],
+    call("HGET", prefix .. "z", id),
+  }
+end
+
+local found = {}
+for i, id in ipairs(ARGV) do
+  local done, item = apart(look, id)
+  found[i] = done and item or not done and { item }
 end
 return found

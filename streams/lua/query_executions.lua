@@ -18,11 +18,14 @@ local target, status, parent, queue, type_ = ARGV[6], ARGV[7], ARGV[8], ARGV[9],
 
 -- A workflow's turn is not an event, so it is in no index: what workers hold tells.
 local function is_held(id)
-  return call("HGET", prefix .. "k:" .. id, "wk") == "claimed"
+  return redis.pcall("HGET", prefix .. "k:" .. id, "wk") == "claimed"
 end
 
 local function matches(id)
-  local facts = call("HMGET", prefix .. "x:" .. id, "tg", "st", "p", "q", "ty", "cr")
+  local done, facts = apart(call, "HMGET", prefix .. "x:" .. id, "tg", "st", "p", "q", "ty", "cr")
+  if not done then
+    return false
+  end
   local now_status = facts[2]
   if facts[5] == "workflow" and (now_status == "pending" or now_status == "suspended") and is_held(id) then
     now_status = "running"
@@ -40,7 +43,7 @@ if status == "running" then
   local function look(id)
     local fits, created = matches(id)
     local at = tonumber(created or nil)
-    if fits and not seen[id] and (newest == "+inf" or at <= tonumber(newest))
+    if fits and at and not seen[id] and (newest == "+inf" or at <= tonumber(newest))
       and (oldest == "-inf" or at >= tonumber(oldest)) then
       seen[id] = true
       list[#list + 1] = { id, created }

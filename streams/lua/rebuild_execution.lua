@@ -25,6 +25,7 @@ if ARGV[3] ~= "" then
   fields[#fields + 1] = "sv"
   fields[#fields + 1] = ARGV[3]
 end
+call("HDEL", prefix .. "z", id)
 call("DEL", KEYS[3])
 call("HSET", KEYS[3], unpack(fields))
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled" }) do

@@ -13,6 +13,7 @@ local before = redis.call("HGET", KEYS[1], "latest") or ""
 local new = redis.call("HSETNX", KEYS[1], ARGV[2], ARGV[3]) == 1
 redis.call("SADD", KEYS[2], ARGV[1])
 if new or ARGV[4] == "1" then
-  redis.call("HSET", KEYS[1], "latest", ARGV[2])
+  -- The source too: what is kept of it may be damaged.
+  redis.call("HSET", KEYS[1], ARGV[2], ARGV[3], "latest", ARGV[2])
 end
 return { new and "NEW" or "KNOWN", before }

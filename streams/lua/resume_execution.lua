@@ -16,6 +16,7 @@ end
 if control.wk ~= "stuck" then
   return { "NOT", control.wk }
 end
+out_of_trouble(control)
 call("HSET", KEYS[2], "wk", "queued", "ls", 0)
 enqueue(control, false)
 return { "OK" }

@@ -11,12 +11,12 @@
 -- ARGV[6]   queues   how many names follow, most wanted first: queue…; also without room: what is
 --                    then left in them is rung for others, and what waits at its door goes to them
 -- then      count    how many settlements follow, each one of
---   "task", id, token, outcome, payload, due, by
+--   "task", id, token, outcome, payload, due, by, trouble
 --       outcome   "completed" | "failed" | "cancelled" | "attempt_failed" (due: when to try again) |
 --                 "released" (not run; due: when to hand it out again, "" for now) |
 --                 "unknown" (as released; remembers since when nobody knows the task, and who is to get it)
 --   "workflow", id, token, chunk, last, upto, decided, state, children, refusals, timers, stopped, ended,
---   reason, outbox, identity, snapshot, outcome, payload, due
+--   reason, outbox, identity, snapshot, outcome, payload, due, trouble
 --       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
 --       upto      the last version the worker was given
 --       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
@@ -35,11 +35,13 @@
 --         policy    of what is started: as of a child, "" when nobody is told of its end
 --       snapshot  encoded machine as it stands at `upto`, whose event has this identity; "" for none
 --       outcome   "" | "completed" | "failed" | "cancelled" | "released";  due  as for a task
+--       trouble   of what is released: why nobody can go on with it, "" when it is well
 -- RETURNS  {"LOST"} the worker's lease ran out, or a failover lost what it was answered
 --        | {"OLD"} a later call was made; neither writes
---        | {"OK", now, {verdict…}, {claim…}, {claim's token and id…}}; the last are claims of the
---          worker that it is not to go on with
---          verdict  "OK" | "DONE" (was settled before) | "STALE" (belongs to another claim)
+--        | {"OK", now, {verdict…}, {claim…}, {claim's token and id…}, {id, what is wrong, …}}; the claims by
+--          token and id are those that the worker is not to go on with; the last are executions whose records
+--          are damaged: they are parked, and handed to nobody
+--          verdict  "OK" | "DONE" (was settled before) | "STALE" (belongs to another claim) | "DAMAGED"
 --          claim    {"task", id, attempt, payload, lost, unknown_since, details of the last heartbeat}
 --                 | {"workflow", id, upto, version, by, lost, snapshot, first event, {event…}}; at most 256
 --                   events, the next by reading: for who holds the machine from `upto` on, else behind the
@@ -107,7 +109,10 @@ local function judge(id, token)
 end
 
 -- Back to where it came from: now at the head of its queue, or later.
-local function give_back(control, token, due)
+local function give_back(control, token, due, trouble)
+  if trouble ~= "" then
+    in_trouble(control.id, trouble)
+  end
   local wake_state = "queued"
   if due ~= "" then
     wake_state = "due"
@@ -121,8 +126,8 @@ local function give_back(control, token, due)
   save(control, "st", control.st, "wk", wake_state, "tk", "", "lt", token)
 end
 
-local function settle_task()
-  local id, token, outcome, payload, due, by = take(), take(), take(), take(), take(), take()
+local function settle_task(id)
+  local token, outcome, payload, due, by, trouble = take(), take(), take(), take(), take(), take()
   local verdict, control = judge(id, token)
   if verdict ~= "OK" then
     return verdict
@@ -154,12 +159,12 @@ local function settle_task()
     call("HDEL", prefix .. "k:" .. id, "us", "ls")
   end
   move(control, "pending")
-  give_back(control, token, due)
+  give_back(control, token, due, trouble)
   return "OK"
 end
 
-local function settle_workflow()
-  local id, token = take(), take()
+local function settle_workflow(id)
+  local token = take()
   local chunk, last, upto, decided = tonumber(take()), take() == "1", tonumber(take()), take()
   local state = take()
   local children, refusals, timers, stopped, ended = {}, {}, {}, {}, {}
@@ -190,7 +195,7 @@ local function settle_workflow()
     }
   end
   local identity, snapshot = take(), take()
-  local outcome, payload, due = take(), take(), take()
+  local outcome, payload, due, trouble = take(), take(), take(), take()
 
   local verdict, control = judge(id, token)
   if verdict ~= "OK" then
@@ -261,15 +266,16 @@ local function settle_workflow()
   end
 
   if outcome == "released" then
-    give_back(control, token, due)
+    give_back(control, token, due, trouble)
     return "OK"
   end
+  out_of_trouble(control)
   if outcome ~= "" then
     finish(control, now, token, outcome, payload, "u", upto)
     return "OK"
   end
   if snapshot ~= "" then
-    call("HSET", prefix .. "s:" .. id, "u", upto, "i", identity, "d", snapshot)
+    redis.pcall("HSET", prefix .. "s:" .. id, "u", upto, "i", identity, "d", snapshot)
   end
   save(control, "st", control.st, "up", upto, "by", worker, "tk", "", "lt", token, "ch", 0, "ow", 0,
     "ls", 0, "wk", news and "queued" or "idle")
@@ -280,9 +286,23 @@ local function settle_workflow()
   return "OK"
 end
 
+local troubles = {}
+local function stop(id, reason)
+  redis.pcall("HDEL", held, id)
+  park(id, reason)
+  troubles[#troubles + 1] = id
+  troubles[#troubles + 1] = reason
+end
+
 local verdicts = {}
 for i = 1, tonumber(take()) do
-  verdicts[i] = take() == "task" and settle_task() or settle_workflow()
+  local settle = take() == "task" and settle_task or settle_workflow
+  local id = take()
+  local done, verdict = apart(settle, id)
+  if not done then
+    stop(id, verdict)
+  end
+  verdicts[i] = done and verdict or "DAMAGED"
 end
 
 local told = {}
@@ -295,9 +315,13 @@ end
 local claims, bytes = {}, 0
 local claim_token = worker .. "." .. seq
 
-local function hand_out_task(control)
+local function first_event(id)
+  return call("XRANGE", prefix .. "e:" .. id, "1-0", "1-0")[1] or damaged("its first event is missing")
+end
+
+local function hand_out_task(control, first)
   local payload = ""
-  local fields = call("XRANGE", prefix .. "e:" .. control.id, "1-0", "1-0")[1][2]
+  local fields = first[2]
   for i = 1, #fields, 2 do
     if fields[i] == "d" then
       payload = fields[i + 1]
@@ -329,13 +353,15 @@ local function hand_out_workflow(control)
   if control.by == worker then
     from = math.max(tonumber(control.up), 1)
   else
-    local kept = call("HMGET", prefix .. "s:" .. control.id, "u", "i", "d")
+    -- Nothing depends on a snapshot, and so nothing on its being sound.
+    local kept = redis.pcall("HMGET", prefix .. "s:" .. control.id, "u", "i", "d")
     -- It holds the decision made at `u`, which must be recorded here; or a failover lost that.
-    local is_made = kept[1] and tonumber(kept[1]) <= tonumber(control.up)
-    local event = is_made and call("XRANGE", stream, kept[1] .. "-0", kept[1] .. "-0")[1]
+    local upto = kept[3] and string.match(kept[1] or "", "^%d+$")
+    local is_made = upto and tonumber(upto) <= tonumber(control.up)
+    local event = is_made and call("XRANGE", stream, upto .. "-0", upto .. "-0")[1]
     if event and identity_of(event) == kept[2] then
-      snapshot, from = { tonumber(kept[1]), kept[2], kept[3] }, kept[1] + 1
-      first = call("XRANGE", stream, "1-0", "1-0")[1]
+      snapshot, from = { tonumber(upto), kept[2], kept[3] }, upto + 1
+      first = first_event(control.id)
       bytes = bytes + #kept[3]
     end
   end
@@ -356,28 +382,30 @@ if repeated then
   -- The first answer was lost on its way: give it again, change nothing.
   local entries = call("HGETALL", held)
   for i = 1, #entries, 2 do
-    local control = entries[i] ~= "#" and load(entries[i])
-    if control and control.tk == claim_token then
-      if control.ty == "task" then
-        hand_out_task(control)
-      else
-        hand_out_workflow(control)
+    apart(function()
+      local control = entries[i] ~= "#" and load(entries[i])
+      if control and control.tk == claim_token then
+        if control.ty == "task" then
+          hand_out_task(control, first_event(control.id))
+        else
+          hand_out_workflow(control)
+        end
       end
-    end
+    end)
   end
-  return { "OK", now, verdicts, claims, told }
+  return { "OK", now, verdicts, claims, told, troubles }
 end
 
 call("HSET", held, "#", seq .. " " .. now)
 
-local function claim(message, queue)
-  local id = string.match(message, "^%a+ (.+)$")
+local function claim(id, queue)
   local control = load(id)
   if not control or control.wk ~= "queued" or (queue and control.q ~= queue) then
     -- Ended or taken since it was enqueued, or deleted and begun anew elsewhere: nothing to hand out.
     return
   end
   if control.ty == "task" then
+    local first = first_event(id)
     control.at = (control.at or 0) + 1
     append(control, now, claim_token, "started", "n", control.at, "w", worker)
     move(control, "running", "at", control.at)
@@ -393,7 +421,7 @@ local function claim(message, queue)
       control.tk = claim_token
       call("ZADD", KEYS[1], now + control.hb, beat_member(control))
     end
-    hand_out_task(control)
+    hand_out_task(control, first)
   else
     call("HSET", prefix .. "k:" .. id, "wk", "claimed", "tk", claim_token, "ch", 0, "ow", 0)
     hand_out_workflow(control)
@@ -408,7 +436,13 @@ local function claim_from(list, queue)
       break
     end
     local before = #claims
-    claim(message, queue)
+    local id = string.match(message, "^%a+ (.+)$")
+    if id then
+      local done, reason = apart(claim, id, queue)
+      if not done then
+        stop(id, reason)
+      end
+    end
     room = room - (#claims - before)
   end
 end
@@ -426,4 +460,4 @@ for _, queue in ipairs(queues) do
   end
 end
 
-return { "OK", now, verdicts, claims, told }
+return { "OK", now, verdicts, claims, told, troubles }

@@ -191,6 +191,16 @@ local function take_back(id, token)
   save(control, "st", control.st, "wk", wake_state, "tk", "", "ls", lost, "ch", 0, "ow", 0)
   if wake_state == "queued" then
     enqueue(control, true)
+  else
+    in_trouble(id, lost .. " workers in a row were lost with it")
+  end
+end
+
+-- What is damaged is parked; everything else that is due goes on.
+local function do_apart(work, id, ...)
+  local done, reason = apart(work, id, ...)
+  if not done then
+    park(id, reason)
   end
 end
 
@@ -205,7 +215,7 @@ local function recover(lost_worker)
       return false
     end
     units = units - 1
-    take_back(entries[i], string.match(entries[i + 1], "^(%S+)"))
+    do_apart(take_back, entries[i], string.match(entries[i + 1], "^(%S+)"))
     call("HDEL", held, entries[i])
   end
   call("HDEL", KEYS[3], lost_worker)
@@ -223,7 +233,11 @@ for _, member in ipairs(members) do
     break
   end
   local kind, id, n, incarnation = string.match(member, "^(%a+)|([^|]*)|([^|]*)|(.*)$")
-  if kind == "lease" then
+  if not (kind == "lease" or FIRE[kind]) then
+    -- Not written by these scripts: it would stand before all that is due for ever.
+    call("ZREM", due_set, member)
+    in_trouble(string.sub(member, 1, 200), "an entry of what becomes due that nobody can read: it was removed")
+  elseif kind == "lease" then
     if recover(id) then
       call("ZREM", due_set, member)
       lost_workers[#lost_workers + 1] = id
@@ -231,7 +245,7 @@ for _, member in ipairs(members) do
   else
     units = units - 1
     call("ZREM", due_set, member)
-    FIRE[kind](id, n, incarnation)
+    do_apart(FIRE[kind], id, n, incarnation)
     fired = fired + 1
   end
 end
@@ -247,7 +261,7 @@ local function delete_old(status, ended_before)
     if units <= 0 then
       return
     end
-    local ended = tonumber(call("HGET", prefix .. "x:" .. id, "co") or nil)
+    local ended = tonumber(redis.pcall("HGET", prefix .. "x:" .. id, "co") or nil)
     local is_root = not string.find(id, "/", 1, true)
     if is_root and ended and ended < ended_before and call("HEXISTS", prefix .. "c:" .. id, "#") == 0 then
       local share = math.min(units, OLD_AT_ONCE)

@@ -115,8 +115,7 @@ def test_nothing_that_users_handed_in_can_be_read_in_redis(
 def test_without_its_key_an_execution_waits_and_goes_on_when_it_is_there(
     database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rhythm.worker.task_runner._UNREADABLE_AGAIN_MS", 1)
-    monkeypatch.setattr("rhythm.worker.activations._FIRST_PAUSE_MS", 1)
+    monkeypatch.setattr("rhythm.worker.pauses._FIRST_MS", 1)
 
     async def story() -> None:
         new = Encryption({"old": KEY, "new": OTHER_KEY})

@@ -136,7 +136,12 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
     (
         errors.UnreadableEvent("exec_1", 4, "its type 'paused' is unknown"),
         "event 4 of execution 'exec_1' cannot be read: its type 'paused' is unknown; "
-        "the execution is left as it is",
+        "the execution is left as it is: run the release that wrote it, bring the event back "
+        "from a copy, or terminate it",
+    ),
+    (
+        errors.UnreadableRecord("what is stored of 'exec_1'", "it is no hash", "rebuild it"),
+        "what is stored of 'exec_1' cannot be read: it is no hash; rebuild it",
     ),
     (
         errors.NondeterminismError("exec_1", 4, "run task 'a'", "run task 'b'", 7),

@@ -26,7 +26,8 @@ NAMES = {
     "ExecutionNotFound", "ExecutionNotStuck",
     "FlowSyntaxError", "InvalidPayload", "InvalidRequest", "InvalidTaskInputs", "MissingResource",
     "NondeterminismError", "PayloadTooLarge", "RhythmError", "RunStuck", "StaleLease",
-    "StorageFull", "TaskNotRegistered", "UnreadableEvent", "WaitTimeout", "WorkflowNotRegistered",
+    "StorageFull", "TaskNotRegistered", "UnreadableEvent", "UnreadableRecord",
+    "WaitTimeout", "WorkflowNotRegistered",
 }  # fmt: skip
 
 

@@ -147,7 +147,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "the end of a child wakes its parent",
-        in_lua(_STEP, old="save(parent)\n    wake(parent)", new="save(parent)"),
+        in_lua(_STEP, old="save(parent)\n      wake(parent)", new="save(parent)"),
         0,
     ),
     Mutant(
@@ -167,7 +167,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "what a lost worker held goes back to the queues",
-        in_lua(_TEND, old="take_back(entries[i]", new="(function() end)(entries[i]"),
+        in_lua(_TEND, old="do_apart(take_back, entries", new="do_apart(tostring, entries"),
         0,
     ),
     Mutant(
@@ -202,7 +202,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a snapshot's decision is recorded",
-        in_lua(_STEP, old="tonumber(kept[1]) <= tonumber(control.up)", new="true"),
+        in_lua(_STEP, old="upto and tonumber(upto) <= tonumber(control.up)", new="upto"),
         -1,
     ),
     Mutant(

@@ -8,6 +8,7 @@ local function delete_one(id)
       call("ZREM", prefix .. "i:" .. index .. ":" .. facts[i], id)
     end
   end
+  call("HDEL", prefix .. "z", id)
   -- Among its children may stand what it started in other trees, which lives on.
   call("DEL", prefix .. "e:" .. id, prefix .. "x:" .. id, prefix .. "s:" .. id, prefix .. "r:" .. id,
     prefix .. "c:" .. id)

@@ -14,11 +14,13 @@ local REQUESTS_KEPT_MS = 3600000
 -- A minute: replies nobody fetched belong to a client that has gone.
 local REPLIES_KEPT_MS = 60000
 
--- cq: payload of the request to cancel it; dm: the kinds of time limits set for it; hb, ma, ri: of a
+-- What stops an execution stands in the hash z under its id, in words, for people alone: its records are
+-- damaged, a worker cannot go on with it, or worker after worker was lost with it.
+-- pz: whether something stands there; cq: payload of the request to cancel it; dm: the kinds of time limits set for it; hb, ma, ri: of a
 -- task, ms between heartbeats, attempts at most, ms before the next one; hd: what its heartbeat said.
 local CONTROL = {
   "v", "a", "in", "ty", "tg", "q", "st", "wk", "tk", "lt", "at", "p", "n", "cr", "up", "by", "ch", "ow", "ls", "us",
-  "cq", "dm", "hb", "ma", "ri", "hd",
+  "cq", "dm", "hb", "ma", "ri", "hd", "pz",
 }
 
 local function clock(given)
@@ -27,6 +29,56 @@ local function clock(given)
   end
   local time = call("TIME")
   return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- How errors begin that come of what is stored: those of these scripts and Lua's own, and the server's about
+-- keys, ids and numbers. Any other (no memory, no longer a master) is the whole script's.
+local function damaged(reason)
+  error("damaged: " .. reason, 0)
+end
+
+local DAMAGES = {
+  "damaged: ", "attempt to ", "bad argument", "WRONGTYPE", "Invalid stream ID", "ID specified in XADD",
+  "not an integer", "not a valid float", "hash value is not",
+}
+
+-- Does work for one execution among several: damaged records stop that one alone. Returns true and what
+-- `work` gave, or false and what is wrong.
+local function apart(work, ...)
+  local done, result = pcall(work, ...)
+  if done then
+    return true, result
+  end
+  local reason = tostring(type(result) == "table" and result.err or result)
+  for _, sign in ipairs(DAMAGES) do
+    local at = string.find(reason, sign, 1, true)
+    if at then
+      return false, sign == "damaged: " and string.sub(reason, at + #sign) or "its records are damaged: " .. reason
+    end
+  end
+  error(result, 0)
+end
+
+local function in_trouble(id, reason)
+  redis.pcall("HSET", prefix .. "z", id, string.sub(reason, 1, 500))
+  if redis.pcall("EXISTS", prefix .. "k:" .. id) == 1 then
+    redis.pcall("HSET", prefix .. "k:" .. id, "pz", 1)
+  end
+end
+
+-- Nobody goes on with it until it is resumed.
+local function park(id, reason)
+  if redis.pcall("EXISTS", prefix .. "k:" .. id) == 1 then
+    redis.pcall("HSET", prefix .. "k:" .. id, "wk", "stuck", "tk", "")
+  end
+  in_trouble(id, reason)
+end
+
+local function out_of_trouble(control)
+  if control.pz then
+    call("HDEL", prefix .. "z", control.id)
+    call("HDEL", prefix .. "k:" .. control.id, "pz")
+  end
 end
 
 -- What is known of a live execution, or nil when it has ended or never was.
@@ -41,6 +93,9 @@ local function load(id)
   end
   control.v = tonumber(control.v)
   control.a = tonumber(control.a)
+  if not (control.v and control.a and control["in"] and control.q and control.cr) then
+    damaged("its control record is incomplete")
+  end
   return control
 end
 
@@ -53,8 +108,11 @@ local function append(control, now, token, kind, ...)
   if now > control.a then
     control.a = now
   end
-  call("XADD", prefix .. "e:" .. control.id, "NOMKSTREAM", control.v .. "-0",
+  local written = call("XADD", prefix .. "e:" .. control.id, "NOMKSTREAM", control.v .. "-0",
     "t", kind, "a", control.a, "k", token, ...)
+  if not written then
+    damaged("its events are gone")
+  end
 end
 
 local function ring(bell)
@@ -95,9 +153,15 @@ local function hand_over(worker, most)
     if not message then
       break
     end
-    local control = load(string.match(message, "^%a+ (.+)$"))
-    if control and control.wk == "queued" then
-      enqueue(control, true)
+    local id = string.match(message, "^%a+ (.+)$") or ""
+    local done, reason = apart(function()
+      local control = load(id)
+      if control and control.wk == "queued" then
+        enqueue(control, true)
+      end
+    end)
+    if not done then
+      park(id, reason)
     end
     moved = moved + 1
   end
@@ -284,6 +348,23 @@ local function let_go(control)
   end
 end
 
+-- Tells a live workflow what became of something it asked for. One whose records are damaged is not told, and
+-- its children end all the same.
+local function tell_parent(id, now, cause, ...)
+  local told = { ... }
+  local done, reason = apart(function()
+    local parent = load(id)
+    if parent then
+      append(parent, now, cause, unpack(told))
+      save(parent)
+      wake(parent)
+    end
+  end)
+  if not done then
+    park(id, reason)
+  end
+end
+
 -- The terminal event: the last of its stream, told to the parent and to the clients that wait.
 local function finish(control, now, token, kind, payload, ...)
   local id = control.id
@@ -310,6 +391,7 @@ local function finish(control, now, token, kind, payload, ...)
   for letter in string.gmatch(control.dm or "", ".") do
     lift_limit(control, letter)
   end
+  out_of_trouble(control)
   call("DEL", prefix .. "k:" .. id, prefix .. "s:" .. id)
   local waiting = call("SMEMBERS", prefix .. "b:x:" .. id)
   for _, client in ipairs(waiting) do
@@ -338,11 +420,8 @@ local function finish(control, now, token, kind, payload, ...)
   else
     leave_tree(id)
   end
-  local parent = control.p and load(control.p)
-  if parent then
-    append(parent, now, id, "child_" .. kind, "n", control.n, "d", payload)
-    save(parent)
-    wake(parent)
+  if control.p then
+    tell_parent(control.p, now, id, "child_" .. kind, "n", control.n, "d", payload)
   end
 end
 
@@ -378,12 +457,18 @@ local function part_with(control, n, entry, now, cause, reason, at_once)
     end
     return
   end
-  local child = (at_once or entry ~= "a") and load(control.id .. "/" .. n)
-  if child and at_once then
-    let_go(child)
-    child.closing = "end"
-    finish(child, now, cause, "cancelled", reason)
-  elseif child then
-    cancel(child, now, cause, reason)
+  local id = control.id .. "/" .. n
+  local done, why = apart(function()
+    local child = (at_once or entry ~= "a") and load(id)
+    if child and at_once then
+      let_go(child)
+      child.closing = "end"
+      finish(child, now, cause, "cancelled", reason)
+    elseif child then
+      cancel(child, now, cause, reason)
+    end
+  end)
+  if not done then
+    park(id, why)
   end
 end
