@@ -219,18 +219,28 @@ def _this_number(this: Value, name: str) -> float:
 
 
 def _digits_to_float(digits: str, base: int) -> float:
-    """The value of checked digits. `int` refuses very long ones unless the base is a power of 2."""
+    """The value of checked digits.
+
+    The standard lets a base that is neither ten nor a power of two come near to it. Here as in
+    Node: as many digits at a time as keep the whole numbers small, each step rounded.
+    """
     if base == 10:
         return float(digits)
-    if base & (base - 1) == 0 or len(digits) < 1000:
+    if base & (base - 1) == 0:
         return whole_to_float(int(digits, base))
-    significant = digits.lstrip("0")
-    if len(significant) > 1200:  # beyond 2^1024 in every base
-        return math.inf
-    whole = 0
-    for digit in significant:
-        whole = whole * base + int(digit, base)
-    return whole_to_float(whole)
+    digits = digits.lstrip("0")
+    size = _DIGITS_AT_A_TIME[base]
+    total = 0.0
+    for at in range(0, len(digits), size):
+        group = digits[at : at + size]
+        total = total * float(base ** len(group)) + float(int(group, base))
+    return total
+
+
+_DIGITS_AT_A_TIME: Final = {
+    base: next(count for count in range(32) if base ** (count + 1) > 0xFFFFFFFF // 36)
+    for base in range(2, 37)
+}
 
 
 def _rounded(number: float, count: int) -> tuple[str, str, int]:

@@ -190,7 +190,7 @@ def has_property(obj: Value, key: Value) -> bool:
     if not is_object(obj):
         throw("TypeError", f"the right side of 'in' must be an object, not {typeof(obj)}")
     name = to_property_key(key)
-    if get_own(obj, name) is not HOLE or name == "__proto__":
+    if get_own(obj, name) is not HOLE or name in ("__proto__", "constructor"):
         return True
     if isinstance(obj, JSObject):
         return obj[name] is not UNDEFINED

@@ -92,7 +92,11 @@ def test_parse_int_reads_digits_of_every_base(number: int, base: int) -> None:
         rest, digit = divmod(rest, base)
         digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
 
-    assert call("parseInt", f" -{digits}!", float(base)) == -float(number)
+    read = call("parseInt", f" -{digits}!", float(base))
+    if number < 2**53 or base in (2, 4, 8, 10, 16, 32):
+        assert read == -float(number)
+    else:  # as near as Node, see number_parse_int_long.flow
+        assert math.isclose(read, -number, rel_tol=1e-15)
 
 
 @given(times)
