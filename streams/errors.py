@@ -12,6 +12,7 @@ StreamsError              catch this to catch them all
 ├── NotParked             the execution goes on by itself: there is nothing to resume
 ├── TakesNoSignals        the execution is a task: signals go to workflows
 ├── ExecutionConflict     the id is taken by an execution of other content: choose another id
+├── Overtaken             the message is not the next to be delivered: read the outbox again
 ├── WorkerLost            the worker's lease ran out: register again under a new incarnation
 └── CorruptRecord         stored bytes do not decode: never retry
 """
@@ -160,6 +161,17 @@ class ExecutionConflict(StreamsError):
             f"execution {self.execution_id!r} exists with another target or other inputs: "
             "choose another id"
         )
+
+
+class Overtaken(StreamsError):
+    """A message is not the oldest of its outbox: delivered by another, or lost with a failover."""
+
+    def __init__(self, entry: str) -> None:
+        super().__init__(entry)
+        self.entry = entry
+
+    def __str__(self) -> str:
+        return f"message {self.entry} is not the next to be delivered: read the outbox again"
 
 
 class WorkerLost(StreamsError):

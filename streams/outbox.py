@@ -2,7 +2,12 @@
 
 They are written with the transition that sends them, delivered at least once by the timekeeper, and
 accepted by the receiver once: every step of a delivery carries a request id made of the sender and
-its command. A message is removed when all of it was done.
+its command. The oldest is delivered first, and removed by the step that does the last of it.
+
+A failover may bring back messages that were delivered, with nothing done for them yet, or lose some
+that were read. So each step is only done while its message is the oldest there is. Where the
+receiver lies in another partition nobody can see that; such a message is removed by a call of its
+own.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         sender: the execution that sent it; `incarnation` is its own, for ``end`` the receiver's.
         to: the execution that it is for.
         n: the sender's command, for ``end`` the receiver's.
+        cause: token or request of the transition that left it.
+        outbox: key of the stream that it lies in.
         plain: more of it by stored names: ``t`` type of an ``end``; of a ``start`` ``w`` policy,
             ``tg`` target, ``q`` queue, ``df`` definition, ``h`` content, ``b`` bounds.
         payload: encoded event or reason.
@@ -38,22 +45,49 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     incarnation: str
     to: str
     n: int
+    cause: str
+    outbox: str
     plain: dict[str, str]
     payload: bytes
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """A step of delivering a message; the `last` one removes it."""
+
+    message: Message
+    last: bool = False
+
+    def argument(self, keys: PartitionKeys) -> str:
+        """What a script gets that does this step in the receiver's partition."""
+        message = self.message
+        if message.outbox != keys.outbox:
+            return ""
+        return (
+            f"{int(self.last)} {message.entry} {message.kind} {message.sender} "
+            f"{message.incarnation} {message.to} {message.n} {message.cause}"
+        )
+
+
+def argument(delivery: Delivery | None, keys: PartitionKeys) -> str:
+    """`Delivery.argument`, or what says that nothing is delivered."""
+    return "" if delivery is None else delivery.argument(keys)
 
 
 async def read(connection: Connection, keys: PartitionKeys) -> list[Message]:
     """The oldest messages that were not removed yet."""
     entries = await connection.command("XRANGE", keys.outbox, "-", "+", "COUNT", READ_AT_ONCE)
-    return [_message(entry_id, fields, connection.sealing.open) for entry_id, fields in entries]
+    return [
+        _message(entry_id, fields, keys.outbox, connection.sealing.open)
+        for entry_id, fields in entries
+    ]
 
 
-async def remove(connection: Connection, keys: PartitionKeys, message: Message) -> None:
-    """Forget a message that was delivered."""
-    await connection.command("XDEL", keys.outbox, message.entry)
+async def remove(connection: Connection, message: Message) -> None:
+    """Forget a message that was delivered in another partition."""
+    await connection.command("XDEL", message.outbox, message.entry)
 
 
-def _message(entry_id: bytes, fields: dict[bytes, bytes], unsealed: Change) -> Message:
+def _message(entry_id: bytes, fields: dict[bytes, bytes], outbox: str, unsealed: Change) -> Message:
     plain, payload = texts_and_payload(fields)
     return Message(
         entry_id.decode(),
@@ -62,6 +96,8 @@ def _message(entry_id: bytes, fields: dict[bytes, bytes], unsealed: Change) -> M
         plain.pop("i"),
         plain.pop("to"),
         int(plain.pop("n")),
+        plain.pop("c"),
+        outbox,
         plain,
         unsealed(payload),
     )

@@ -13,9 +13,11 @@ from streams.errors import (
     ExecutionAlreadyOver,
     ExecutionConflict,
     NotParked,
+    Overtaken,
     TakesNoSignals,
     UnknownExecution,
 )
+from streams.outbox import Delivery, argument
 from streams.scripts import load
 from streams.work import UNBOUNDED, Bounds
 
@@ -45,6 +47,7 @@ async def create_execution(
     due_ms: int | None,
     payload: bytes,
     bounds: Bounds = UNBOUNDED,
+    delivery: Delivery | None = None,
 ) -> bool:
     """Append the first event of a root execution; False if this start was made before.
 
@@ -55,9 +58,11 @@ async def create_execution(
         due_ms: unix ms before which no worker gets it; None or a past time is at once.
         bounds: how long it may take.
         payload: encoded `created` event.
+        delivery: of the message that asks for it; not done by a conflict.
 
     Raises:
         ExecutionConflict: the id belongs to an execution of other content.
+        Overtaken: the message is not the next one.
     """
     keys = connection.keys.partition(execution_id)
     answer = await connection.call(
@@ -80,10 +85,13 @@ async def create_execution(
             "" if due_ms is None else due_ms,
             bounds.argument(),
             connection.sealing.seal(payload),
+            argument(delivery, keys),
         ],
     )
     if answer == b"CONFLICT":
         raise ExecutionConflict(execution_id)
+    if answer == b"OVERTAKEN" and delivery is not None:
+        raise Overtaken(delivery.message.entry)
     return bool(answer == b"CREATED")
 
 
@@ -96,6 +104,7 @@ async def tell_execution(
     payload: bytes,
     n: int | None = None,
     incarnation: str = "",
+    delivery: Delivery | None = None,
 ) -> int:
     """Append an event of the world to a live workflow, once per `request`; return its version.
 
@@ -104,6 +113,7 @@ async def tell_execution(
         payload: encoded event of that type.
         n: the command that it answers; None for a signal.
         incarnation: of the workflow that asked; empty for whichever lives.
+        delivery: of the message that this delivers; done also by what is raised, but for the last.
 
     Raises:
         UnknownExecution: there is no such execution.
@@ -128,8 +138,11 @@ async def tell_execution(
             "" if n is None else n,
             incarnation,
             connection.sealing.seal(payload),
+            argument(delivery, keys),
         ],
     )
+    if answer[0] == b"OVERTAKEN" and delivery is not None:
+        raise Overtaken(delivery.message.entry)
     _refuse(execution_id, answer)
     return int(answer[1])
 
@@ -189,7 +202,13 @@ async def signal_with_start(
 
 
 async def cancel_execution(
-    connection: Connection, *, execution_id: str, request: str, at_once: bool, payload: bytes
+    connection: Connection,
+    *,
+    execution_id: str,
+    request: str,
+    at_once: bool,
+    payload: bytes,
+    delivery: Delivery | None = None,
 ) -> None:
     """Ask a live execution to end, once per `request`; or end it and all below it `at_once`.
 
@@ -215,8 +234,11 @@ async def cancel_execution(
             request,
             "1" if at_once else "0",
             connection.sealing.seal(payload),
+            argument(delivery, keys),
         ],
     )
+    if answer[0] == b"OVERTAKEN" and delivery is not None:
+        raise Overtaken(delivery.message.entry)
     _refuse(execution_id, answer)
 
 

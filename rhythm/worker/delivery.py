@@ -1,7 +1,7 @@
 """Deliver what workflows send to other trees: signals, starts under an id of one's own, their ends.
 
 Every step may be repeated: the receiver knows each by a request id made of the sender and its
-command. When all of a message is done it is removed from the outbox.
+command. The last step of a message removes it from the outbox.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from rhythm.engine.turn import FAILED_TYPES
 from rhythm.events import Completed, Failed
 from rhythm.services.translation import takes_no_signals
 from streams import outbox, projections, transitions
-from streams.codec import StoredExecution
 from streams.connection import Connection
 from streams.errors import (
+    CorruptRecord,
     ExecutionAlreadyOver,
     ExecutionConflict,
+    Overtaken,
     TakesNoSignals,
     UnknownExecution,
 )
 from streams.keys import PartitionKeys
-from streams.outbox import Message
+from streams.outbox import Delivery, Message
 from streams.work import Bounds
 
 logger = logging.getLogger("rhythm.worker")
@@ -41,8 +42,13 @@ async def deliver_all(connection: Connection, keys: PartitionKeys) -> bool:
     """
     messages = await outbox.read(connection, keys)
     for message in messages:
-        await _DELIVER[message.kind](connection, message)
-        await outbox.remove(connection, keys, message)
+        try:
+            last_receiver = await _DELIVER[message.kind](connection, message)
+        except Overtaken as error:
+            logger.debug("%s", error)
+            return True
+        if connection.keys.partition(last_receiver) != keys:
+            await outbox.remove(connection, message)
     return len(messages) == outbox.READ_AT_ONCE
 
 
@@ -51,7 +57,7 @@ def starters_name(message: Message) -> str:
     return f"@{message.sender}|{message.n}|{message.incarnation}"
 
 
-async def _signal(connection: Connection, message: Message) -> None:
+async def _signal(connection: Connection, message: Message) -> str:
     try:
         await transitions.tell_execution(
             connection,
@@ -59,20 +65,23 @@ async def _signal(connection: Connection, message: Message) -> None:
             request=_request(message, "signal"),
             type="signal_received",
             payload=message.payload,
+            delivery=Delivery(message),
         )
     except UnknownExecution as error:
-        await _refuse(connection, message, errors.ExecutionNotFound(error.execution_id), None)
+        return await _refuse(
+            connection, message, errors.ExecutionNotFound(error.execution_id), None
+        )
     except ExecutionAlreadyOver as error:
         finished = errors.ExecutionFinished(error.execution_id, error.status)
-        await _refuse(connection, message, finished, None)
+        return await _refuse(connection, message, finished, None)
     except TakesNoSignals as error:
-        task = errors.InvalidRequest("executionId", takes_no_signals(error.execution_id))
-        await _refuse(connection, message, task, None)
-    else:
-        await _answer(connection, message, "child_completed", _SENT)
+        refused = errors.InvalidRequest("executionId", takes_no_signals(error.execution_id))
+        return await _refuse(connection, message, refused, None)
+    return await _answer(connection, message, "child_completed", _SENT)
 
 
-async def _start(connection: Connection, message: Message) -> None:
+async def _start(connection: Connection, message: Message) -> str:
+    is_awaited = message.plain["w"] != ""
     try:
         await transitions.create_execution(
             connection,
@@ -86,35 +95,38 @@ async def _start(connection: Connection, message: Message) -> None:
             due_ms=None,
             payload=message.payload,
             bounds=Bounds.parse(message.plain["b"]),
+            delivery=Delivery(message, last=not is_awaited),
         )
-        waits = message.plain["w"] != "" and await projections.register_wait(
-            connection, message.to, starters_name(message)
-        )
+        if not is_awaited or await projections.register_wait(
+            connection, message.to, starters_name(message), Delivery(message, last=True)
+        ):
+            return message.to
     except ExecutionConflict as error:
         taken = errors.ExecutionExists(error.execution_id)
-        await _refuse(connection, message, taken, FAILED_TYPES["workflow"])
-        return
+        return await _refuse(connection, message, taken, FAILED_TYPES["workflow"])
     except UnknownExecution:
-        # It has come and gone: deleted between the two calls.
-        gone = errors.ExecutionNotFound(message.to)
-        await _refuse(connection, message, gone, FAILED_TYPES["workflow"])
-        return
-    if message.plain["w"] and not waits:
+        ended = None
+    else:
         (ended,) = await projections.get_executions(connection, [message.to])
-        if isinstance(ended, StoredExecution):
-            last = ended.last
-            await _answer(connection, message, f"child_{last.type}", last.payload)
+    if ended is None:
+        # It has come and gone: deleted between two calls.
+        gone = errors.ExecutionNotFound(message.to)
+        return await _refuse(connection, message, gone, FAILED_TYPES["workflow"])
+    if isinstance(ended, CorruptRecord):
+        damaged = errors.UnreadableEvent(ended.where, 0, ended.reason)
+        return await _refuse(connection, message, damaged, FAILED_TYPES["workflow"])
+    return await _answer(connection, message, f"child_{ended.last.type}", ended.last.payload)
 
 
-async def _cancel(connection: Connection, message: Message) -> None:
-    await _end_other(connection, message, at_once=False)
+async def _cancel(connection: Connection, message: Message) -> str:
+    return await _end_other(connection, message, at_once=False)
 
 
-async def _terminate(connection: Connection, message: Message) -> None:
-    await _end_other(connection, message, at_once=True)
+async def _terminate(connection: Connection, message: Message) -> str:
+    return await _end_other(connection, message, at_once=True)
 
 
-async def _end_other(connection: Connection, message: Message, *, at_once: bool) -> None:
+async def _end_other(connection: Connection, message: Message, *, at_once: bool) -> str:
     try:
         await transitions.cancel_execution(
             connection,
@@ -122,53 +134,54 @@ async def _end_other(connection: Connection, message: Message, *, at_once: bool)
             request=_request(message, "end"),
             at_once=at_once,
             payload=message.payload,
+            delivery=Delivery(message, last=True),
         )
     except (UnknownExecution, ExecutionAlreadyOver):
         logger.debug("%s has ended before it was to end with %s", message.to, message.sender)
+    return message.to
 
 
-async def _end(connection: Connection, message: Message) -> None:
+async def _end(connection: Connection, message: Message) -> str:
+    return await _tell_of_end(connection, message, message.to, message.plain["t"], message.payload)
+
+
+async def _answer(connection: Connection, message: Message, type_: str, payload: bytes) -> str:
+    return await _tell_of_end(connection, message, message.sender, type_, payload)
+
+
+async def _tell_of_end(
+    connection: Connection, message: Message, waiting: str, type_: str, payload: bytes
+) -> str:
+    """Tell who sent, or started, how that has ended: the last step."""
     try:
         await transitions.tell_execution(
             connection,
-            execution_id=message.to,
-            request=f"end-of#{message.n}",
-            type=message.plain["t"],
-            payload=message.payload,
-            n=message.n,
-            incarnation=message.incarnation,
-        )
-    except (UnknownExecution, ExecutionAlreadyOver):
-        logger.debug("%s has ended before %s", message.to, message.sender)
-
-
-async def _answer(connection: Connection, message: Message, type_: str, payload: bytes) -> None:
-    try:
-        await transitions.tell_execution(
-            connection,
-            execution_id=message.sender,
+            execution_id=waiting,
             request=f"end-of#{message.n}",
             type=type_,
             payload=payload,
             n=message.n,
             incarnation=message.incarnation,
+            delivery=Delivery(message, last=True),
         )
     except (UnknownExecution, ExecutionAlreadyOver):
-        logger.debug("%s has ended before its message was delivered", message.sender)
+        logger.debug("%s has ended before it heard of command %d", waiting, message.n)
+    return waiting
 
 
 async def _refuse(
     connection: Connection, message: Message, error: errors.RhythmError, type_: str | None
-) -> None:
+) -> str:
     info = ErrorInfo(type(error).__name__, str(error), type_)
-    await _answer(connection, message, "child_failed", events.encode(Failed(info)))
+    return await _answer(connection, message, "child_failed", events.encode(Failed(info)))
 
 
 def _request(message: Message, what: str) -> str:
     return f"{message.sender}#{message.n}#{message.incarnation}#{what}"
 
 
-_DELIVER: Final[dict[str, Callable[[Connection, Message], Awaitable[None]]]] = {
+# Each returns which execution got the last step.
+_DELIVER: Final[dict[str, Callable[[Connection, Message], Awaitable[str]]]] = {
     "signal": _signal,
     "start": _start,
     "cancel": _cancel,

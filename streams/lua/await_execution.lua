@@ -5,15 +5,20 @@
 -- KEYS[3]  projection  hash of the execution
 -- ARGV[1]  id          the execution's id
 -- ARGV[2]  client      whose reply list gets the id
--- RETURNS  "OVER" | "WAITING" | "UNKNOWN"; only WAITING writes
+-- ARGV[3]  delivery    the message that it delivers, "" for none: see transition.lua; done by WAITING
+-- RETURNS  "OVER" | "WAITING" | "UNKNOWN" | "OVERTAKEN"; only WAITING writes
 
 --@include transition
 
+if is_overtaken(ARGV[3]) then
+  return "OVERTAKEN"
+end
 if call("EXISTS", KEYS[2]) == 1 then
   local waiting = prefix .. "b:x:" .. ARGV[1]
   -- A server that is full refuses a script that begins by storing, and who waits stores next to nothing.
   call("SREM", waiting, ARGV[2])
   call("SADD", waiting, ARGV[2])
+  delivered(ARGV[3])
   return "WAITING"
 end
 if call("EXISTS", KEYS[3]) == 1 then

@@ -9,12 +9,17 @@
 -- ARGV[3]  request     request id; the same again changes nothing
 -- ARGV[4]  at_once     "1" ends it without asking, and then all its descendants
 -- ARGV[5]  payload     encoded reason, of the request and of the terminal event alike
--- RETURNS  {"OK"} | {"UNKNOWN"} | {"OVER", status}; only the first OK of a request writes
+-- ARGV[6]  delivery    the message that it delivers, "" for none: see transition.lua
+-- RETURNS  {"OK"} | {"UNKNOWN"} | {"OVER", status} | {"OVERTAKEN"}; only the first OK of a request appends
 
 --@include transition
 
 local id, request, at_once, payload = ARGV[2], ARGV[3], ARGV[4] == "1", ARGV[5]
 
+if is_overtaken(ARGV[6]) then
+  return { "OVERTAKEN" }
+end
+delivered(ARGV[6])
 local control = load(id)
 if not control then
   local status = call("HGET", KEYS[4], "st")

@@ -15,23 +15,30 @@
 -- ARGV[9]  due         unix ms before which it is not handed out, or "" for at once
 -- ARGV[10] bounds      "" or five numbers, as in step.lua: how long it may take
 -- ARGV[11] payload     encoded `created` event
--- RETURNS  "CREATED" | "EXISTS" (the same start was made before) | "CONFLICT"; only CREATED writes
+-- ARGV[12] delivery    the message that it delivers, "" for none: see transition.lua; not done by CONFLICT
+-- RETURNS  "CREATED" | "EXISTS" (the same start was made before) | "CONFLICT" | "OVERTAKEN"; only CREATED
+--          creates anything
 
 --@include transition
 
 local id, content, due = ARGV[2], ARGV[4], ARGV[9]
 
+if is_overtaken(ARGV[12]) then
+  return "OVERTAKEN"
+end
 local first = call("XRANGE", KEYS[2], "1-0", "1-0")[1]
 if first then
   local fields = first[2]
   for i = 1, #fields, 2 do
     if fields[i] == "h" and fields[i + 1] == content then
+      delivered(ARGV[12])
       return "EXISTS"
     end
   end
   return "CONFLICT"
 end
 
+delivered(ARGV[12])
 local now = clock(ARGV[1])
 create({
   id = id, ["in"] = ARGV[3], h = content, ty = ARGV[5], tg = ARGV[6], q = ARGV[7], df = ARGV[8],

@@ -12,13 +12,18 @@
 -- ARGV[5]  n            number of the command that it answers, "" for a signal
 -- ARGV[6]  incarnation  of the execution that asked, "" for whichever lives
 -- ARGV[7]  payload      encoded event
--- RETURNS  {"OK", version} | {"UNKNOWN"} | {"TASK"} | {"OVER", status}; an answer to what has ended
---          only takes the child from its tree, anything else than a first OK writes nothing
+-- ARGV[8]  delivery     the message that it delivers, "" for none: see transition.lua
+-- RETURNS  {"OK", version} | {"UNKNOWN"} | {"TASK"} | {"OVER", status} | {"OVERTAKEN"}; an answer to what
+--          has ended only takes the child from its tree, anything else than a first OK appends nothing
 
 --@include transition
 
 local id, request, type_, n, incarnation, payload = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
+if is_overtaken(ARGV[8]) then
+  return { "OVERTAKEN" }
+end
+delivered(ARGV[8])
 local seen = call("HGET", KEYS[5], request)
 if seen then
   return { "OK", tonumber(seen) }

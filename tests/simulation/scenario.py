@@ -75,6 +75,9 @@ FLOWS = {
             State.set("cleaned", await Task.run("add", { a: 1, b: 1 }))
         }
     """,
+    "stubborn": """
+        try { await Signal.when("never") } catch (error) { await Signal.when("never") }
+    """,
     "peers": """
         const id = Context.executionId + "-peer"
         Workflow.start("signals", { n: 1 }, { id })
@@ -191,6 +194,7 @@ def wishes(chance: random.Random) -> list[Wish]:
         lambda: _square(chance.randint(0, 9)),
         lambda: Wish("careful", ends=chance.choice(("cancel", "terminate"))),
         lambda: Wish("parent", expected=[3, "LookupError", 25], ends="terminate"),
+        lambda: Wish("stubborn", ends=chance.choice(("cancel", "cancel", "terminate"))),
         lambda: Wish("peers", expected=[41]),
         lambda: Wish("beating", expected={"step": 1}),
         lambda: Wish("limited", expected="TimeoutError"),

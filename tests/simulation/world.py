@@ -150,6 +150,7 @@ class _World:
             for number, wish in enumerate(wanted)
         ]
         await asyncio.gather(*clients, self.upheave(), self.watch(setup))
+        await self.until_all_ended(setup)
         await self.end_workers()
         await self.judge(setup, len(wanted))
 
@@ -256,6 +257,22 @@ class _World:
 
     async def another(self) -> None:
         self.start_worker()
+
+    async def until_all_ended(self, app: Rhythm) -> None:
+        """Wait for what is left of trees whose roots have ended; blame what stays."""
+        loop = asyncio.get_running_loop()
+        while True:
+            live = [
+                execution.id
+                for status in ("pending", "running", "suspended")
+                for execution in await app.execution_service.query_executions({"status": status})
+            ]
+            if not live:
+                return
+            if loop.time() > OVER_AT_S:
+                self.ledger.blame(f"{sorted(live)} live although nobody waits for them")
+                return
+            await asyncio.sleep(5)
 
     async def end_at_once(self, process: Process) -> None:
         process.kill()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
+from streams import outbox, transitions
 from streams.codec import TaskClaim, WorkflowClaim
 from streams.connection import Connection
-from streams.errors import BackendFull, BackendUnavailable, WorkerLost
-from streams.work import TaskSettlement, WorkerSeat, WorkflowSettlement
+from streams.errors import BackendFull, BackendUnavailable, Overtaken, WorkerLost
+from streams.outbox import Delivery, Message
+from streams.work import Outgoing, TaskSettlement, WorkerSeat, WorkflowSettlement
 from tests.conftest import RedisServer
 from tests.streams.house import House, Run, play
 
@@ -191,5 +194,44 @@ def test_a_snapshot_is_handed_out_if_this_history_made_it(
 
         assert isinstance(claim, WorkflowClaim)
         assert (claim.snapshot is not None) == is_used
+
+    play(house, run, story)
+
+
+def test_a_message_is_delivered_in_its_turn_and_once(house: House, run: Run) -> None:
+    """A failover brings back what was delivered before, with nothing done; or loses the message."""
+
+    async def tell(message: Message, n: int) -> None:
+        await transitions.tell_execution(
+            house.connection,
+            execution_id="g",
+            request=f"f#{n}",
+            type="signal_received",
+            payload=b"S",
+            delivery=Delivery(message, last=True),
+        )
+
+    async def story() -> None:
+        await house.start("g", queue="nobody")
+        await house.start("f")
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        sent = tuple(Outgoing("signal", n, "g", b"S") for n in (1, 2))
+        await seat.step([], 0, [WorkflowSettlement("f", claim.token, 1, outbox=sent)])
+        first, second = await outbox.read(house.connection, house.keys)
+
+        with pytest.raises(Overtaken):
+            await tell(second, 2)
+        with pytest.raises(Overtaken):
+            await tell(msgspec.structs.replace(first, cause="a token of lost history"), 1)
+        assert await house.history("g") == ["created"]
+
+        await tell(first, 1)
+        assert await outbox.read(house.connection, house.keys) == [second]
+        with pytest.raises(Overtaken):
+            await tell(first, 1)
+        await tell(second, 2)
+        assert await outbox.read(house.connection, house.keys) == []
+        assert await house.history("g") == ["created", "signal_received", "signal_received"]
 
     play(house, run, story)

@@ -168,11 +168,38 @@ local function hand_over(worker, most)
   return moved
 end
 
--- A message to another tree, perhaps in another partition: the timekeeper delivers it.
+-- A message to another tree, perhaps in another partition: the timekeeper delivers it. It begins with
+-- its fields k, f, i, to, n and c, what caused it, which tell it from others.
 local function post(...)
   local number = call("INCR", prefix .. "o:n")
   call("XADD", prefix .. "o", number .. "-0", ...)
   ring("due")
+end
+
+-- A call that delivers a message names it: "0" or "1" if the message is done with it, its entry, its
+-- first fields; or "" if it delivers none that lies in this partition. It is done only while the
+-- message is the oldest: a failover may have lost it, or what was done for those before.
+local function is_overtaken(delivery)
+  if delivery == "" then
+    return false
+  end
+  local first = call("XRANGE", prefix .. "o", "-", "+", "COUNT", 1)[1]
+  if not first then
+    return true
+  end
+  local words = { first[1] }
+  for i = 2, 12, 2 do
+    words[#words + 1] = first[2][i]
+  end
+  return table.concat(words, " ") ~= string.sub(delivery, 3)
+end
+
+-- In the call that does the last of it: who removed it afterwards might remove what a failover undid.
+local function delivered(delivery)
+  local entry = string.match(delivery, "^1 (%S+)")
+  if entry then
+    call("XDEL", prefix .. "o", entry)
+  end
 end
 
 local function due_member(kind, id, n, incarnation)
@@ -397,7 +424,7 @@ local function finish(control, now, token, kind, payload, ...)
   for _, client in ipairs(waiting) do
     local starter, n, incarnation = string.match(client, "^@([^|]*)|([^|]*)|(.*)$")
     if starter then
-      post("k", "end", "f", id, "i", incarnation, "to", starter, "n", n, "t", "child_" .. kind, "d", payload)
+      post("k", "end", "f", id, "i", incarnation, "to", starter, "n", n, "c", token, "t", "child_" .. kind, "d", payload)
     else
       call("RPUSH", prefix .. "b:c:" .. client, id)
       call("PEXPIRE", prefix .. "b:c:" .. client, REPLIES_KEPT_MS)
@@ -453,7 +480,7 @@ local function part_with(control, n, entry, now, cause, reason, at_once)
   if other then
     if at_once or policy ~= "a" then
       post("k", at_once and "terminate" or "cancel", "f", control.id, "i", control["in"], "to", other, "n", n,
-        "d", reason)
+        "c", cause, "d", reason)
     end
     return
   end
