@@ -332,7 +332,7 @@ def _amiss(described: projections.Description, workers: Sequence[staff.Colleague
         found.append(f"execution {execution_id!r} does not go on: {trouble}")
     if described.in_trouble > len(described.troubles):
         others = described.in_trouble - len(described.troubles)
-        found.append(f"{others:,} more executions do not go on: 'rhythm verify --all' tells which")
+        found.append(f"{others:,} executions do not go on: 'rhythm verify --all' tells which")
     for worker in workers:
         if worker.lease_left_ms < 0:
             found.append(f"worker {worker.id} has let its lease run out and still holds work")

@@ -96,7 +96,7 @@ class Description(msgspec.Struct, frozen=True):
         due: how many timers, starts, retries and leases are set.
         executions: status -> count; a workflow in a worker's hands counts as what it was before.
         in_trouble: how many executions something stops.
-        troubles: some of them, with what it is, in words.
+        troubles: they, with what it is, in words; none when they are too many to name.
     """
 
     now_ms: int

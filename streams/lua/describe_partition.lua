@@ -5,10 +5,13 @@
 -- KEYS[3]  queues   set of the queues that ever got work, but for "default"
 -- ARGV[1]  now      unix ms, or "" for the server's clock
 -- RETURNS  {now, {worker, about, lease end, held count, last claim, …}, {queue, ready count, …}, due count,
---           {status, count, …}, count of those in trouble, {id, what stops it, …}}; of the last at most 20;
---           writes nothing
+--           {status, count, …}, count of those in trouble, {id, what stops it, …}}; the last is empty when
+--           they are too many to name; writes nothing
 
 --@include transition
+
+-- A screen of them.
+local TOLD = 20
 
 local now = clock(ARGV[1])
 local workers = {}
@@ -34,8 +37,6 @@ for _, status in ipairs({ "pending", "running", "suspended", "completed", "faile
   statuses[#statuses + 1] = status
   statuses[#statuses + 1] = call("ZCARD", prefix .. "i:s:" .. status)
 end
-local told = call("HSCAN", prefix .. "z", 0, "COUNT", 20)[2]
-while #told > 40 do
-  told[#told] = nil
-end
-return { now, workers, ready, call("ZCARD", KEYS[1]), statuses, call("HLEN", prefix .. "z"), told }
+local stopped = call("HLEN", prefix .. "z")
+local told = stopped <= TOLD and call("HGETALL", prefix .. "z") or {}
+return { now, workers, ready, call("ZCARD", KEYS[1]), statuses, stopped, told }
