@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from typing import Any, Final
 
 from rhythm import events
@@ -29,7 +28,8 @@ class Attempt:
         self._seat, self._is_async = seat, is_async
         self._loop = asyncio.get_running_loop()
         self._running = asyncio.current_task()
-        self._to_end = threading.Event()
+        # Read by the task's thread, which never waits for it.
+        self._to_end = False
         self._details = self._progress = _NOTHING
         self._is_waiting = False
         self._reporting: asyncio.Task[None] | None = None
@@ -37,7 +37,7 @@ class Attempt:
     @property
     def cancelled(self) -> bool:
         """Whether it is to end."""
-        return self._to_end.is_set()
+        return self._to_end
 
     def heartbeat(self, details: Any) -> None:
         """It lives; `details` are for the next attempt."""
@@ -54,15 +54,15 @@ class Attempt:
 
     def end(self) -> None:
         """It is not to go on. An async function is interrupted; a sync one has to look."""
-        if self._to_end.is_set():
+        if self._to_end:
             return
-        self._to_end.set()
+        self._to_end = True
         if self._is_async and self._running is not None:
             self._running.cancel()
 
     def abandon(self) -> None:
         """Nobody waits for it any more; its thread may still look whether it is to end."""
-        self._to_end.set()
+        self._to_end = True
 
     async def close(self) -> None:
         """Say what is still to be said."""

@@ -166,11 +166,13 @@ class Bench:
     ) -> Figure:
         server = self._ground.server_cpu_s()
         with self._ground.workers(self._workers):
+            # What it took to start is not of the tasks.
+            worker = self._ground.worker_cpu_s()
             await _all_ended(app, count)
             first = await app.execution_service.get_execution(ids[0])
             assert first is not None and first.started_at is not None
             began_ms = first.started_at.timestamp() * 1000
-            return await self._figure(name, unit, app, ids, count, began_ms, server, 0.0)
+            return await self._figure(name, unit, app, ids, count, began_ms, server, worker)
 
     async def _figure(
         self,
