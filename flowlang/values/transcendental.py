@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from decimal import Context, Decimal, localcontext
 from functools import cache
 from typing import Final
+
+from flowlang.limits import charge_steps
 
 _PRECISION: Final = 60
 """Digits of a calculation: a float has 17, cancellation in the formulas below takes a few."""
@@ -30,6 +33,14 @@ _HALF: Final = Decimal("0.5")
 _PI_DIGITS: Final = 400
 """The largest float has 309 digits before the point; the rest is for the angle that remains."""
 _MAX_WHOLE_POWER: Final = 1024
+_STEPS: Final = 64
+"""What a calculation counts: it takes up to a hundred microseconds, a step one or two at most."""
+
+
+def _exactly() -> AbstractContextManager[Context]:
+    """Within, decimals have the digits of a calculation; it counts the steps that take as long."""
+    charge_steps(_STEPS)
+    return localcontext(_CONTEXT)
 
 
 def power_of(base: float, exponent: float) -> float:
@@ -63,7 +74,7 @@ def _power_of_positive(base: float, exponent: float) -> float:
         bits = math.frexp(base)[1] * exponent
         if bits <= 2 * _MAX_WHOLE_POWER:  # else out of range, or far from exact
             return _to_float(Decimal(int(base) ** int(exponent)))
-    with localcontext(_CONTEXT):
+    with _exactly():
         power = Decimal(exponent) * Decimal(base).ln()
     return _exponential(power)
 
@@ -206,7 +217,7 @@ def atan2(y: float, x: float) -> float:
         return math.copysign(_to_float(_pi()) if behind else 0.0, y)
     if x == 0.0:
         return math.copysign(_to_float(_pi() / 2), y)
-    with localcontext(_CONTEXT):
+    with _exactly():
         angle = _arctangent(abs(Decimal(y) / Decimal(x)))
         if behind:
             angle = _pi() - angle
@@ -270,7 +281,7 @@ def _through(function: Callable[[Decimal], Decimal]) -> Callable[[float], float]
     """A function of decimals as one of floats."""
 
     def call(number: float) -> float:
-        with localcontext(_CONTEXT):
+        with _exactly():
             return _to_float(function(Decimal(number)))
 
     return call
@@ -281,7 +292,7 @@ def _exponential(power: float | Decimal) -> float:
         return math.inf
     if power < -746:
         return 0.0
-    with localcontext(_CONTEXT):
+    with _exactly():
         return _to_float(Decimal(power).exp())
 
 
