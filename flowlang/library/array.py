@@ -165,8 +165,8 @@ def copy_within(
     first = relative_index(start, length, 0)
     last = relative_index(end, length, length)
     count = min(last - first, length - to)
+    charge_steps(1 + max(0, count))
     if count > 0:
-        charge_steps(count)
         copied = _with_length(array, length)[first : first + count]
         order = range(to, to + count)
         backwards = first < to < first + count
