@@ -40,6 +40,7 @@ from flowlang.values import (
     own_names,
     restrict,
     same_value,
+    set_array_length,
     set_member,
     throw,
     to_property_key,
@@ -240,9 +241,13 @@ def _restricted(value: Value, integrity: int) -> Value:
 def _must_set(target: Value, key: str, value: Value) -> None:
     """Set a property as strict code would: what cannot be set is a TypeError."""
     integrity = _integrity(target)
-    if is_read_only(target, key) or (
-        integrity != EXTENSIBLE and (integrity == FROZEN or get_own(target, key) is HOLE)
-    ):
+    is_possible = not is_read_only(target, key) and (
+        integrity == EXTENSIBLE or (integrity != FROZEN and get_own(target, key) is not HOLE)
+    )
+    if is_possible and key == "length" and isinstance(target, JSArray):
+        is_possible = set_array_length(target, value)
+    elif is_possible:
+        set_member(target, key, value)
+    if not is_possible:
         shown = named(key)
         throw("TypeError", f"cannot assign to property {shown}: the object does not allow it")
-    set_member(target, key, value)

@@ -401,11 +401,11 @@ def check_species(value: Value, kind: str) -> None:
         throw("TypeError", f"a {kind} made by {constructor.name} is not part of Flow")
 
 
-def set_array_length(array: JSArray, value: Value) -> None:
-    """`array.length = value`: cuts elements off, or adds holes."""
+def set_array_length(array: JSArray, value: Value) -> bool:
+    """`array.length = value`: cuts elements off, or adds holes. Whether it is that long now."""
     integrity = integrity_of(array)
     if integrity == FROZEN:
-        return  # without a look at the value
+        return False  # without a look at the value
     length = to_uint32(value)
     if float(length) != to_number(value):
         throw("RangeError", "invalid array length")
@@ -419,6 +419,7 @@ def set_array_length(array: JSArray, value: Value) -> None:
         check_array(length)
         charge_memory(ELEMENT_UNITS * (length - len(array)))
         array.extend([HOLE] * (length - len(array)))
+    return length == len(array)
 
 
 def set_array_element(array: JSArray, index: int, value: Value) -> None:
