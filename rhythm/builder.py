@@ -29,7 +29,13 @@ from rhythm.services.workflows import (
     compile_all,
     read_workflow_files,
 )
-from rhythm.settings import Settings, check_database_url, hide_password, load_settings
+from rhythm.settings import (
+    Settings,
+    check_database_url,
+    check_setting,
+    hide_password,
+    load_settings,
+)
 from rhythm.surroundings import Surroundings
 from streams import definitions, projections
 from streams.connection import Connection
@@ -147,12 +153,14 @@ class InitBuilder:
         self._config_path: str | PathLike[str] | None = None
         self._auto_migrate = True
         self._codecs: tuple[PayloadCodec, ...] | None = None
+        self._replicas: int | None = None
         self._files: list[WorkflowFile] = []
         self._paths: list[Path] = []
         self._app: Rhythm | None = None
 
     def database_url(self, url: str) -> Self:
-        """The address: `redis://`, `rediss://`, `unix://` or `memory://`.
+        """The address: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`
+        or `memory://`.
 
         Raises:
             ConfigurationError: an address of another kind; says what to give instead.
@@ -202,6 +210,19 @@ class InitBuilder:
         self._codecs = check_codecs(codecs)
         return self
 
+    def durability(self, *, replicas: int) -> Self:
+        """By how many replicas a call that starts, signals or ends something is to be confirmed
+        before it returns. One that was survives the loss of its master.
+
+        When too few do in good time it raises `NotReplicated`.
+
+        Raises:
+            ConfigurationError: no whole number from 0 to 100.
+        """
+        check_setting("replicas", replicas, "durability(replicas=…)")
+        self._replicas = replicas
+        return self
+
     def workflows(self, files: Iterable[WorkflowFile]) -> Self:
         """Workflows whose source the program has at hand.
 
@@ -249,6 +270,7 @@ class InitBuilder:
             config_path=self._config_path,
             database_url=self._database_url,
             namespace=self._namespace,
+            replicas=self._replicas,
         )
         sources = [(file.name, file.source, file.file_path) for file in self._files]
         programs = compile_all([*sources, *read_workflow_files(self._paths)])
@@ -259,12 +281,27 @@ class InitBuilder:
                 stacklevel=2,
             )
         url = settings.database_url or EMBEDDED_URL
+        if settings.replicas and url.startswith(EMBEDDED_URL):
+            raise ConfigurationError(
+                f"replicas is {settings.replicas}, and an embedded server has none",
+                "give the address of a Redis with replicas, or set replicas to 0",
+            )
         with translated():
             first_s = min(FIRST_CONTACT_S, settings.client_timeout)
             codecs = codecs_of(settings) if self._codecs is None else self._codecs
-            connection = Connection(url, settings.namespace, patience_s=first_s, codecs=codecs)
+            connection = Connection(
+                url,
+                settings.namespace,
+                patience_s=first_s,
+                codecs=codecs,
+                replicas=settings.replicas,
+            )
             try:
-                await prepare(connection, migrate=self._auto_migrate or connection.is_embedded)
+                await prepare(
+                    connection,
+                    migrate=self._auto_migrate or connection.is_embedded,
+                    partitions=settings.partitions,
+                )
                 connection.patience_s = settings.client_timeout
                 app = Rhythm(settings, connection)
                 await app.workflow_service.register(programs)
@@ -291,8 +328,11 @@ class InitBuilder:
             self._app = None
 
 
-async def prepare(connection: Connection, *, migrate: bool) -> None:
+async def prepare(connection: Connection, *, migrate: bool, partitions: int | None = None) -> None:
     """Look at the server, and set the namespace up or insist that it is.
+
+    Args:
+        partitions: how many a new namespace gets; None is what suits the server.
 
     Raises:
         StreamsError: the server does not answer, cannot be used, or the namespace is not set up.
@@ -301,13 +341,16 @@ async def prepare(connection: Connection, *, migrate: bool) -> None:
     for warning in report.warnings:
         logger.warning("%s: %s", connection.address, warning)
     if migrate:
-        await definitions.migrate(connection)
+        await definitions.migrate(connection, partitions)
     else:
         await definitions.check(connection)
 
 
-async def migrate(url: str, namespace: str) -> list[str]:
+async def migrate(url: str, namespace: str, partitions: int | None = None) -> list[str]:
     """Set a namespace up; what was done, a sentence each.
+
+    Args:
+        partitions: how many a new namespace gets; None is what suits the server.
 
     Raises:
         ConfigurationError: the address or the server cannot be used, or another release set it up.
@@ -317,7 +360,7 @@ async def migrate(url: str, namespace: str) -> list[str]:
     with translated():
         async with Connection(url, namespace) as connection:
             report = await connection.inspect()
-            created = await definitions.migrate(connection)
+            created = await definitions.migrate(connection, partitions)
     where = f"namespace {namespace!r} at {hide_password(url)}"
     done = f"set up {where}" if created else f"{where} was set up already: nothing to do"
     return [done, *report.warnings]

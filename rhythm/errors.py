@@ -5,6 +5,7 @@ RhythmError                  catch this to catch them all
 │   └── MissingResource      a task asks for a type that the worker's resources do not give: add it
 ├── BlockingCall             a plain call inside of an event loop: await what it names instead
 ├── ConnectionLost           Redis did not answer in time: see that it runs, then repeat the call
+│   └── NotReplicated        too few replicas confirmed a change: see that they run, then repeat
 ├── StorageFull              Redis is out of memory; nothing was changed: make room, repeat the call
 ├── InvalidRequest           a parameter of the call is wrong; nothing was changed: correct the call
 ├── InvalidPayload           a value is not JSON; nothing was changed: convert it at the path named
@@ -375,6 +376,25 @@ class ConnectionLost(RhythmError):
         return (
             f"no answer from Redis at {self.address}{waited}: {self.reason}; "
             "check that the server runs and that the address is right"
+        )
+
+
+class NotReplicated(ConnectionLost):
+    """The call took effect, but fewer replicas than were asked for confirmed it in time.
+
+    With an `id` or a `request_id` it is safe to repeat; a failover before they do may lose it.
+    """
+
+    def __init__(self, address: str, wanted: int, confirmed: int) -> None:
+        """`address` with its password hidden; of how many replicas how many confirmed."""
+        super().__init__(address, "too few replicas")
+        self.args = (address, wanted, confirmed)
+        self.wanted, self.confirmed = wanted, confirmed
+
+    def __str__(self) -> str:
+        return (
+            f"the master at {self.address} has recorded it, but {self.confirmed} of {self.wanted} "
+            "replicas confirmed it in time; see that they run, then repeat the call"
         )
 
 

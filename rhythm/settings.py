@@ -76,6 +76,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 100
     # Executions that a worker is at. Tasks mostly wait for others; those that compute want fewer.
 
+    replicas: int = 0
+    # How many replicas must have what a client's call wrote before it returns. Redis answers before
+    # it replicates: with 0 a failover may lose what it just acknowledged. It costs a way to them.
+
+    partitions: int | None = None
+    # Into how many parts a new namespace is divided; one that is set up keeps its own. None is 1 on
+    # one server, which gains nothing by more, and 16 on a Redis Cluster: enough for several masters
+    # to share the work, few enough for every worker to wait at each.
+
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
             value = getattr(self, name)
@@ -110,6 +119,8 @@ class SettingsArguments(TypedDict, total=False):
     max_lost_workers: int | None
     retention: float | None
     concurrency: int | None
+    replicas: int | None
+    partitions: int | None
 
 
 def load_settings(
@@ -146,8 +157,8 @@ def load_settings(
 
 # Addresses.
 
-_AVAILABLE = ("memory", "redis", "rediss", "unix")
-_PLANNED = ("redis+local", "redis+sentinel", "redis+cluster")
+_AVAILABLE = ("memory", "redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+_PLANNED = ("redis+local",)
 _OTHER_DATABASES = {
     "postgres": "PostgreSQL",
     "postgresql": "PostgreSQL",
@@ -167,8 +178,9 @@ _WHAT_TO_GIVE = "give redis://HOST:6379/0, or memory:// to try Rhythm without a 
 def check_database_url(url: object) -> str:
     """The address, if it is one that Rhythm can use.
 
-    Those are `redis://`, `rediss://` (TLS), `unix://` (a socket) and `memory://` (inside this
-    process, nothing is kept).
+    Those are `redis://`, `rediss://` (TLS), `unix://` (a socket), `memory://` (inside this process,
+    nothing is kept), `redis+sentinel://` with the Sentinels' hosts and the name of the service,
+    and `redis+cluster://` with some nodes of a Redis Cluster.
 
     Raises:
         ConfigurationError: saying what to give instead.
@@ -183,6 +195,10 @@ def check_database_url(url: object) -> str:
     if scheme in _AVAILABLE:
         if scheme in ("redis", "rediss"):
             _check_server(url, shown)
+        elif scheme == "redis+sentinel":
+            _check_sentinels(url, shown)
+        elif scheme == "redis+cluster":
+            _check_cluster(url, shown)
         elif scheme == "unix" and not rest.partition("?")[0].strip("/"):
             raise ConfigurationError(
                 f"{shown!r} names no socket",
@@ -241,6 +257,42 @@ def _check_server(url: str, shown: str) -> None:
             f"{shown!r} is no Redis address: after the host comes the number of a database",
             "write it as redis://HOST:6379/0",
         )
+
+
+def _check_sentinels(url: str, shown: str) -> None:
+    service, _, database = _check_hosts(url, shown).partition("/")
+    if not service or (database and not re.fullmatch("[0-9]+", database)):
+        raise ConfigurationError(
+            f"{shown!r} is no address of Sentinels: after the hosts comes the name of the service, "
+            "and perhaps the number of a database",
+            "write it as redis+sentinel://HOST:26379,HOST:26379/SERVICE",
+        )
+
+
+def _check_cluster(url: str, shown: str) -> None:
+    if _check_hosts(url, shown):
+        raise ConfigurationError(
+            f"{shown!r} is no address of a Cluster, which has no numbered databases",
+            "write it as redis+cluster://HOST:6379,HOST:6379",
+        )
+
+
+def _check_hosts(url: str, shown: str) -> str:
+    """The path of an address of several hosts."""
+    parts = urlsplit(url)
+    for host in parts.netloc.rpartition("@")[2].split(","):
+        try:
+            one = urlsplit(f"redis://{host}")
+            is_host = bool(one.hostname) and one.port != 0
+        except ValueError:
+            is_host = False
+        if not is_host:
+            raise ConfigurationError(
+                f"{shown!r} is no Redis address: it takes hosts with ports from 1 to 65535, "
+                "separated by commas",
+                "a password with signs such as / ? # @ : in it must be percent-encoded",
+            )
+    return parts.path.strip("/")
 
 
 # Where settings come from.
@@ -394,13 +446,13 @@ def _check_keys(value: object, name: str) -> None:
         raise ConfigurationError(f"{name} is no text with a key", "write ID:BASE64")
 
 
-def _whole(least: int) -> "_Check":
+def _whole(least: int, most: int = 10**9) -> "_Check":
     def check(value: object, name: str) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise ConfigurationError(f"{name} is {kind_of(value)}", "make it a whole number")
-        if not least <= value <= _MOST:
+        if not least <= value <= most:
             raise ConfigurationError(
-                f"{name} is {number(value)}", f"make it {least} or more, up to {_MOST:,}"
+                f"{name} is {number(value)}", f"make it {least} or more, up to {most:,}"
             )
 
     return check
@@ -434,11 +486,14 @@ _CHECKS: Mapping[str, _Check] = {
     "max_lost_workers": _whole(1),
     "retention": _seconds(0),
     "concurrency": _whole(1),
+    "replicas": _whole(0, most=100),
+    # A worker has three connections for each.
+    "partitions": _whole(1, most=256),
 }
 
-_MAY_BE_NONE = ("database_url", "encryption_keys", "retention")
+_MAY_BE_NONE = ("database_url", "encryption_keys", "retention", "partitions")
 
 _SWITCHES = ("compression",)
 _SWITCHED = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
-_WHOLE_NUMBERS = ("payload_limit", "max_lost_workers", "concurrency")
+_WHOLE_NUMBERS = ("payload_limit", "max_lost_workers", "concurrency", "replicas", "partitions")

@@ -1,110 +1,55 @@
-"""Addresses, clients, checks of the server, errors translated.
+"""The way to one namespace on one Redis: calls that are repeated knowingly, reads that wait.
 
 Every call of a script goes through `Connection.call`, which repeats it until its deadline when the
 network or the server fails in passing: the scripts are made so that a repeated call changes nothing
 more. redis-py's own blind retries are off. Each blocking read has a connection of its own.
+
+On a Redis Cluster every script also names a key of its slot that never exists, so that Redis
+refuses it as a whole while that slot is being moved: one that had begun could not go on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
+from redis.exceptions import NoScriptError, ReadOnlyError
 
-from streams import embedded
+from streams import clients, embedded, inspection
+from streams.clients import Client
+from streams.cluster import send_together
 from streams.errors import (
     BackendFull,
     BackendRefused,
     BackendUnavailable,
-    CorruptRecord,
+    NotReplicated,
     StreamsError,
 )
-from streams.keys import KeySpace
-from streams.scripts import Argument, BlockingRunner, Runner, Script
+from streams.faults import FAULTS, translated
+from streams.inspection import ServerReport
+from streams.keys import KeySpace, guard_of, mark_of
+from streams.scripts import Argument, BlockingRunner, Script
 from streams.sealing import PayloadCodec, Sealing
+
+T = TypeVar("T")
 
 logger = logging.getLogger("rhythm.streams")
 
 EMBEDDED_SCHEME = "memory"
-REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 # A transition takes under a millisecond; a server that has not answered after this is in trouble.
 REPLY_TIMEOUT_S = 5.0
-CONNECT_TIMEOUT_S = 3.0
 # Calls that one process has under way at once; more wait for a connection instead of opening one.
 POOL_SIZE = 16
 # Pauses between repeats: short, since a restart on the same machine takes tenths of a second, and
 # bounded, since a recovered server should see its workers within two seconds.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
-OLDEST_REDIS = (7, 0, 5)
-
-_PASSING = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
-# How Redis begins errors of a state that passes: a script runs long, data is loaded, a disk is
-# full, replicas are away, a master has changed. redis-py has no classes of their own for these.
-_PASSING_WORDS = (
-    "BUSY",
-    "CLUSTERDOWN",
-    "LOADING",
-    "MASTERDOWN",
-    "MISCONF",
-    "NOREPLICAS",
-    "TRYAGAIN",
-    "UNBLOCKED",
-)
-# A long command that nobody let in sent is refused before it is read.
-_LOCKED_OUT = ("NOAUTH", "WRONGPASS", "Protocol error: unauthenticated")
-
-
-# What comes of what is stored, and not of the server: see `DAMAGES` in transition.lua.
-_DAMAGES = (
-    "damaged: ",
-    "attempt to ",
-    "bad argument",
-    "WRONGTYPE",
-    "Invalid stream ID",
-    "ID specified in XADD",
-    "not an integer",
-    "not a valid float",
-    "hash value is not",
-)
-
-
-class ServerReport(NamedTuple):
-    """What the server says of itself.
-
-    Attributes:
-        kind: ``embedded`` or ``redis``.
-        version: its version, for an embedded one the one it imitates.
-        persistence: how it keeps data, in words.
-        maxmemory_policy: what it does when memory is full; empty when it does not say.
-        warnings: sentences an operator should read.
-    """
-
-    kind: Literal["embedded", "redis"]
-    version: str
-    persistence: str
-    maxmemory_policy: str
-    warnings: tuple[str, ...]
+# Partitions of a new namespace on a Redis Cluster: several for each of some masters.
+CLUSTER_PARTITIONS = 16
 
 
 def hide_password(url: str) -> str:
@@ -121,8 +66,11 @@ class Connection:
     """One namespace on one Redis: its clients and its keys.
 
     Args:
-        url: ``redis://``, ``rediss://``, ``unix://`` or ``memory://[name]``.
+        url: ``redis://``, ``rediss://``, ``unix://``, ``memory://[name]``,
+            ``redis+sentinel://host:port[,host:port…]/service[/db]`` or
+            ``redis+cluster://host:port[,host:port…]``.
         namespace: what every key begins with.
+        replicas: by how many replicas a write is to be confirmed; not for an embedded server.
         patience_s: how long a call is repeated before `BackendUnavailable`; None is without end.
         clock: unix ms for scripts instead of the server's own clock, for tests; may step back.
         reply_timeout_s: how long one call waits for its answer before it counts as lost.
@@ -140,15 +88,18 @@ class Connection:
         reply_timeout_s: float = REPLY_TIMEOUT_S,
         server: embedded.Server | None = None,
         codecs: Sequence[PayloadCodec] = (),
+        replicas: int = 0,
     ) -> None:
         self.address = hide_password(url)
+        # `definitions.check` puts the namespace's own partitions in its place.
         self.keys = KeySpace(namespace)
         self.sealing = Sealing(namespace, codecs)
         self.patience_s = patience_s
+        self.replicas = replicas
         self._clock = clock
         self._reply_timeout_s = reply_timeout_s
         self._url = url
-        self._readers: set[redis.asyncio.Redis] = set()
+        self._readers: set[BlockingReader] = set()
         self._is_closed = False
         parts = urlsplit(url)
         self._server = (
@@ -156,7 +107,13 @@ class Connection:
             if parts.scheme == EMBEDDED_SCHEME
             else None
         )
-        self._client = self._open_client(POOL_SIZE)
+        self._cluster = (
+            self._opened(lambda: clients.open_cluster(url, POOL_SIZE))
+            if parts.scheme == clients.CLUSTER_SCHEME
+            else None
+        )
+        # redis-py's two kinds of client have much in common, and no type for it.
+        self._client: Any = self._cluster or self._open_client(POOL_SIZE)
 
     async def __aenter__(self) -> Self:
         return self
@@ -170,21 +127,32 @@ class Connection:
         await self.close()
 
     @property
+    def usual_partitions(self) -> int:
+        """Into how many partitions a new namespace on such a server is divided."""
+        return 1 if self._cluster is None else CLUSTER_PARTITIONS
+
+    @property
     def is_embedded(self) -> bool:
         """Whether the server lives in this process and keeps nothing."""
         return self._server is not None
 
     def patient(self) -> Connection:
         """Another connection to the same server and namespace that repeats calls without end."""
-        return Connection(
+        return self.another(patience_s=None)
+
+    def another(self, *, patience_s: float | None) -> Connection:
+        """Another connection to the same server and namespace."""
+        connection = Connection(
             self._url,
             self.keys.namespace,
-            patience_s=None,
+            patience_s=patience_s,
             clock=self._clock,
             reply_timeout_s=self._reply_timeout_s,
             server=self._server,
             codecs=self.sealing.codecs,
         )
+        connection.keys = self.keys
+        return connection
 
     def now(self) -> str:
         """What scripts get as their ``now``: empty for the server's clock."""
@@ -200,122 +168,134 @@ class Connection:
             CorruptRecord: what is stored under the keys is not what we wrote.
         """
 
+        about = keys[-1]
+        if self._cluster is not None:
+            keys = [*keys, guard_of(keys[0])]
+
         async def once() -> Any:
             return await script.run(self._client, keys, arguments)
 
-        return await self._patiently(once, script.name, keys[-1])
+        return await self._patiently(once, script.name, about)
 
-    async def command(self, *words: Argument) -> Any:
-        """Send one command that reads, or writes the same again when repeated."""
+    async def write(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
+    ) -> Any:
+        """As `call`, for what is acknowledged to somebody: done when `replicas` have it too.
+
+        Raises:
+            NotReplicated: too few confirmed it within the connection's patience. The master has it.
+        """
+        if not self.replicas:
+            return await self.call(script, keys, arguments)
+        about, mark = keys[-1], mark_of(keys[0])
+        if self._cluster is not None:
+            keys = [*keys, guard_of(keys[0])]
 
         async def once() -> Any:
-            client: Runner = self._client
-            return await client.execute_command(*words)
+            try:
+                return await self._replicated(mark, script.by_digest(keys, arguments))
+            except NoScriptError:
+                return await self._replicated(mark, script.in_full(keys, arguments))
+
+        return await self._patiently(once, script.name, about)
+
+    async def _replicated(self, mark: str, words: Sequence[Argument]) -> Any:
+        """Send a command, and wait on the same connection until replicas have all up to then.
+
+        A repeated script may write nothing, and WAIT asks for the connection's last write: so there
+        is always one behind it.
+        """
+        # A script that Redis has forgotten is sent twice: together shorter than one call may take.
+        wait_ms = round(self._reply_timeout_s * 1000 / 4)
+        together = (words, ("SET", mark, ""), ("WAIT", self.replicas, wait_ms))
+        if self._cluster is not None:
+            replies = await self._cluster.send_together(mark, together)
+        else:
+            replies = await send_together(self._client, together)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        reply, _, confirmed = replies
+        if confirmed < self.replicas:
+            raise NotReplicated(self.address, self.replicas, confirmed)
+        return reply
+
+    async def command(self, *words: Argument, near: str = "") -> Any:
+        """Send one command that reads, or writes the same again when repeated.
+
+        Args:
+            near: for a command without a key: one whose server is to be asked.
+        """
+        cluster = self._cluster
+
+        async def once() -> Any:
+            if cluster is not None and near:
+                return await cluster.ask_near(near, *words)
+            return await self._client.execute_command(*words)
 
         return await self._patiently(once, str(words[0]), str(words[1]) if words[1:] else "")
 
     def reader(self) -> BlockingReader:
         """A connection of its own for blocking reads."""
-        client = self._open_client(1)
-        self._readers.add(client)
-        return BlockingReader(self, client)
+        reader = BlockingReader(self)
+        self._readers.add(reader)
+        return reader
 
-    def thread_caller(self) -> ThreadCaller:
-        """A blocking connection of its own, for use from one other thread."""
-        return ThreadCaller(self, self._open_blocking_client())
+    def direct_caller(self) -> DirectCaller:
+        """A way around the event loop to an embedded server, which answers at once."""
+        assert self._server is not None
+        return DirectCaller(embedded.blocking_client(self._server), self.sealing)
 
     async def inspect(self) -> ServerReport:
-        """Look at the server before relying on it.
+        """Look at the server before relying on it; of a Cluster at every master.
 
         Raises:
             BackendRefused: too old, or set to drop keys when memory is full.
         """
-        if self._server is not None:
-            return ServerReport("embedded", "7.2", "none: nothing is kept", "noeviction", ())
-        info: dict[str, Any] = await self.command("INFO", "everything")
-        return self._judge(info)
+        if self.is_embedded:
+            return inspection.EMBEDDED
+        cluster = self._cluster
+        if cluster is None:
+            info: dict[str, Any] = await self.command("INFO", "everything")
+            return inspection.judged(self.address, info)
+
+        async def once() -> list[dict[str, Any]]:
+            return await cluster.ask_masters("INFO", "everything")
+
+        of_each = await self._patiently(once, "INFO", "")
+        reports = [inspection.judged(self.address, info) for info in of_each]
+        warnings = dict.fromkeys(text for report in reports for text in report.warnings)
+        return reports[0]._replace(warnings=tuple(warnings))
 
     async def close(self) -> None:
-        """Close all connections opened through this object, except threads' own; calls fail."""
+        """Close all connections opened through this object; calls fail."""
         self._is_closed = True
-        for client in (*self._readers, self._client):
-            await client.aclose()
-        self._readers.clear()
+        for reader in list(self._readers):
+            await reader.close()
+        await self._client.aclose()
 
-    def _judge(self, info: dict[str, Any]) -> ServerReport:
-        version = str(info.get("redis_version", ""))
-        is_valkey = "valkey_version" in info
-        numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
-        if not is_valkey and numbers < OLDEST_REDIS:
-            raise BackendRefused(
-                self.address, f"it is Redis {version}, and Rhythm needs 7.0.5 or newer"
-            )
-        policy = str(info.get("maxmemory_policy", ""))
-        if policy not in ("", "noeviction"):
-            raise BackendRefused(
-                self.address,
-                f"its maxmemory-policy is {policy!r}, which would drop workflows when memory is "
-                "full; set it to 'noeviction'",
-            )
-        warnings = []
-        if int(info.get("aof_enabled", 0)):
-            persistence = "append-only file"
-        elif int(info.get("rdb_last_save_time", 0)) and int(info.get("rdb_saves", 1)):
-            persistence = "snapshots only"
-            warnings.append(
-                "Redis keeps snapshots only: a crash loses what came after the last one; "
-                "set 'appendonly yes'"
-            )
-        else:
-            persistence = "none"
-            warnings.append(
-                "Redis keeps nothing on disk: a restart loses every execution; set 'appendonly yes'"
-            )
-        shown = str(info["valkey_version"]) if is_valkey else version
-        return ServerReport("redis", shown, persistence, policy, tuple(warnings))
-
-    def _open_client(self, connections: int) -> redis.asyncio.Redis:
+    def _open_client(self, connections: int) -> Client:
+        """A client of the one server there is: of a Cluster's nodes see `BlockingReader`."""
         if self._server is not None:
             return embedded.async_client(self._server)
+        return self._opened(lambda: clients.open_client(self._url, connections))
+
+    def _opened(self, open_it: Callable[[], T]) -> T:
         try:
-            pool = redis.asyncio.BlockingConnectionPool.from_url(
-                self._url,
-                max_connections=connections,
-                timeout=None,
-                retry=AsyncRetry(NoBackoff(), 0),
-                # Timed here instead: redis-py times a write by `asyncio.wait_for`, which makes a
-                # task of it and, below Python 3.12, swallows a cancellation that meets its end.
-                socket_timeout=None,
-                socket_connect_timeout=CONNECT_TIMEOUT_S,
-                socket_keepalive=True,
-                protocol=2,
-            )
-            # An option behind the ? that redis-py does not know shows when a connection is made.
-            pool.connection_class(**pool.connection_kwargs)
+            return open_it()
         except TypeError as error:
             option = str(error).rpartition(" ")[2]
             reason = f"the address is malformed: it has an unknown option {option}"
             raise BackendRefused(self.address, reason) from error
         except ValueError as error:
             raise BackendRefused(self.address, f"the address is malformed: {error}") from error
-        return redis.asyncio.Redis.from_pool(pool)
-
-    def _open_blocking_client(self) -> redis.Redis:
-        if self._server is not None:
-            return embedded.blocking_client(self._server)
-        client: redis.Redis = redis.Redis.from_url(
-            self._url,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=REPLY_TIMEOUT_S,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            protocol=2,
-        )
-        return client
 
     async def _patiently(self, once: Callable[[], Any], what: str, key: str) -> Any:
         loop = asyncio.get_running_loop()
         started = loop.time()
         pause = FIRST_PAUSE_S
+        failure: StreamsError
+        cause: Exception
         if self.is_embedded:
             # Its answers are there at once; but others must come to run, as during any call.
             await asyncio.sleep(0)
@@ -323,19 +303,19 @@ class Connection:
             try:
                 async with asyncio.timeout(self._reply_timeout_s):
                     return await once()
-            except RedisError as error:
+            except TimeoutError as error:
+                silence = f"no answer within {self._reply_timeout_s:g} s"
+                failure, cause = BackendUnavailable(self.address, silence), error
+            except NotReplicated as error:
+                failure, cause = error, error
+            except FAULTS as error:
                 failure = self.translate(error, what, key)
                 # Who waits without end also waits until there is room again.
                 if not isinstance(failure, BackendUnavailable) and not (
                     isinstance(failure, BackendFull) and self.patience_s is None
                 ):
                     raise failure from error
-                cause: Exception = error
-            except TimeoutError as error:
-                silence = f"no answer within {self._reply_timeout_s:g} s"
-                failure, cause = BackendUnavailable(self.address, silence), error
-            except OSError as error:
-                failure, cause = BackendUnavailable(self.address, str(error)), error
+                cause = error
             if self._is_closed:
                 # The client has just opened a connection again for the call that was under way.
                 await self._client.aclose()
@@ -346,47 +326,31 @@ class Connection:
             # A client's caller hears of it by the error; a worker's operator only by the log.
             level = logging.WARNING if self.patience_s is None else logging.INFO
             logger.log(level, "%s; trying again in %.2f s", failure, pause)
-            if isinstance(cause, ReadOnlyError):
+            if isinstance(cause, ReadOnlyError) and self._cluster is None:
                 # The master has become a replica: the next connection finds the new one.
                 await self._client.connection_pool.disconnect()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
-    def translate(self, error: RedisError | OSError, what: str, key: str = "") -> StreamsError:
+    def translate(self, error: Exception, what: str, key: str = "") -> StreamsError:
         """One of redis-py's errors as one of ours.
 
         Args:
             what: the script or command that failed; `key` is the one it was about.
         """
-        text = str(error)
-        if isinstance(error, AuthenticationError) or text.startswith(_LOCKED_OUT):
-            # Who waits without end was let in before: it waits until it is again.
-            kind = BackendUnavailable if self.patience_s is None else BackendRefused
-            return kind(self.address, _of_password(text))
-        if isinstance(error, NoPermissionError) or text.startswith("NOPERM"):
-            return BackendRefused(self.address, text)
-        if isinstance(error, OutOfMemoryError) or text.startswith("OOM"):
-            return BackendFull(self.address)
-        if isinstance(error, _PASSING) or text.startswith(_PASSING_WORDS):
-            return BackendUnavailable(self.address, _first_line(text) or type(error).__name__)
-        if isinstance(error, ResponseError) and any(sign in text for sign in _DAMAGES):
-            return CorruptRecord(key, _damage(text))
-        if isinstance(error, ResponseError):
-            return BackendRefused(self.address, f"{what} failed: {text}")
-        return BackendUnavailable(self.address, _first_line(text) or type(error).__name__)
-
-
-def _of_password(text: str) -> str:
-    if "wrong" in text.lower() or "WRONGPASS" in text or "invalid" in text.lower():
-        return "the user name or password in the address is not right"
-    return "it wants a password; give it in the address, as redis://:PASSWORD@HOST:PORT"
+        return translated(self.address, error, what, key, is_patient=self.patience_s is None)
 
 
 class BlockingReader:
-    """One connection that waits on lists."""
+    """One connection that waits on lists, or on a stream, of one slot.
 
-    def __init__(self, connection: Connection, client: redis.asyncio.Redis) -> None:
-        self._connection, self._client = connection, client
+    On a Redis Cluster it goes to the node that owns the slot. When that was wrong the read fails,
+    as with any lost connection; the next one goes to whoever owns it then.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._client = None if connection._cluster else connection._open_client(1)
 
     async def pop(self, keys: Sequence[str], timeout_s: float) -> tuple[str, bytes] | None:
         """Wait for the first element of any of `keys`; None when `timeout_s` passed.
@@ -397,9 +361,11 @@ class BlockingReader:
         Raises:
             BackendUnavailable: the connection failed; the next call opens a new one.
         """
-        found = await self._wait(
-            "BLPOP", self._client.blpop(list(keys), timeout=max(timeout_s, 0.001)), timeout_s
-        )
+
+        async def ask(client: Client) -> Any:
+            return await client.blpop(list(keys), timeout=max(timeout_s, 0.001))
+
+        found = await self._wait("BLPOP", keys[0], ask, timeout_s)
         if not found:
             return None
         key, value = found
@@ -413,18 +379,26 @@ class BlockingReader:
         Raises:
             BackendUnavailable: the connection failed; the next call opens a new one.
         """
-        milliseconds = max(round(timeout_s * 1000), 1)
-        found = await self._wait(
-            "XREAD", self._client.xread({stream: after}, block=milliseconds), timeout_s
-        )
+
+        async def ask(client: Client) -> Any:
+            return await client.xread({stream: after}, block=max(round(timeout_s * 1000), 1))
+
+        found = await self._wait("XREAD", stream, ask, timeout_s)
         return [entry for _, entries in found for entry in entries] if found else []
 
-    async def _wait(self, command: str, reply: Any, timeout_s: float) -> Any:
+    async def _wait(
+        self, command: str, key: str, ask: Callable[[Client], Awaitable[Any]], timeout_s: float
+    ) -> Any:
         connection = self._connection
-        embedded_id = await self._client.client_id() if connection.is_embedded else None
+        embedded_id: Any = None
         try:
             async with asyncio.timeout(timeout_s + REPLY_TIMEOUT_S):
-                return await reply
+                if self._client is None:
+                    assert connection._cluster is not None
+                    self._client = await connection._cluster.open_owner(key)
+                if connection.is_embedded:
+                    embedded_id = await self._client.client_id()
+                return await ask(self._client)
         except asyncio.CancelledError:
             if embedded_id is not None:
                 # A real server sees the connection close. This one would go on waiting, and take
@@ -432,57 +406,37 @@ class BlockingReader:
                 await connection.command("CLIENT", "UNBLOCK", embedded_id)
             raise
         except TimeoutError as error:
-            await self._client.connection_pool.disconnect()
+            await self._disconnect()
             raise BackendUnavailable(connection.address, "a wait was not ended") from error
-        except (RedisError, OSError) as error:
+        except FAULTS as error:
+            if connection._cluster is not None:
+                connection._cluster.draw_anew()
+                await self._disconnect()
             raise connection.translate(error, command) from error
+
+    async def _disconnect(self) -> None:
+        client = self._client
+        if client is None:
+            return
+        if self._connection._cluster is None:
+            await client.connection_pool.disconnect()
+        else:
+            self._client = None
+            await client.aclose()
 
     async def close(self) -> None:
         """Give the connection back."""
-        self._connection._readers.discard(self._client)
-        await self._client.aclose()
+        self._connection._readers.discard(self)
+        if self._client is not None:
+            await self._client.aclose()
 
 
-class ThreadCaller:
-    """One blocking connection for a thread that must not depend on the event loop."""
+class DirectCaller:
+    """Sends commands to an embedded server without the event loop."""
 
-    def __init__(self, connection: Connection, client: redis.Redis) -> None:
-        self._connection, self._client = connection, client
-        self.sealing = connection.sealing
-
-    def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """Run a script once.
-
-        Raises:
-            StreamsError: as `Connection.call`, without repeating.
-        """
-        try:
-            return script.run_blocking(self._client, keys, arguments)
-        except (RedisError, OSError) as error:
-            raise self._connection.translate(error, script.name) from error
+    def __init__(self, client: BlockingRunner, sealing: Sealing) -> None:
+        self._client, self.sealing = client, sealing
 
     def command(self, *words: Argument) -> Any:
-        """Send one command once.
-
-        Raises:
-            StreamsError: as `Connection.command`, without repeating.
-        """
-        client: BlockingRunner = self._client
-        try:
-            return client.execute_command(*words)
-        except (RedisError, OSError) as error:
-            raise self._connection.translate(error, str(words[0])) from error
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
-
-
-def _damage(text: str) -> str:
-    """What a script found, without where in the script it did."""
-    said = text.rpartition("damaged: ")[2] if "damaged: " in text else text
-    return _first_line(said.partition(" script: ")[0])
-
-
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0].rstrip(".")
+        """Send one command."""
+        return self._client.execute_command(*words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from streams.connection import Connection
 from streams.errors import NotMigrated, SchemaMismatch
-from streams.keys import STANDALONE_TAGS
+from streams.keys import KeySpace, even_tags
 from streams.scripts import load
 
 _REGISTER = load("register_definition")
@@ -54,29 +54,38 @@ async def names(connection: Connection) -> list[str]:
     return sorted(name.decode(errors="backslashreplace") for name in found)
 
 
-async def migrate(connection: Connection) -> bool:
-    """Set the namespace up; True if it was not yet.
+async def migrate(connection: Connection, partitions: int | None = None) -> bool:
+    """Set the namespace up; True if it was not yet. The connection then knows its partitions.
+
+    Args:
+        partitions: how many a new namespace gets; None is what suits the server.
 
     Raises:
         SchemaMismatch: it was set up by a release with another layout.
     """
     meta = connection.keys.meta
+    tags = even_tags(partitions or connection.usual_partitions)
+    # In this order: whoever sees the layout's number sees the partitions too.
+    await connection.command("HSETNX", meta, "partitions", " ".join(tags))
     created = await connection.command("HSETNX", meta, "schema", SCHEMA)
-    await connection.command("HSETNX", meta, "partitions", " ".join(STANDALONE_TAGS))
     await check(connection)
     return bool(created)
 
 
 async def check(connection: Connection) -> int:
-    """The namespace's layout number.
+    """The namespace's layout number. The connection then knows the namespace's partitions.
 
     Raises:
         NotMigrated: it was never set up.
         SchemaMismatch: it was set up by a release with another layout.
     """
-    found = await connection.command("HGET", connection.keys.meta, "schema")
+    keys = connection.keys
+    found, tags = await connection.command("HMGET", keys.meta, "schema", "partitions")
     if found is None:
-        raise NotMigrated(connection.address, connection.keys.namespace)
+        raise NotMigrated(connection.address, keys.namespace)
     if int(found) != SCHEMA:
-        raise SchemaMismatch(connection.keys.namespace, int(found), SCHEMA)
+        raise SchemaMismatch(keys.namespace, int(found), SCHEMA)
+    known = KeySpace(keys.namespace, tags.decode().split())
+    if [part.prefix for part in known.partitions] != [part.prefix for part in keys.partitions]:
+        connection.keys = known
     return int(found)

@@ -2,6 +2,7 @@
 
 StreamsError              catch this to catch them all
 ├── BackendUnavailable    Redis did not answer in time: retry with backoff, or wait
+│   └── NotReplicated     too few replicas confirmed a change in time: look at them, then repeat
 ├── BackendRefused        Redis answered and will not serve us (password, policy …): fix the setup
 ├── BackendFull           Redis is out of memory: make room, then repeat the call
 ├── NotMigrated           the namespace holds nothing yet: run the migration first
@@ -35,6 +36,21 @@ class BackendUnavailable(StreamsError):
         return (
             f"Redis at {self.address} does not answer ({self.reason}): "
             "check that it runs and that the address is right"
+        )
+
+
+class NotReplicated(BackendUnavailable):
+    """The master has a change, but too few of its replicas confirmed it in time."""
+
+    def __init__(self, address: str, wanted: int, confirmed: int) -> None:
+        super().__init__(address, f"{confirmed} of {wanted} replicas confirmed a change")
+        self.wanted, self.confirmed = wanted, confirmed
+        self.args = (address, wanted, confirmed)
+
+    def __str__(self) -> str:
+        return (
+            f"the master at {self.address} has the change, but {self.confirmed} of {self.wanted} "
+            "replicas confirmed it: see that they run, then repeat the call"
         )
 
 

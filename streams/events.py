@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from streams import codec
 from streams.codec import Snapshot, StoredEvent
-from streams.connection import Connection, ThreadCaller
+from streams.connection import Connection, DirectCaller
 from streams.errors import CorruptRecord
 from streams.keys import PartitionKeys
 
@@ -63,8 +63,8 @@ async def snapshot(connection: Connection, execution_id: str) -> Snapshot | None
         raise CorruptRecord(execution_id, f"its snapshot is damaged ({error})") from error
 
 
-def newest(caller: ThreadCaller, keys: PartitionKeys, execution_id: str) -> StoredEvent | None:
-    """An execution's last event, read from a thread; None if there is no such execution.
+def newest(caller: DirectCaller, keys: PartitionKeys, execution_id: str) -> StoredEvent | None:
+    """An execution's last event, read without the event loop; None if there is no such execution.
 
     Raises:
         CorruptRecord: the entry does not decode.

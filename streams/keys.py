@@ -8,10 +8,65 @@ due-set key and derive the rest by the same names as here.
 from __future__ import annotations
 
 import binascii
+import bisect
 from collections.abc import Sequence
 
 STANDALONE_TAGS: tuple[str, ...] = ("0",)
 """Hash tags of a deployment on one Redis: a single partition."""
+
+SLOTS = 16_384
+"""Key slots of a Redis Cluster."""
+
+# So many four-digit tags that the slot of one is never far from any wanted: a slot or two.
+_TAGS_TRIED = 10_000
+
+
+def slot_of(key: str) -> int:
+    """A key's slot in Redis Cluster (https://redis.io/docs/reference/cluster-spec/)."""
+    tag = tag_of(key)
+    return binascii.crc_hqx((tag or key).encode(), 0) % SLOTS
+
+
+def tag_of(key: str) -> str:
+    """A key's hash tag: what stands between its first braces; empty for none."""
+    begun = key.partition("{")[2]
+    tag, brace, _ = begun.partition("}")
+    return tag if brace else ""
+
+
+def guard_of(key: str) -> str:
+    """A key of the same slot that never exists.
+
+    Redis Cluster refuses what names it together with one that exists while their slot is being
+    moved, and only then: before anything was done. For a key without a tag that is no such key.
+    """
+    return beside(key, "!")
+
+
+def mark_of(key: str) -> str:
+    """A key of the same slot that is written behind what replicas are to confirm: they have all
+    that came before it."""
+    return beside(key, "b:mark")
+
+
+def beside(key: str, name: str) -> str:
+    """A key of that name with the same namespace and hash tag."""
+    before, brace, _ = key.partition("}")
+    assert brace, f"{key} has no hash tag"
+    return f"{before}}}:{name}"
+
+
+def even_tags(count: int) -> tuple[str, ...]:
+    """Hash tags whose slots lie evenly over all slots, so that each master gets its share.
+
+    Masters hold runs of slots; tags such as 0, 1, 2 would fall where chance puts them.
+    """
+    if count == 1:
+        return STANDALONE_TAGS
+    tags = sorted(map(str, range(_TAGS_TRIED)), key=slot_of)
+    slots = [slot_of(tag) for tag in tags]
+    middles = [(2 * part + 1) * SLOTS // (2 * count) for part in range(count)]
+    return tuple(tags[bisect.bisect_left(slots, middle)] for middle in middles)
 
 
 class PartitionKeys:
@@ -21,6 +76,16 @@ class PartitionKeys:
 
     def __init__(self, namespace: str, tag: str) -> None:
         self.prefix = f"{namespace}:{{{tag}}}:"
+
+    @property
+    def guard(self) -> str:
+        """Never exists: keeps scripts of a Cluster away while its slot is being moved."""
+        return guard_of(self.prefix)
+
+    @property
+    def mark(self) -> str:
+        """Written behind what replicas are to confirm."""
+        return mark_of(self.prefix)
 
     @property
     def due(self) -> str:
@@ -140,18 +205,17 @@ class KeySpace:
 
     def definition(self, name: str) -> str:
         """Hash of a workflow's sources: digest -> source, ``latest`` -> digest."""
-        return f"{self.namespace}:d:{name}"
+        return f"{self.definition_names}:{name}"
 
     @property
     def definition_names(self) -> str:
-        """Set of the names of all registered workflows."""
-        return f"{self.namespace}:d"
+        """Set of the names of all registered workflows; it and they share a slot."""
+        return f"{self.namespace}:{{d}}"
 
     def partition(self, execution_id: str) -> PartitionKeys:
         """The partition of an execution: CRC16 of its root's id, before any ``!``.
 
-        A cron fire is named ``<schedule>!<due>`` and so lives beside its schedule. The checksum
-        is the one of Redis Cluster's key slots (https://redis.io/docs/reference/cluster-spec/).
+        A cron fire is named ``<schedule>!<due>`` and so lives beside its schedule.
         """
         if len(self.partitions) == 1:
             return self.partitions[0]

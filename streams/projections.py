@@ -5,8 +5,9 @@ Derived from the streams by the transitions, and read in one atomic script each.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,6 +18,8 @@ from streams.errors import CorruptRecord, Overtaken, UnknownExecution
 from streams.keys import PartitionKeys
 from streams.outbox import Delivery, argument
 from streams.scripts import Argument, load
+
+T = TypeVar("T")
 
 _GET = load("get_executions")
 _QUERY = load("query_executions")
@@ -187,27 +190,30 @@ async def query_executions(
         offset: how many of the newest matches to leave out.
     """
     wanted = offset + limit
-    found: list[tuple[float, str]] = []
-    for keys in connection.keys.partitions:
-        found += await _query_partition(connection, keys, filters, wanted)
+
+    def ask(keys: PartitionKeys) -> Awaitable[list[tuple[float, str]]]:
+        return _query_partition(connection, keys, filters, wanted)
+
+    found = [entry for part in await _from_each(connection, ask) for entry in part]
     found.sort(reverse=True)
     return [id_ for _, id_ in found[offset:wanted]]
 
 
 async def count_executions(connection: Connection, filters: Filters) -> int:
     """How many executions match."""
-    total = 0
-    for keys in connection.keys.partitions:
+
+    async def ask(keys: PartitionKeys) -> int:
         indexes = filters.indexes(keys)
         if len(indexes) > 1 or filters.status == "running":
-            total += len(await _query_partition(connection, keys, filters, None))
-            continue
-        total += await connection.call(
+            return len(await _query_partition(connection, keys, filters, None))
+        counted: int = await connection.call(
             _COUNT,
             [keys.due, keys.workers, indexes[0]],
             [filters.newest, filters.oldest, filters.status or ""],
         )
-    return total
+        return counted
+
+    return sum(await _from_each(connection, ask))
 
 
 async def register_wait(
@@ -239,11 +245,11 @@ async def register_wait(
 
 
 async def next_ended(
-    connection: Connection, reader: BlockingReader, client: str, timeout_s: float
+    keys: PartitionKeys, reader: BlockingReader, client: str, timeout_s: float
 ) -> str | None:
-    """The next execution that ended of those `client` waits for; None when `timeout_s` passed."""
-    lists = [keys.replies(client) for keys in connection.keys.partitions]
-    found = await reader.pop(lists, timeout_s)
+    """The next execution of a partition that ended of those `client` waits for; None when
+    `timeout_s` passed."""
+    found = await reader.pop([keys.replies(client)], timeout_s)
     return None if found is None else found[1].decode()
 
 
@@ -254,7 +260,7 @@ async def all_executions(connection: Connection) -> AsyncIterator[str]:
     """
     for keys in connection.keys.partitions:
         prefix = keys.events("")
-        async for name in _scanned(connection, "SCAN", match=f"{_literally(prefix)}*"):
+        async for name in _scanned(connection, "SCAN", match=f"{_literally(prefix)}*", near=prefix):
             yield _readable(name).removeprefix(prefix)
         async for name, _ in _scanned(connection, "ZSCAN", keys.index("all"), match="*"):
             yield _readable(name)
@@ -343,18 +349,26 @@ async def forget_index_entry(connection: Connection, execution_id: str) -> None:
     )
 
 
-async def describe(connection: Connection) -> Description:
-    """What waits in which queue, who works, what is due, and how many executions there are."""
+async def describe(connection: Connection, keys: PartitionKeys | None = None) -> Description:
+    """What waits in which queue, who works, what is due, and how many executions there are.
+
+    Args:
+        keys: of the partition to look at; None is all of them. A worker is in every one.
+    """
     workers: list[WorkerDescription] = []
     ready: dict[str, int] = {}
     executions: dict[str, int] = {}
     troubles: dict[str, str] = {}
     now_ms = due = in_trouble = 0
-    for keys in connection.keys.partitions:
-        described = await connection.call(
+
+    async def ask(keys: PartitionKeys) -> Any:
+        return await connection.call(
             _DESCRIBE, [keys.due, keys.workers, keys.queues], [connection.now()]
         )
-        now_ms, flat, counts, in_due, statuses, stopped, told = described
+
+    answers = await _from_each(connection, ask) if keys is None else [await ask(keys)]
+    for at_ms, flat, counts, in_due, statuses, stopped, told in answers:
+        now_ms = max(now_ms, at_ms)
         due += in_due
         in_trouble += stopped
         troubles.update((_readable(id_), _readable(reason)) for id_, reason in codec.pairs(told))
@@ -368,16 +382,27 @@ async def describe(connection: Connection) -> Description:
     return Description(now_ms, tuple(workers), ready, due, executions, in_trouble, troubles)
 
 
+async def _from_each(
+    connection: Connection, ask: Callable[[PartitionKeys], Awaitable[T]]
+) -> list[T]:
+    """What each partition answers, in their order; all are asked at once."""
+    partitions = connection.keys.partitions
+    if len(partitions) == 1:
+        return [await ask(partitions[0])]
+    return await asyncio.gather(*map(ask, partitions))
+
+
 async def _query_partition(
     connection: Connection, keys: PartitionKeys, filters: Filters, wanted: int | None
 ) -> list[tuple[float, str]]:
     found: dict[str, float] = {}
+    indexes = filters.indexes(keys)
     after: str = ""
     after_id: str | bytes = ""
     while wanted is None or len(found) < wanted:
         done, last, last_id, flat = await connection.call(
             _QUERY,
-            [keys.due, keys.workers, *filters.indexes(keys)],
+            [keys.due, keys.workers, *indexes],
             [
                 QUERY_UNITS,
                 filters.newest,
@@ -389,6 +414,7 @@ async def _query_partition(
                 filters.parent or "",
                 filters.queue or "",
                 filters.type or "",
+                len(indexes),
             ],
         )
         for id_, created in codec.pairs(flat):
@@ -399,10 +425,14 @@ async def _query_partition(
     return [(created, id_) for id_, created in found.items()]
 
 
-async def _scanned(connection: Connection, *words: str, match: str) -> AsyncIterator[Any]:
+async def _scanned(
+    connection: Connection, *words: str, match: str, near: str = ""
+) -> AsyncIterator[Any]:
     cursor = 0
     while True:
-        reply = await connection.command(*words, cursor, "MATCH", match, "COUNT", SCANNED_AT_ONCE)
+        reply = await connection.command(
+            *words, cursor, "MATCH", match, "COUNT", SCANNED_AT_ONCE, near=near
+        )
         cursor = int(reply[0])
         for item in reply[1]:
             yield item

@@ -50,20 +50,17 @@ class Script:
     async def run(self, client: Runner, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run on an asyncio client; the whole text is sent only if Redis has forgotten it."""
         try:
-            return await client.execute_command(
-                "EVALSHA", self.digest, len(keys), *keys, *arguments
-            )
+            return await client.execute_command(*self.by_digest(keys, arguments))
         except NoScriptError:
-            return await client.execute_command("EVAL", self.source, len(keys), *keys, *arguments)
+            return await client.execute_command(*self.in_full(keys, arguments))
 
-    def run_blocking(
-        self, client: BlockingRunner, keys: Sequence[str], arguments: Sequence[Argument]
-    ) -> Any:
-        """Run on a blocking client, as `run` does on an asyncio one."""
-        try:
-            return client.execute_command("EVALSHA", self.digest, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return client.execute_command("EVAL", self.source, len(keys), *keys, *arguments)
+    def by_digest(self, keys: Sequence[str], arguments: Sequence[Argument]) -> list[Argument]:
+        """The command that runs it if Redis knows it."""
+        return ["EVALSHA", self.digest, len(keys), *keys, *arguments]
+
+    def in_full(self, keys: Sequence[str], arguments: Sequence[Argument]) -> list[Argument]:
+        """The command that runs it and lets Redis know it."""
+        return ["EVAL", self.source, len(keys), *keys, *arguments]
 
 
 _INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)

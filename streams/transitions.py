@@ -65,7 +65,7 @@ async def create_execution(
         Overtaken: the message is not the next one.
     """
     keys = connection.keys.partition(execution_id)
-    answer = await connection.call(
+    answer = await connection.write(
         _CREATE,
         [
             keys.due,
@@ -121,7 +121,7 @@ async def tell_execution(
         TakesNoSignals: it is a task.
     """
     keys = connection.keys.partition(execution_id)
-    answer = await connection.call(
+    answer = await connection.write(
         _TELL,
         [
             keys.due,
@@ -172,7 +172,7 @@ async def signal_with_start(
         ExecutionAlreadyOver: it has ended.
     """
     keys = connection.keys.partition(execution_id)
-    answer = await connection.call(
+    answer = await connection.write(
         _SIGNAL_WITH_START,
         [
             keys.due,
@@ -220,7 +220,7 @@ async def cancel_execution(
         ExecutionAlreadyOver: it has ended.
     """
     keys = connection.keys.partition(execution_id)
-    answer = await connection.call(
+    answer = await connection.write(
         _CANCEL,
         [
             keys.due,
@@ -250,7 +250,7 @@ async def resume_execution(connection: Connection, execution_id: str) -> None:
         UnknownExecution, ExecutionAlreadyOver: as `cancel_execution`.
     """
     keys = connection.keys.partition(execution_id)
-    answer = await connection.call(
+    answer = await connection.write(
         _RESUME,
         [keys.due, keys.control(execution_id), keys.projection(execution_id)],
         [execution_id],

@@ -8,13 +8,13 @@ is repeated finds what it did.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from streams import codec
 from streams.codec import DamagedClaim, TaskClaim, WorkflowClaim
-from streams.connection import BlockingReader, Connection, ThreadCaller
+from streams.connection import BlockingReader, Connection, DirectCaller
 from streams.errors import WorkerLost
 from streams.keys import PartitionKeys
 from streams.scripts import Argument, load
@@ -286,51 +286,38 @@ class WorkerSeat:
             [self._connection.now(), self.worker, self.lease_ms, about],
         )
 
-    async def renew(self) -> tuple[Told, ...]:
+    async def renew(self, connection: Connection | None = None) -> tuple[Told, ...]:
         """Show that the worker lives; what it is not to go on with.
 
-        Raises:
-            WorkerLost: the lease had run out and its work was taken back, or a failover lost it.
-        """
-        answer = await self._connection.call(
-            _RENEW,
-            [self._keys.due, self._keys.held(self.worker)],
-            [self._connection.now(), self.worker, self.lease_ms, self._answered],
-        )
-        return self._renewed(answer)
-
-    def renew_from_thread(self, caller: ThreadCaller) -> tuple[Told, ...]:
-        """As `renew`, from another thread than the event loop's.
+        Args:
+            connection: to be used instead of the seat's own, in another event loop.
 
         Raises:
             WorkerLost: the lease had run out and its work was taken back, or a failover lost it.
-            BackendUnavailable: no answer; try again before the lease ends.
         """
-        answer = caller.call(
+        connection = connection or self._connection
+        answer = await connection.call(
             _RENEW,
             [self._keys.due, self._keys.held(self.worker)],
-            [self._connection.now(), self.worker, self.lease_ms, self._answered],
+            [connection.now(), self.worker, self.lease_ms, self._answered],
         )
-        return self._renewed(answer)
+        lease_ends_ms, *told = answer
+        if not lease_ends_ms:
+            raise WorkerLost(self.worker)
+        return _told(told)
 
-    def hand_over_from_thread(self, caller: ThreadCaller) -> int:
+    async def hand_over(self, connection: Connection) -> int:
         """Leave what waits for this worker, since it holds the machines, to others; how much.
 
-        Raises:
-            BackendUnavailable: no answer.
+        Args:
+            connection: to be used instead of the seat's own, in another event loop.
         """
-        moved: int = caller.call(
+        moved: int = await connection.call(
             _HAND_OVER,
             [self._keys.due, self._keys.door(self.worker)],
             [self.worker, HANDED_OVER_AT_ONCE],
         )
         return moved
-
-    def _renewed(self, answer: list[Any]) -> tuple[Told, ...]:
-        lease_ends_ms, *told = answer
-        if not lease_ends_ms:
-            raise WorkerLost(self.worker)
-        return _told(told)
 
     async def step(
         self, queues: Sequence[str], room: int, settlements: Sequence[Settlement]
@@ -430,7 +417,7 @@ class WorkerSeat:
         return bool(answer == b"LEFT")
 
 
-def queues_used(caller: ThreadCaller, keys: PartitionKeys) -> frozenset[str]:
+def queues_used(caller: DirectCaller, keys: PartitionKeys) -> frozenset[str]:
     """The queues that ever got work, but for ``default``, which always exists."""
     return frozenset(name.decode() for name in caller.command("SMEMBERS", keys.queues))
 

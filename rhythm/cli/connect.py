@@ -67,7 +67,7 @@ class Place:
     async def migrate(self) -> list[str]:
         """Prepare the namespace; what was done, a sentence each."""
         settings = self.settings()
-        return await migrate(_given(settings.database_url), settings.namespace)
+        return await migrate(_given(settings.database_url), settings.namespace, settings.partitions)
 
     def address(self) -> str:
         """Where Redis is.

@@ -55,6 +55,7 @@ from streams import projections, transitions
 from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection
 from streams.errors import BackendUnavailable, CorruptRecord, UnknownExecution
+from streams.keys import PartitionKeys
 from streams.work import Bounds
 
 logger = logging.getLogger("rhythm.client")
@@ -81,7 +82,8 @@ class ExecutionService:
         self._connection, self._settings = connection, settings
         self._surroundings = surroundings
         self._workflows, self._tasks = workflows, tasks
-        self._waiting = _WaitingRoom(connection, surroundings.new_name())
+        self._client = surroundings.new_name()
+        self._waiting: dict[str, _WaitingRoom] = {}
 
     @overload
     async def create_execution(self, parameters: ExecutionParameters, /) -> str: ...
@@ -112,7 +114,7 @@ class ExecutionService:
     async def start(self, request: CreateRequest, run_at_ms: int | None = None) -> str:
         """Start what a checked request describes, at once or at `run_at_ms`; return its id."""
         execution_id = request.id or self._surroundings.new_execution_id()
-        created, bounds = await self._created(request, run_at_ms)
+        created, bounds = await self._created(execution_id, request, run_at_ms)
         try:
             with translated():
                 await transitions.create_execution(
@@ -137,7 +139,7 @@ class ExecutionService:
     ) -> str:
         """Send a signal to a workflow that is started for it unless it lives; return its id."""
         execution_id = request.id or self._surroundings.new_execution_id()
-        created, bounds = await self._created(request, None)
+        created, bounds = await self._created(execution_id, request, None)
         try:
             with translated():
                 await transitions.signal_with_start(
@@ -157,7 +159,7 @@ class ExecutionService:
         return execution_id
 
     async def _created(
-        self, request: CreateRequest, run_at_ms: int | None
+        self, execution_id: str, request: CreateRequest, run_at_ms: int | None
     ) -> tuple[Created, Bounds]:
         definition: str | None = None
         options: Mapping[str, Any] = {}
@@ -168,7 +170,12 @@ class ExecutionService:
             queue = queue or known.queue
             bounds = Bounds(deadline_ms=known.timeout_ms)
         else:
-            declared = await staff.declared_task(self._connection, self._tasks, request.target_name)
+            declared = await staff.declared_task(
+                self._connection,
+                self._connection.keys.partition(execution_id),
+                self._tasks,
+                request.target_name,
+            )
             if declared is not None:
                 queue, options = queue or declared.queue, declared.options
             bounds = bounds_of(options)
@@ -320,7 +327,7 @@ class ExecutionService:
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
-                    await self._waiting.until_ended(execution_id)
+                    await self._waiting_room(execution_id).until_ended(execution_id)
             except TimeoutError as error:
                 raise await self._wait_timeout(execution_id, seconds or 0.0) from error
             ended = await self.get_execution(execution_id)
@@ -332,25 +339,35 @@ class ExecutionService:
 
     async def close(self) -> None:
         """End what waits; those who wait get a `ConnectionLost`."""
-        await self._waiting.close()
+        for room in self._waiting.values():
+            await room.close()
+
+    def _waiting_room(self, execution_id: str) -> _WaitingRoom:
+        keys = self._connection.keys.partition(execution_id)
+        room = self._waiting.get(keys.prefix)
+        if room is None:
+            room = _WaitingRoom(self._connection, keys, self._client)
+            self._waiting[keys.prefix] = room
+        return room
 
     async def _wait_timeout(self, execution_id: str, timeout: float) -> Exception:
         execution = await self.get_execution(execution_id)
         if execution is None:
             return ExecutionNotFound(execution_id)
-        serving = await staff.count_serving(self._connection, execution.queue)
+        keys = self._connection.keys.partition(execution_id)
+        serving = await staff.count_serving(self._connection, keys, execution.queue)
         return WaitTimeout(execution_id, timeout, execution.status.value, execution.queue, serving)
 
 
 class _WaitingRoom:
-    """Those of this process who wait for executions to end: one reader for all of them.
+    """Those of this process who wait for executions of a partition to end: one reader for all.
 
     The store pushes ended ids to this process's reply list. When the reader's connection fails, an
     id may have been lost on its way: everything that is waited for is registered once more.
     """
 
-    def __init__(self, connection: Connection, client: str) -> None:
-        self._connection, self._client = connection, client
+    def __init__(self, connection: Connection, keys: PartitionKeys, client: str) -> None:
+        self._connection, self._keys, self._client = connection, keys, client
         self._futures: dict[str, asyncio.Future[None]] = {}
         self._waiters: dict[str, int] = {}
         self._reading: asyncio.Task[None] | None = None
@@ -400,7 +417,7 @@ class _WaitingRoom:
                 asked_at = loop.time()
                 try:
                     ended = await projections.next_ended(
-                        self._connection, reader, self._client, _WAIT_SLICE_S
+                        self._keys, reader, self._client, _WAIT_SLICE_S
                     )
                 except BackendUnavailable as error:
                     logger.warning("waiting for results was interrupted: %s", error)

@@ -12,6 +12,7 @@ from rhythm.services.translation import translated
 from rhythm.tasks import TaskRegistry
 from streams import projections
 from streams.connection import Connection
+from streams.keys import PartitionKeys
 
 logger = logging.getLogger("rhythm.client")
 
@@ -27,6 +28,7 @@ class WorkerAbout(msgspec.Struct, frozen=True):
     """A worker's own description. `tasks` maps each task to what its declaration says; `lease_ms`
     is how long it may be silent."""
 
+    name: str
     host: str
     pid: int
     queues: tuple[str, ...]
@@ -36,8 +38,15 @@ class WorkerAbout(msgspec.Struct, frozen=True):
 
 
 class Colleague(msgspec.Struct, frozen=True):
-    """A registered worker; `lease_left_ms` is negative when its lease has run out, `silent_ms` is
-    how long ago it last claimed or asked in vain, None when it never did."""
+    """A registered worker.
+
+    Attributes:
+        id: its name, or in one partition the name of its incarnation there.
+        lease_left_ms: negative when its lease has run out; the shortest of all partitions.
+        holding: how many executions, in all partitions.
+        silent_ms: how long ago it last claimed or asked in vain, in the partition where that is
+            longest; None when there is one where it never did.
+    """
 
     id: str
     about: WorkerAbout
@@ -60,7 +69,51 @@ def encode_about(about: WorkerAbout) -> bytes:
 
 
 def colleagues(described: projections.Description) -> list[Colleague]:
-    """The workers in a description, the longest at work first."""
+    """The workers in a description of all partitions, the longest at work first."""
+    found: dict[str, Colleague] = {}
+    for one in _incarnations(described):
+        name = one.about.name
+        before = found.get(name, one)
+        silences = [ms for ms in (before.silent_ms, one.silent_ms) if ms is not None]
+        found[name] = Colleague(
+            name,
+            one.about,
+            min(one.lease_left_ms, before.lease_left_ms),
+            one.holding + (before.holding if name in found else 0),
+            max(silences) if len(silences) == 2 else None,
+        )
+    return sorted(found.values(), key=lambda one: (one.about.started_ms, one.id))
+
+
+async def find_incarnations(connection: Connection, keys: PartitionKeys) -> list[Colleague]:
+    """The workers that are registered in a partition now, by what they are called there."""
+    with translated():
+        return _incarnations(await projections.describe(connection, keys))
+
+
+async def count_serving(connection: Connection, keys: PartitionKeys, queue: str) -> int:
+    """How many workers with a live lease serve a queue in a partition."""
+    return sum(
+        queue in one.about.queues and one.lease_left_ms > 0
+        for one in await find_incarnations(connection, keys)
+    )
+
+
+async def declared_task(
+    connection: Connection, keys: PartitionKeys, registry: TaskRegistry, task: str
+) -> TaskAbout | None:
+    """What the declaration of a task says, here or at some worker that is registered in a
+    partition; None if unknown."""
+    declared = registry.get(task)
+    if declared is not None:
+        return TaskAbout(declared.queue, declared.options)
+    for one in await find_incarnations(connection, keys):
+        if (about := one.about.tasks.get(task)) is not None:
+            return about
+    return None
+
+
+def _incarnations(described: projections.Description) -> list[Colleague]:
     found = []
     for worker in described.workers:
         try:
@@ -78,30 +131,3 @@ def colleagues(described: projections.Description) -> list[Colleague]:
             )
         )
     return sorted(found, key=lambda one: (one.about.started_ms, one.id))
-
-
-async def find_colleagues(connection: Connection) -> list[Colleague]:
-    """The workers that are registered now."""
-    with translated():
-        return colleagues(await projections.describe(connection))
-
-
-async def count_serving(connection: Connection, queue: str) -> int:
-    """How many workers with a live lease serve a queue."""
-    return sum(
-        queue in one.about.queues and one.lease_left_ms > 0
-        for one in await find_colleagues(connection)
-    )
-
-
-async def declared_task(
-    connection: Connection, registry: TaskRegistry, task: str
-) -> TaskAbout | None:
-    """What the declaration of a task says, here or at some registered worker; None if unknown."""
-    declared = registry.get(task)
-    if declared is not None:
-        return TaskAbout(declared.queue, declared.options)
-    for one in await find_colleagues(connection):
-        if (about := one.about.tasks.get(task)) is not None:
-            return about
-    return None

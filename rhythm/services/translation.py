@@ -15,6 +15,7 @@ from rhythm.errors import (
     ExecutionNotFound,
     ExecutionNotStuck,
     InvalidRequest,
+    NotReplicated,
     StorageFull,
     UnreadableEvent,
     UnreadableRecord,
@@ -48,6 +49,8 @@ def translated() -> Iterator[None]:
     """Raise the store's errors as Rhythm's, from the original."""
     try:
         yield
+    except store.NotReplicated as error:
+        raise NotReplicated(error.address, error.wanted, error.confirmed) from error
     except store.BackendUnavailable as error:
         raise ConnectionLost(error.address, error.reason) from error
     except store.BackendFull as error:

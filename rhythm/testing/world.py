@@ -131,11 +131,8 @@ class _World:
         await definitions.migrate(connection)
         async with Rhythm(settings, connection, surroundings) as self._app:
             await self._app.workflow_service.register(self._plan.programs)
-            self._looking = connection.thread_caller()
-            try:
-                return await self._from_start_to_end(connection)
-            finally:
-                self._looking.close()
+            self._looking = connection.direct_caller()
+            return await self._from_start_to_end(connection)
 
     async def _from_start_to_end(self, connection: Connection) -> Run:
         self._root = root = await self._app.execution_service.create_execution(

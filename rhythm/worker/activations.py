@@ -75,7 +75,7 @@ _LEVELS = {
 
 
 class Activations:
-    """Runs activations for one worker incarnation.
+    """Runs activations for a worker.
 
     Args:
         on_given_back: called with the id and the error of a workflow that could not go on.
@@ -84,7 +84,6 @@ class Activations:
     def __init__(
         self,
         connection: Connection,
-        worker: str,
         workflows: WorkflowService,
         registry: TaskRegistry,
         settings: Settings,
@@ -92,21 +91,21 @@ class Activations:
         on_given_back: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self.keeping = keeping
-        self._connection, self._worker = connection, worker
+        self._connection = connection
         self._workflows, self._registry, self._settings = workflows, registry, settings
         self._machines: OrderedDict[str, LiveMachine] = OrderedDict()
         self._pauses = Pauses()
         self._on_given_back = on_given_back
 
-    async def run(self, claim: WorkflowClaim, now_ms: int) -> list[WorkflowSettlement]:
-        """Run one activation; what to settle, in the order to send it.
+    async def run(self, claim: WorkflowClaim, worker: str, now_ms: int) -> list[WorkflowSettlement]:
+        """Run one activation for an incarnation; what to settle, in the order to send it.
 
         An execution that this worker cannot bring up to date is given back, to be tried again
         later; it is never failed for that.
         """
         try:
-            live = await self._up_to_date(claim)
-            names = await self._names(live)
+            live = await self._up_to_date(claim, worker)
+            names = await self._names(claim.id, live)
             settlements = settle(claim, live, names, self._settings.payload_limit)
         except Exception as error:
             return [self._given_back(claim.id, claim.token, claim.upto, error, now_ms)]
@@ -142,10 +141,10 @@ class Activations:
             return settlement
         return msgspec.structs.replace(settlement, snapshot=kept)
 
-    async def _up_to_date(self, claim: WorkflowClaim) -> LiveMachine:
+    async def _up_to_date(self, claim: WorkflowClaim, worker: str) -> LiveMachine:
         live = self._machines.pop(claim.id, None)
         known = list(claim.events)
-        is_held = claim.held_by == self._worker
+        is_held = claim.held_by == worker
         if live is not None and is_held and live.upto == claim.upto and known:
             anchor, *news = known
             if (anchor.version, anchor.identity) == (live.upto, live.identity):
@@ -153,7 +152,7 @@ class Activations:
                 _check_gapless(claim, news, after=claim.upto)
                 self._feed(live, news)
                 return live
-        live = await self._from_snapshot(claim)
+        live = await self._from_snapshot(claim, worker)
         if live is not None:
             return live
         if not known or known[0].version != 1:
@@ -164,12 +163,12 @@ class Activations:
         self._feed(live, known[1:])
         return live
 
-    async def _from_snapshot(self, claim: WorkflowClaim) -> LiveMachine | None:
+    async def _from_snapshot(self, claim: WorkflowClaim, worker: str) -> LiveMachine | None:
         """The machine made from the store's snapshot, None if there is none that can be used."""
         if not self.keeping.uses_snapshots:
             return None
         kept, first, known = claim.snapshot, claim.first, list(claim.events)
-        if claim.held_by == self._worker:
+        if claim.held_by == worker:
             # This worker had the machine and let it go, so the claim brought none.
             kept, first, known = await self._kept(claim)
         if kept is None or first is None:
@@ -233,15 +232,16 @@ class Activations:
             return program
         return flowlang.compile(program.source, path=program.path)
 
-    async def _names(self, live: LiveMachine) -> Names:
+    async def _names(self, execution_id: str, live: LiveMachine) -> Names:
         tasks: dict[str, KnownTask] = {}
         workflows: dict[str, KnownWorkflow] = {}
         known_workflows: Sequence[str] = ()
         for command in live.undecided:
             match command:
                 case protocol.RunTask() if command.name not in tasks:
+                    keys = self._connection.keys.partition(execution_id)
                     about = await staff.declared_task(
-                        self._connection, self._registry, command.name
+                        self._connection, keys, self._registry, command.name
                     )
                     if about is not None:
                         tasks[command.name] = KnownTask(about.queue, about.options)

@@ -1,7 +1,7 @@
 """Notice that a worker's event loop does not come round, since a task blocks it.
 
-From a thread of its own: what waits for this worker is left to others meanwhile, and the log says
-which line it is that blocks. The lease is not in danger: it is renewed from another thread.
+From aside: what waits for this worker is left to others meanwhile, and the log says
+which line it is that blocks. The lease is not in danger: it is renewed from there too.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import linecache
 import logging
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from streams.connection import Connection
+from rhythm.worker.aside import Aside
 from streams.errors import StreamsError
 from streams.work import WorkerSeat
 
@@ -30,45 +31,41 @@ _OURS = (str(Path(__file__).parents[1]), str(Path(asyncio.__file__).parent))
 
 
 class Watch:
-    """Watches the running event loop, from its thread; `start` and `stop` belong to that too."""
+    """Watches the running event loop, from aside.
 
-    def __init__(self, connection: Connection, seat: WorkerSeat) -> None:
-        self._connection, self._seat = connection, seat
+    Args:
+        seats: where work may wait for the worker just now.
+    """
+
+    def __init__(
+        self, aside: Aside, worker: str, seats: Callable[[], Sequence[WorkerSeat]]
+    ) -> None:
+        self._aside, self._worker, self._seats = aside, worker, seats
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, name=f"rhythm-watch-{seat.worker}", daemon=True
-        )
 
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if not self._is_busy():
+                continue
+            came_round = threading.Event()
+            self._loop.call_soon_threadsafe(came_round.set)
+            await asyncio.sleep(_LOOK_EVERY_S)
+            blocked_s, is_told = _LOOK_EVERY_S, False
+            while not came_round.is_set():
+                await asyncio.gather(*map(self._hand_over, self._seats()))
+                if blocked_s >= _TELL_AFTER_S and not is_told:
+                    is_told = True
+                    self._tell(blocked_s)
+                await asyncio.sleep(_LOOK_EVERY_S)
+                blocked_s += _LOOK_EVERY_S
 
-    async def stop(self) -> None:
-        """End, and wait until it has ended."""
-        self._stop.set()
-        await asyncio.to_thread(self._thread.join)
-
-    def _run(self) -> None:
-        caller = self._connection.thread_caller()
+    async def _hand_over(self, seat: WorkerSeat) -> None:
         try:
-            while not self._stop.wait(_LOOK_EVERY_S):
-                if not self._is_busy():
-                    continue
-                came_round = threading.Event()
-                self._loop.call_soon_threadsafe(came_round.set)
-                blocked_s, is_told = 0.0, False
-                while not (came_round.wait(_LOOK_EVERY_S) or self._stop.is_set()):
-                    blocked_s += _LOOK_EVERY_S
-                    try:
-                        self._seat.hand_over_from_thread(caller)
-                    except StreamsError as error:
-                        logger.warning("what waits for %s waits on: %s", self._seat.worker, error)
-                    if blocked_s >= _TELL_AFTER_S and not is_told:
-                        is_told = True
-                        self._tell(blocked_s)
-        finally:
-            caller.close()
+            await seat.hand_over(self._aside.connection)
+        except StreamsError as error:
+            logger.warning("what waits for %s waits on: %s", seat.worker, error)
 
     def _is_busy(self) -> bool:
         """A loop that waits for something to happen is not blocked; it need not be woken to ask."""
@@ -82,7 +79,7 @@ class Watch:
             logger.warning(
                 "the event loop of %s is blocked for over %.1f s by %s: async tasks have to await; "
                 "make it a plain function, which runs in a thread",
-                self._seat.worker,
+                self._worker,
                 blocked_s,
                 blocker,
             )

@@ -2,13 +2,14 @@
 --
 -- KEYS[1]   due       sorted set; gives the partition's prefix
 -- KEYS[2]   workers   hash whose fields are the workers
--- KEYS[3..] indexes   sorted sets to choose from, one per filter, or the one of all
+-- KEYS[3..] indexes   sorted sets to choose from, one per filter, or the one of all; others follow on a Cluster
 -- ARGV[1]   units     how many entries to look at, at most 256
 -- ARGV[2]   newest    "+inf" or unix ms, inclusive
 -- ARGV[3]   oldest    "-inf" or unix ms, inclusive
 -- ARGV[4]   after     "" or the created time of the last entry seen, unix ms
 -- ARGV[5]   after_id  "" or the id of the last entry seen
 -- ARGV[6]   target, ARGV[7] status, ARGV[8] parent, ARGV[9] queue, ARGV[10] type: "" for any
+-- ARGV[11]  count     how many indexes
 -- RETURNS   {done, last created, last id, {id, created, …}}; done is 1 when nothing follows
 
 --@include transition
@@ -73,7 +74,7 @@ if status == "running" then
 end
 
 local index, smallest = KEYS[3], nil
-for i = 3, #KEYS do
+for i = 3, 2 + tonumber(ARGV[11]) do
   local size = call("ZCARD", KEYS[i])
   if not smallest or size < smallest then
     index, smallest = KEYS[i], size

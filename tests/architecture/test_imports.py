@@ -27,8 +27,15 @@ THIRD_PARTY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "flowlang": {"msgspec": ("",), "parsimonious": ("parser.py",), "yaml": ("frontmatter.py",)},
     "streams": {
         "msgspec": ("",),
-        "redis": ("connection.py", "embedded.py", "scripts.py"),
-        "fakeredis": ("connection.py", "embedded.py", "scripts.py"),
+        "redis": (
+            "clients.py",
+            "cluster.py",
+            "connection.py",
+            "embedded.py",
+            "faults.py",
+            "scripts.py",
+        ),
+        "fakeredis": ("embedded.py",),
     },
     "rhythm": {
         "msgspec": ("",),

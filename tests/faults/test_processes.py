@@ -176,7 +176,7 @@ def test_a_worker_stops_although_the_server_is_gone(
     own_redis_server: RedisServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RHYTHM_SHUTDOWN_GRACE", "0.1")
-    monkeypatch.setattr("rhythm.worker.loop._GIVE_UP_AFTER_GRACE_S", 0.1)
+    monkeypatch.setattr("rhythm.worker.desk._GIVE_UP_AFTER_GRACE_S", 0.1)
 
     async def story() -> None:
         async with (

@@ -124,6 +124,11 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
         "check that the server runs and that the address is right",
     ),
     (
+        errors.NotReplicated("redis://db:6379/0", 2, 1),
+        "the master at redis://db:6379/0 has recorded it, but 1 of 2 replicas confirmed it in "
+        "time; see that they run, then repeat the call",
+    ),
+    (
         errors.StorageFull("redis://db:6379/0"),
         "Redis at redis://db:6379/0 is out of memory and stored nothing; "
         "raise its maxmemory or remove data, then repeat the call",

@@ -25,9 +25,9 @@ NAMES = {
     "ExecutionFailed", "ExecutionFinished", "ExecutionNotEnded", "ExecutionNotFinished",
     "ExecutionNotFound", "ExecutionNotStuck",
     "FlowSyntaxError", "InvalidPayload", "InvalidRequest", "InvalidTaskInputs", "MissingResource",
-    "NondeterminismError", "PayloadTooLarge", "RhythmError", "RunStuck", "StaleLease",
-    "StorageFull", "TaskNotRegistered", "UnreadableEvent", "UnreadableRecord",
-    "WaitTimeout", "WorkflowNotRegistered",
+    "NondeterminismError", "NotReplicated", "PayloadTooLarge",
+    "RhythmError", "RunStuck", "StaleLease", "StorageFull", "TaskNotRegistered",
+    "UnreadableEvent", "UnreadableRecord", "WaitTimeout", "WorkflowNotRegistered",
 }  # fmt: skip
 
 

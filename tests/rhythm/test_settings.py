@@ -55,6 +55,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "RHYTHM_MAX_LOST_WORKERS": "1",
         "RHYTHM_RETENTION": "86400",
         "RHYTHM_CONCURRENCY": "8",
+        "RHYTHM_REPLICAS": "1",
+        "RHYTHM_PARTITIONS": "3",
     }
 
     assert {f"RHYTHM_{name.upper()}" for name in Settings.__struct_fields__} == set(environ)
@@ -71,6 +73,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         max_lost_workers=1,
         retention=86400,
         concurrency=8,
+        replicas=1,
+        partitions=3,
     )
 
 
@@ -146,7 +150,8 @@ def test_a_named_project_file(tmp_path: Path) -> None:
             "there is no setting 'leese' (did you mean 'lease'?)",
             "settings are database_url, namespace, lease, shutdown_grace, client_timeout, "
             "payload_limit, compression, encryption_keys, unknown_task_patience, "
-            "max_lost_workers, retention, concurrency",
+            "max_lost_workers, retention, concurrency, replicas, "
+            "partitions",
         ),
         ("lease = 0", "lease is 0 s", "make it 0.1 s or more, up to 1,000,000,000"),
         ("lease = -1.5", "lease is -1.5 s", "make it 0.1 s or more, up to 1,000,000,000"),
@@ -154,6 +159,7 @@ def test_a_named_project_file(tmp_path: Path) -> None:
         ("lease = true", "lease is a bool", "make it a number of seconds"),
         ('lease = "10s"', "lease is a str", "make it a number of seconds"),
         ("concurrency = 0", "concurrency is 0", "make it 1 or more, up to 1,000,000,000"),
+        ("partitions = 257", "partitions is 257", "make it 1 or more, up to 256"),
         ("concurrency = 2.0", "concurrency is a float", "make it a whole number"),
         (
             "namespace = 3",
@@ -261,6 +267,10 @@ def test_settings_are_checked_however_they_are_made() -> None:
         "rediss://db.example:6379/1",
         "unix:///run/redis/redis.sock?db=2",
         "unix://user:secret@/run/redis.sock",
+        "redis+sentinel://:secret@a:26379,b,[::1]:26380/orders",
+        "redis+sentinel://a/orders/2?sentinel_password=other",
+        "redis+cluster://user:secret@a:7000,b:7001",
+        "redis+cluster://a/",
     ],
 )
 def test_addresses_that_can_be_used(url: str) -> None:
@@ -288,9 +298,21 @@ GIVE = "; give redis://HOST:6379/0, or memory:// to try Rhythm without a server"
             f"'sqlite:///rhythm.db': Rhythm keeps its state in Redis, not in SQLite{GIVE}",
         ),
         (
-            "redis+cluster://a,b/",
-            "'redis+cluster://a,b/': redis+cluster:// is not available yet; "
-            "give redis://HOST:6379/0 of a standalone server",
+            "redis+sentinel://a,b",
+            "'redis+sentinel://a,b' is no address of Sentinels: after the hosts comes the name of "
+            "the service, and perhaps the number of a database; write it as "
+            "redis+sentinel://HOST:26379,HOST:26379/SERVICE",
+        ),
+        (
+            "redis+cluster://a,b/1",
+            "'redis+cluster://a,b/1' is no address of a Cluster, which has no numbered databases; "
+            "write it as redis+cluster://HOST:6379,HOST:6379",
+        ),
+        (
+            "redis+cluster://a:0,b",
+            "'redis+cluster://a:0,b' is no Redis address: it takes hosts with ports from 1 to "
+            "65535, separated by commas; a password with signs such as / ? # @ : in it must be "
+            "percent-encoded",
         ),
         (
             "redis+local:///var/lib/rhythm",

@@ -259,8 +259,12 @@ class _SimulatedConnection(Connection):
             "redis://simulated:1/0", namespace, patience_s=patience_s, clock=network.now_ms
         )
 
-    def patient(self) -> Connection:
-        return _SimulatedConnection(self._network, self._simulated, self.keys.namespace, None)
+    def another(self, *, patience_s: float | None) -> Connection:
+        connection = _SimulatedConnection(
+            self._network, self._simulated, self.keys.namespace, patience_s
+        )
+        connection.keys = self.keys
+        return connection
 
     def _open_client(self, connections: int) -> redis.asyncio.Redis:
         return cast(redis.asyncio.Redis, self._simulated)

@@ -42,7 +42,7 @@ from streams import definitions
 from streams import events as stream
 from streams.codec import StoredEvent
 from streams.connection import Connection
-from streams.keys import KeySpace
+from streams.keys import KeySpace, even_tags
 from tests.simulation.network import Died, Network, Process
 from tests.simulation.scenario import FLOWS, QUEUES, Ledger, client, registry, wishes
 from tests.simulation.servers import Server
@@ -81,11 +81,11 @@ class Report(msgspec.Struct, frozen=True):
     digest: str
 
 
-def simulate(seed: int, client: redis.Redis, *, trace: bool = False) -> Report:
+def simulate(seed: int, client: redis.Redis, *, trace: bool = False, partitions: int = 1) -> Report:
     """Run the world of a seed on a server, which loses what it held before."""
     server = Server(client)
     loop = VirtualLoop()
-    world = _World(seed, server, loop)
+    world = _World(seed, server, loop, partitions)
     with _quiet_logs():
         try:
             run_on(world.live(), loop)
@@ -106,8 +106,9 @@ def simulate(seed: int, client: redis.Redis, *, trace: bool = False) -> Report:
 
 
 class _World:
-    def __init__(self, seed: int, server: Server, loop: VirtualLoop) -> None:
+    def __init__(self, seed: int, server: Server, loop: VirtualLoop, partitions: int) -> None:
         self.seed = seed
+        self.tags = even_tags(partitions)
         self.chance = random.Random(seed)
         self.ledger = Ledger()
         self.namespace = f"sim{seed}"
@@ -131,7 +132,7 @@ class _World:
 
     async def live(self) -> None:
         setup = self.app("setup", self.network.connect_at_once(self.namespace))
-        await definitions.migrate(setup._connection)
+        await definitions.migrate(setup._connection, len(self.tags))
         await setup.workflow_service.register(PROGRAMS)
         self.network.server.keep()
         for _ in range(self.chance.randint(1, 3)):
@@ -158,6 +159,7 @@ class _World:
         """An application in a process of that name."""
         seed = f"{self.seed} {name}"
         surroundings = SeededSurroundings(self.network.now_ms, seed, name)
+        connection.keys = KeySpace(self.namespace, self.tags)
         return Rhythm(self.settings, connection, surroundings)
 
     def remote_app(self, process: Process) -> Rhythm:
@@ -243,7 +245,7 @@ class _World:
 
     async def failover(self) -> None:
         lost = self.chance.choice((0, 1, 2, 3, 5, 10, 20, 50))
-        snapshots = KeySpace(self.namespace).partitions[0].snapshot("*")
+        snapshots = KeySpace(self.namespace, ["*"]).partitions[0].snapshot("*")
         self.network.fail_over(lost, self.chance.choice((None, snapshots)))
         self.ledger.failovers += 1
         self.histories.clear()

@@ -81,9 +81,7 @@ def test_a_full_server_takes_what_is_finished_and_renews_leases(
             with pytest.raises(BackendFull):
                 await house.start("g")
 
-            caller = connection.thread_caller()
-            seat.renew_from_thread(caller)
-            caller.close()
+            await seat.renew()
             flow = WorkflowSettlement("f", claims["f"].token, 1, decided=b"D")
             seat_of_f = await seat.step([], 0, [flow])
             assert seat_of_f.verdicts == ("OK",)

@@ -369,7 +369,7 @@ def test_a_waiting_client_is_told_of_the_end(house: House, run: Run) -> None:
         await seat.step([], 0, [TaskSettlement("t", claim.token, "completed", b"OUT")])
 
         reader = house.connection.reader()
-        assert await projections.next_ended(house.connection, reader, "c1", 5) == "t"
+        assert await projections.next_ended(house.keys, reader, "c1", 5) == "t"
         assert await projections.register_wait(house.connection, "t", "c1") is False
         with pytest.raises(UnknownExecution):
             await projections.register_wait(house.connection, "nobody", "c1")

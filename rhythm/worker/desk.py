@@ -1,0 +1,433 @@
+"""One partition's part of a worker: claims what there is room for, runs it, settles it with the
+next claim, keeps the lease and takes part in keeping the time.
+
+One call of the store both settles and claims, so whatever finishes while a call is under way goes
+with the next one. It waits on a bell when there is nothing to do. When its lease is lost it drops
+what it held, which others run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from flowlang.protocol import ErrorInfo
+from rhythm import events
+from rhythm.ending import end
+from rhythm.events import CancelRequested, Failed, Released
+from rhythm.services import staff
+from rhythm.settings import Settings
+from rhythm.tasks import TaskRegistry
+from rhythm.worker.activations import Activations
+from rhythm.worker.aside import Aside
+from rhythm.worker.attempt import Attempt
+from rhythm.worker.lease import RENEWALS_PER_LEASE, keep_lease
+from rhythm.worker.room import Room
+from rhythm.worker.task_runner import TaskRunner, describe
+from rhythm.worker.timekeeping import keep_time
+from streams.codec import TaskClaim, WorkflowClaim
+from streams.connection import Connection
+from streams.due import Endings, Timekeeper
+from streams.errors import BackendUnavailable, WorkerLost
+from streams.keys import PartitionKeys
+from streams.work import (
+    Settlement,
+    Step,
+    TaskSettlement,
+    Told,
+    WorkerSeat,
+    WorkflowSettlement,
+)
+
+logger = logging.getLogger("rhythm.worker")
+
+AFTER_FAILURE_S = 0.25
+
+# To settle what finished in the grace time, and to sign off; then the process must go.
+_GIVE_UP_AFTER_GRACE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What all partitions of a worker share.
+
+    Attributes:
+        about: what the worker says of itself, encoded.
+        in_threads: ids of the sync tasks whose functions run now.
+        stopping: set when it is to drain.
+        giving_back: set when it is not to wait for what runs.
+        on_registered: called when a partition begins to be served.
+    """
+
+    connection: Connection
+    settings: Settings
+    queues: tuple[str, ...]
+    registry: TaskRegistry
+    resources: Mapping[Any, object]
+    threads: Executor | None
+    in_threads: set[str]
+    activations: Activations
+    room: Room
+    aside: Aside
+    about: bytes
+    stopping: asyncio.Event
+    giving_back: asyncio.Event
+    on_registered: Callable[[PartitionKeys, Desk], None]
+
+
+class Desk:
+    """One incarnation, from its registration to its leaving or its lost lease.
+
+    Args:
+        name: the incarnation, never used before in this partition.
+    """
+
+    def __init__(self, workshop: Workshop, keys: PartitionKeys, name: str) -> None:
+        self._connection, self._settings = workshop.connection, workshop.settings
+        self._workshop, self._room, self._keys = workshop, workshop.room, keys
+        self._queues = workshop.queues
+        self._activations = workshop.activations
+        self._loop = asyncio.get_running_loop()
+        lease_ms = round(self._settings.lease * 1000)
+        self.seat = WorkerSeat(self._connection, keys, name, lease_ms=lease_ms)
+        self._keeper = Timekeeper(
+            self._connection,
+            keys,
+            name,
+            term_ms=lease_ms,
+            max_lost=self._settings.max_lost_workers,
+            endings=_endings(self._settings.max_lost_workers),
+            kept_ms=(
+                None if self._settings.retention is None else round(self._settings.retention * 1000)
+            ),
+        )
+        self._runner = TaskRunner(
+            workshop.registry,
+            workshop.resources,
+            self._settings,
+            workshop.threads,
+            workshop.in_threads,
+            self._known_elsewhere,
+        )
+        self._under_way: dict[str, tuple[TaskClaim, asyncio.Task[None]]] = {}
+        self._attempts: dict[str, Attempt] = {}
+        self._finished: list[Settlement] = []
+        self._news = asyncio.Event()
+        self._lost = False
+        self._gave_up = False
+        self._clock_ms = 0
+        self._clock_read_at = 0.0
+
+    def silent_s(self) -> float | None:
+        """Seconds since it last claimed, or asked for work in vain; None before the first time and
+        when its lease is lost."""
+        if not self._clock_ms or self._lost:
+            return None
+        return self._loop.time() - self._clock_read_at
+
+    def running(self) -> int:
+        """How many tasks are running."""
+        return len(self._under_way)
+
+    async def run(self) -> None:
+        """Work until the worker is to stop, then drain and leave.
+
+        Raises:
+            WorkerLost: the lease has run out.
+        """
+        if not await self._register():
+            return
+        end_lease = self._workshop.aside.begin(
+            keep_lease(self._workshop.aside, self.seat, self._be_told, self._be_lost)
+        )
+        timekeeping = asyncio.create_task(
+            keep_time(self._connection, self._keys, self._keeper, term_s=self._settings.lease),
+            name="rhythm-timekeeper",
+        )
+        timekeeping.add_done_callback(self._report)
+        hearing = asyncio.create_task(self._hear(), name="rhythm-hearing")
+        working = asyncio.create_task(self._work(), name="rhythm-working")
+        watching = asyncio.create_task(self._watch_stop(working))
+        self._workshop.on_registered(self._keys, self)
+        try:
+            await working
+        except asyncio.CancelledError:
+            if not self._gave_up:
+                raise
+        finally:
+            await self._abandon()
+            await end(working, watching, timekeeping, hearing)
+            end_lease()
+        if self._gave_up:
+            logger.error("Redis does not answer: %s leaves without a word", self.seat.worker)
+        elif not await self.seat.leave():
+            logger.warning("worker %s left work behind; its lease gives it back", self.seat.worker)
+
+    async def _register(self) -> bool:
+        """Whether it is registered; False when the worker was stopped before the store answered."""
+        registering = asyncio.create_task(self.seat.register(self._workshop.about))
+        stopping = asyncio.create_task(self._workshop.stopping.wait())
+        try:
+            await asyncio.wait({registering, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not registering.done():
+                return False
+            await registering
+            return True
+        finally:
+            await end(registering, stopping)
+
+    async def _work(self) -> None:
+        reader = self._connection.reader()
+        bell: asyncio.Task[bool] | None = None
+        deadline: float | None = None
+        try:
+            while True:
+                draining = self._workshop.stopping.is_set()
+                if draining and deadline is None:
+                    deadline = self._loop.time() + self._settings.shutdown_grace
+                    if self._under_way:
+                        logger.info("draining: %d tasks are running", len(self._under_way))
+                if self._workshop.giving_back.is_set():
+                    deadline = self._loop.time()
+                room = 0 if draining else self._room.take(self._news)
+                step = await self._step(room)
+                if step.claims or self._finished:
+                    continue
+                if draining:
+                    if not self._under_way:
+                        break
+                    if deadline is not None and self._loop.time() >= deadline:
+                        await self._release_all()
+                        continue
+                if bell is None and room:
+                    bell = asyncio.create_task(self._listen(reader))
+                if not (room or draining):
+                    self._room.stand_in_line(self._news)
+                bell = await self._wait(bell, deadline)
+        finally:
+            await end(bell)
+            await reader.close()
+        # A bell that rang for this worker at the last moment rings again for another.
+        await self.seat.step(self._queues, 0, [])
+
+    async def _step(self, room: int) -> Step:
+        claimed = 0
+        try:
+            if self._lost:
+                raise WorkerLost(self.seat.worker)
+            settled, self._finished = self._finished, []
+            self._news.clear()
+            # Without room it claims nothing, and rings for others if work is waiting; not so when
+            # there will be room as soon as another partition's call has come back.
+            is_soon = not (room or self._workshop.stopping.is_set() or self._room.is_full)
+            step = await self.seat.step(() if is_soon else self._queues, room, settled)
+            claimed = sum(isinstance(claim, TaskClaim) for claim in step.claims)
+        finally:
+            self._room.settle(room, claimed)
+        self._clock_ms, self._clock_read_at = step.now_ms, self._loop.time()
+        for settlement, verdict in zip(settled, step.verdicts, strict=True):
+            if verdict == "STALE":
+                logger.warning("%s is no longer this worker's to settle: dropped", settlement.id)
+            if verdict in ("STALE", "DAMAGED"):
+                self._activations.drop(settlement.id)
+        self._mourn(step)
+        self._be_told(step.told)
+        for claim in step.claims:
+            if isinstance(claim, TaskClaim):
+                running = asyncio.create_task(self._run_task(claim), name=f"rhythm-{claim.id}")
+                self._under_way[claim.id] = (claim, running)
+            elif isinstance(claim, WorkflowClaim):
+                await self._run_activation(claim)
+            else:
+                self._finish(self._activations.give_back_damaged(claim, self._now_ms()))
+        return step
+
+    async def _run_activation(self, claim: WorkflowClaim) -> None:
+        settlements = await self._activations.run(claim, self.seat.worker, self._now_ms())
+        *firsts, last = settlements
+        for chunk in firsts:
+            # One script does not take a large decision at once; the last chunk ends the claim.
+            step = await self.seat.step((), 0, [chunk])
+            self._mourn(step)
+            if step.verdicts[0] in ("STALE", "DAMAGED"):
+                self._activations.drop(claim.id)
+                return
+        self._finish(last)
+
+    async def _run_task(self, claim: TaskClaim) -> None:
+        try:
+            settlement = await self._runner.run(claim, self._now_ms, self._begin)
+        except asyncio.CancelledError as error:
+            if self._lost:
+                raise
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                settlement = _released(claim)
+            else:
+                # Nobody cancelled it: the task raised this itself, as it may raise anything.
+                settlement = _ended_by(claim, error)
+        except BaseException as error:
+            # What is no Exception, such as SystemExit, must not end the worker.
+            settlement = _ended_by(claim, error)
+            logger.error("task %s ended with %r", claim.id, error)
+        self._let_go(claim.id)
+        self._attempts.pop(claim.id, None)
+        self._finish(settlement)
+
+    def _let_go(self, execution_id: str) -> None:
+        if self._under_way.pop(execution_id, None) is not None:
+            self._room.give_back()
+
+    def _mourn(self, step: Step) -> None:
+        for execution_id, reason in step.damaged:
+            logger.error(
+                "%s is parked, nobody goes on with it: %s; 'rhythm verify %s' tells all that is "
+                "wrong with it",
+                execution_id,
+                reason,
+                execution_id,
+            )
+
+    def _begin(self, claim: TaskClaim, is_async: bool) -> Attempt:
+        attempt = self._attempts[claim.id] = Attempt(claim, self.seat, is_async)
+        return attempt
+
+    def _finish(self, settlement: TaskSettlement | WorkflowSettlement) -> None:
+        self._finished.append(settlement)
+        self._news.set()
+
+    async def _hear(self) -> None:
+        """Step at once when there is something to tell this worker, also when it has no room."""
+        reader = self._connection.reader()
+        timeout_s = self._settings.lease / RENEWALS_PER_LEASE
+        try:
+            while True:
+                try:
+                    if await self.seat.wait_for_word(reader, timeout_s):
+                        self._news.set()
+                except BackendUnavailable as error:
+                    logger.warning("waiting for word was interrupted: %s", error)
+                    await asyncio.sleep(AFTER_FAILURE_S)
+        finally:
+            await reader.close()
+
+    async def _listen(self, reader: Any) -> bool:
+        # Now and then it looks without a bell: one may have been lost with a connection.
+        timeout_s = self._settings.lease / RENEWALS_PER_LEASE
+        try:
+            return await self.seat.wait_for_work(reader, self._queues, timeout_s)
+        except BackendUnavailable as error:
+            logger.warning("waiting for work was interrupted: %s", error)
+            await asyncio.sleep(AFTER_FAILURE_S)
+            return False
+
+    async def _wait(
+        self, bell: asyncio.Task[bool] | None, deadline: float | None
+    ) -> asyncio.Task[bool] | None:
+        """Until something has finished, the bell rang, or the time to drain is over; and not for
+        long, since who does not ask for work now and then counts as unable to."""
+        news = asyncio.create_task(self._news.wait())
+        left_s = self._settings.lease / RENEWALS_PER_LEASE
+        if deadline is not None:
+            left_s = min(left_s, max(deadline - self._loop.time(), 0))
+        await asyncio.wait(
+            {news} if bell is None else {news, bell},
+            timeout=left_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        news.cancel()
+        self._room.leave_line(self._news)
+        if bell is not None and bell.done():
+            await bell
+            return None
+        return bell
+
+    async def _watch_stop(self, working: asyncio.Task[None]) -> None:
+        await self._workshop.stopping.wait()
+        self._news.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.shutdown_grace):
+                await self._workshop.giving_back.wait()
+        self._news.set()
+        await asyncio.sleep(_GIVE_UP_AFTER_GRACE_S)
+        # Draining waits for Redis, which may be away for longer than anybody waits for a process.
+        self._gave_up = True
+        working.cancel()
+
+    async def _release_all(self) -> None:
+        """Give back what did not finish in time: others run it again."""
+        logger.warning("given back: %d tasks that did not finish in time", len(self._under_way))
+        running = [task for _, task in self._under_way.values()]
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=AFTER_FAILURE_S)
+        for claim, _ in list(self._under_way.values()):
+            self._finish(_released(claim))
+            self._let_go(claim.id)
+
+    async def _abandon(self) -> None:
+        """End what still runs: after a lost lease it is not ours any more."""
+        self._lost = True
+        running = [task for _, task in self._under_way.values()]
+        for execution_id in list(self._under_way):
+            self._let_go(execution_id)
+        self._room.forget(self._news)
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=AFTER_FAILURE_S)
+
+    def _be_told(self, told: Sequence[Told]) -> None:
+        for claim in told:
+            attempt = self._attempts.get(claim.id)
+            if attempt is not None and attempt.claim.token == claim.token:
+                attempt.end()
+
+    def _be_lost(self) -> None:
+        self._lost = True
+        self._news.set()
+
+    def _report(self, timekeeping: asyncio.Task[None]) -> None:
+        if not timekeeping.cancelled() and (error := timekeeping.exception()) is not None:
+            logger.error("timekeeping ended: %s", error, exc_info=error)
+            self._be_lost()
+
+    def _now_ms(self) -> int:
+        """The store's time: its last answer, and what has passed since."""
+        return self._clock_ms + round((self._loop.time() - self._clock_read_at) * 1000)
+
+    async def _known_elsewhere(self, queue: str) -> Mapping[str, str]:
+        known: dict[str, str] = {}
+        for colleague in await staff.find_incarnations(self._connection, self._keys):
+            if queue in colleague.about.queues and colleague.lease_left_ms > 0:
+                known |= dict.fromkeys(colleague.about.tasks, colleague.id)
+        return known
+
+
+def _released(claim: TaskClaim) -> TaskSettlement:
+    reason = Released("its worker was stopped")
+    return TaskSettlement(claim.id, claim.token, "released", events.encode(reason))
+
+
+def _ended_by(claim: TaskClaim, error: BaseException) -> TaskSettlement:
+    return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(describe(error))))
+
+
+def _endings(max_lost: int) -> Endings:
+    lost = f"{max_lost} workers in a row stopped answering while they ran it"
+    return Endings(
+        lost=_failure("WorkerLost", lost, "task_failed"),
+        late=_failure("TimeoutError", "it did not end within its time", "timeout"),
+        unclaimed=_failure("TimeoutError", "no worker began it within its time", "timeout"),
+        silent=_failure("TimeoutError", "it sent no heartbeat within its time", "timeout"),
+        closed=events.encode(CancelRequested("its parent has ended")),
+    )
+
+
+def _failure(name: str, message: str, type_: str) -> bytes:
+    return events.encode(Failed(ErrorInfo(name, message, type_)))

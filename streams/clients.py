@@ -1,0 +1,158 @@
+"""redis-py's clients, opened for each kind of address, with nothing repeated behind our back.
+
+`redis://`, `rediss://` and `unix://` name one server. `redis+sentinel://` names Sentinels, which
+say who is master now; every new connection asks them. `redis+cluster://` names some nodes of a
+Redis Cluster, which say who has which slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import redis.asyncio
+import redis.asyncio.sentinel
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from streams.cluster import ClusterClient
+
+SENTINEL_SCHEME = "redis+sentinel"
+CLUSTER_SCHEME = "redis+cluster"
+
+CONNECT_TIMEOUT_S = 3.0
+# A Sentinel answers from memory; one that does not is passed over for the next.
+SENTINEL_TIMEOUT_S = 1.0
+Client = redis.asyncio.Redis
+
+
+class _Place(NamedTuple):
+    """An address of several hosts.
+
+    Attributes:
+        path: without the slash before it.
+        options: what redis-py makes of the user, the password and what stands behind the ``?``.
+    """
+
+    nodes: tuple[tuple[str, int], ...]
+    path: str
+    options: dict[str, Any]
+
+
+def open_client(url: str, connections: int) -> Client:
+    """A client of one server, or of the master that Sentinels name.
+
+    Args:
+        connections: at most so many; more callers wait for one.
+
+    Raises:
+        ValueError, TypeError: the address is malformed, or has an unknown option.
+    """
+    if urlsplit(url).scheme == SENTINEL_SCHEME:
+        return _open_sentinel_client(url, connections)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        url, max_connections=connections, timeout=None, **_ours()
+    )
+    # An option behind the ? that redis-py does not know shows when a connection is made.
+    pool.connection_class(**pool.connection_kwargs)
+    return Client.from_pool(pool)
+
+
+def open_cluster(url: str, connections: int) -> ClusterClient:
+    """A client of a Redis Cluster.
+
+    Args:
+        connections: to each node, at most so many; more callers wait for one.
+
+    Raises:
+        ValueError, TypeError: the address is malformed, or has an unknown option.
+    """
+    place = _place(url, default_port=6379)
+    if place.path:
+        raise ValueError("a Cluster has no numbered databases")
+    return ClusterClient(place.nodes, _ours() | place.options, connections)
+
+
+class _Sentinels(redis.asyncio.sentinel.Sentinel):
+    """Asked by one at a time: redis-py moves who answered to the front, and two that do so at once
+    leave one out."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]  # redis-py's
+        self._one_at_a_time = asyncio.Lock()
+
+    async def discover_master(self, service_name: str) -> Any:
+        async with self._one_at_a_time:
+            return await super().discover_master(service_name)
+
+
+class _MastersPool(
+    redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.BlockingConnectionPool
+):
+    """Connections to whoever is master; callers wait for one."""
+
+
+class _MastersClient(redis.asyncio.Redis):
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Close all connections, also those to the Sentinels."""
+        await super().aclose(close_connection_pool)
+        pool: Any = self.connection_pool
+        await pool.sentinel_manager.aclose()
+
+
+def _open_sentinel_client(url: str, connections: int) -> Client:
+    place = _place(url, default_port=26379)
+    service, _, database = place.path.partition("/")
+    if not service:
+        raise ValueError("it names no service: redis+sentinel://HOST:26379/SERVICE")
+    if database and not database.isdecimal():
+        raise ValueError("after the service comes the number of a database")
+    options = dict(place.options)
+    of_sentinels = {
+        name: options.pop(f"sentinel_{name}")
+        for name in ("username", "password")
+        if f"sentinel_{name}" in options
+    }
+    sentinel: Any = _Sentinels(
+        place.nodes,
+        sentinel_kwargs=_ours() | {"socket_timeout": SENTINEL_TIMEOUT_S} | of_sentinels,
+    )
+    client: Client = sentinel.master_for(
+        service,
+        redis_class=_MastersClient,
+        connection_pool_class=_MastersPool,
+        max_connections=connections,
+        timeout=None,
+        **_ours() | options | {"db": int(database or 0)},
+    )
+    return client
+
+
+def _ours() -> dict[str, Any]:
+    return {
+        "retry": Retry(NoBackoff(), 0),
+        # Timed by `Connection`: redis-py times a write by `asyncio.wait_for`, which makes a task
+        # of it and, below Python 3.12, swallows a cancellation that meets its end.
+        "socket_timeout": None,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_keepalive": True,
+        "protocol": 2,
+    }
+
+
+def _place(url: str, default_port: int) -> _Place:
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    nodes = []
+    for host in hosts.split(","):
+        one = urlsplit(f"redis://{host}")
+        if not one.hostname:
+            raise ValueError("a host has no name")
+        nodes.append((one.hostname, one.port or default_port))
+    query = f"?{parts.query}" if parts.query else ""
+    options: Mapping[str, Any] = parse_url(f"redis://{user}{at}host{query}")
+    known = {name: value for name, value in options.items() if name not in ("host", "port", "db")}
+    return _Place(tuple(nodes), parts.path.strip("/"), known)
