@@ -14,6 +14,7 @@ RhythmError                  catch this to catch them all
 ├── WorkflowNotRegistered    no source is known by that name: register it, or correct the name
 ├── TaskNotRegistered        no function is known by that name: import its module, or correct it
 ├── InvalidTaskInputs        the inputs do not fit the task's annotations: not retried, correct them
+├── InvalidWorkflowInputs    the inputs do not fit the workflow's front matter: correct them
 ├── ExecutionNotFound        no execution has that id: check the id and the namespace
 ├── ExecutionExists          the id is taken by a different request: choose another id
 ├── ExecutionNotFinished     a result was asked for too early: wait_for_execution first
@@ -210,6 +211,18 @@ class InvalidTaskInputs(RhythmError):
     def __str__(self) -> str:
         where = f"input {self.path!r}" if self.path else "inputs"
         return f"task {self.task!r}, {where}: {self.reason}"
+
+
+class InvalidWorkflowInputs(RhythmError, ValueError):
+    """Inputs that do not fit the schema in a workflow's front matter. Nothing was changed."""
+
+    def __init__(self, workflow: str, path: str, reason: str) -> None:
+        """`path` leads to the value, as in `inputs.items[3].price`."""
+        super().__init__(workflow, path, reason)
+        self.workflow, self.path, self.reason = workflow, path, reason
+
+    def __str__(self) -> str:
+        return f"workflow {self.workflow!r}, {self.path}: {self.reason}"
 
 
 # What became of an execution.

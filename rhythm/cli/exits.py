@@ -42,6 +42,7 @@ EXIT_OF: Mapping[type[errors.RhythmError], Exit] = {
     errors.InvalidRequest: Exit.USAGE,
     errors.InvalidPayload: Exit.USAGE,
     errors.PayloadTooLarge: Exit.USAGE,
+    errors.InvalidWorkflowInputs: Exit.USAGE,
     errors.WorkflowNotRegistered: Exit.NOT_FOUND,
     errors.TaskNotRegistered: Exit.NOT_FOUND,
     errors.ExecutionNotFound: Exit.NOT_FOUND,

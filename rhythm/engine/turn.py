@@ -17,6 +17,7 @@ from flowlang import protocol
 from flowlang.protocol import Command, ErrorInfo
 from rhythm import events
 from rhythm.engine.history import LiveMachine
+from rhythm.engine.input_schema import check_inputs
 from rhythm.engine.options import (
     TASK_OPTIONS,
     WORKFLOW_OPTIONS,
@@ -25,7 +26,12 @@ from rhythm.engine.options import (
     merged,
 )
 from rhythm.engine.retry import duration_ms
-from rhythm.errors import InvalidRequest, PayloadTooLarge, WorkflowNotRegistered
+from rhythm.errors import (
+    InvalidRequest,
+    InvalidWorkflowInputs,
+    PayloadTooLarge,
+    WorkflowNotRegistered,
+)
 from rhythm.events import (
     Cancelled,
     CancelRequested,
@@ -49,11 +55,13 @@ class KnownWorkflow(msgspec.Struct, frozen=True):
 
     Attributes:
         timeout_ms: of the whole run, by its front matter; 0 for none.
+        inputs: the JSON Schema of its inputs, by its front matter.
     """
 
     definition: str
     queue: str | None
     timeout_ms: int = 0
+    inputs: Mapping[str, Any] | None = None
 
 
 class KnownTask(msgspec.Struct, frozen=True):
@@ -211,8 +219,14 @@ class _Chunk:
             _check_names(command.name, options)
             if known is None:
                 raise WorkflowNotRegistered(command.name, self._names.known_workflows)
+            check_inputs(command.name, known.inputs, command.inputs)
             inputs = self._encoded(command.inputs)
-        except (InvalidRequest, PayloadTooLarge, WorkflowNotRegistered) as error:
+        except (
+            InvalidRequest,
+            InvalidWorkflowInputs,
+            PayloadTooLarge,
+            WorkflowNotRegistered,
+        ) as error:
             self._refuse(command.n, ErrorInfo(type(error).__name__, str(error), "workflow_failed"))
             return
         timeout_ms = (

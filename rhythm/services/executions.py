@@ -11,6 +11,7 @@ import msgspec
 
 from rhythm import events
 from rhythm.ending import end
+from rhythm.engine.input_schema import check_inputs
 from rhythm.engine.options import bounds_of
 from rhythm.engine.turn import bounded
 from rhythm.errors import (
@@ -104,6 +105,7 @@ class ExecutionService:
 
         Raises:
             InvalidRequest, InvalidPayload, PayloadTooLarge: before anything is written.
+            InvalidWorkflowInputs: they do not fit the schema in the workflow's front matter.
             WorkflowNotRegistered: naming the workflows that are known.
             ExecutionExists: the id is taken by another target or other inputs.
             ConnectionLost: no answer in time; with an `id` it is safe to repeat the call.
@@ -166,6 +168,8 @@ class ExecutionService:
         queue = request.queue
         if request.type is ExecutionType.WORKFLOW:
             known = await self._workflows.resolve(request.target_name)
+            if known.inputs is not None:
+                check_inputs(request.target_name, known.inputs, request.inputs)
             definition = known.definition
             queue = queue or known.queue
             bounds = Bounds(deadline_ms=known.timeout_ms)

@@ -251,7 +251,7 @@ class WorkflowService:
         program = await self._startable(name)
         matter = program.front_matter
         timeout_ms = 0 if matter.timeout is None else duration_ms(matter.timeout, "timeout")
-        return KnownWorkflow(program.digest, matter.queue, timeout_ms)
+        return KnownWorkflow(program.digest, matter.queue, timeout_ms, matter.inputs)
 
     async def program(self, name: str, definition: str) -> flowlang.Program:
         """The program of a definition, from here or from the store.

@@ -57,6 +57,10 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
         "task 'charge', input 'amount': expected int, got str",
     ),
     (
+        errors.InvalidWorkflowInputs("order", "inputs.items[3]", "must be of type object"),
+        "workflow 'order', inputs.items[3]: must be of type object",
+    ),
+    (
         errors.ExecutionNotFound("exec_1"),
         "no execution 'exec_1'; check the id, the address and the namespace",
     ),
