@@ -159,7 +159,9 @@ def test_while_a_slot_is_moved_its_scripts_wait_and_others_do_not(
 
     async def story() -> None:
         builder = InitBuilder().database_url(cluster.url).namespace(namespace)
-        async with builder.workflows(flows(it="return 1")) as app:
+        # With a time limit, so that something becomes due and all keys that are named are there.
+        limited = "```\ntimeout: 1h\n```\nreturn 1"
+        async with builder.workflows(flows(it=limited)) as app:
             executions = app.execution_service
             await executions.create_execution(target_name="it", id="before")
             moved = app._connection.keys.partition("before")
@@ -168,13 +170,14 @@ def test_while_a_slot_is_moved_its_scripts_wait_and_others_do_not(
             with cluster.moving(moved.due, to) as move_half:
                 for _ in range(2):
                     with pytest.raises(ConnectionLost, match="being moved"):
-                        await executions.cancel_execution("before")
+                        await executions.terminate_execution("before")
                     move_half()
                 number = 0
                 while app._connection.keys.partition(f"other-{number}") is moved:
                     number += 1
                 await executions.create_execution(target_name="it", id=f"other-{number}")
-            await executions.cancel_execution("before")
+            await executions.terminate_execution("before")
+            assert await Stage(app).types("before") == ["created", "cancelled"]
             async for _, findings in app.verification_service.verify_all():
                 assert findings == []
 
