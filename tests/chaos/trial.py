@@ -92,7 +92,8 @@ async def _ask(
         for wish in wishes(chance):
             if loop.time() >= over_at:
                 return
-            await client(app, numbers.next(), wish, chance, ledger, over_at + RECOVERY_S)
+            done_by = over_at + RECOVERY_S
+            await client(app, numbers.next(), wish, chance, ledger, over_at, done_by)
 
 
 async def _judge(app: Rhythm, ledger: Ledger, asked: int) -> tuple[int, int, Counter[str]]:

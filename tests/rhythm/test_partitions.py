@@ -137,7 +137,7 @@ def test_a_worker_with_room_for_one_is_fair_to_all_partitions(
 def test_a_lease_lost_in_one_partition_leaves_the_others_alone(
     database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RHYTHM_LEASE", "0.3")
+    monkeypatch.setenv("RHYTHM_LEASE", "3")
     attempts: dict[str, int] = {}
     may_end = asyncio.Event()
     all_run = asyncio.Event()

@@ -116,12 +116,12 @@ MUTANTS: Final = (
     Mutant(
         "a settlement shows the token of the claim",
         in_lua(_STEP, old="if control and control.tk == token then", new="if control then"),
-        -1,
+        0,
     ),
     Mutant(
         "a start is acknowledged when it is written, not before",
         _acknowledge_what_was_not_written,
-        -1,
+        7,
     ),
     Mutant(
         "every timer that a workflow starts becomes due",
@@ -130,17 +130,17 @@ MUTANTS: Final = (
             old='later(timer.due, "timer", id, timer.n, control["in"])',
             new='if timer.n ~= "2" then later(timer.due, "timer", id, timer.n, control["in"]) end',
         ),
-        -1,
+        1,
     ),
     Mutant(
         "a signal sent twice with one request id arrives once",
         in_lua(_SIGNAL, old="if seen then", new="if false then"),
-        -1,
+        4,
     ),
     Mutant(
         "a message given back unrun keeps its attempt number",
         in_lua(_STEP, old="control.at - 1", new="control.at"),
-        -1,
+        11,
     ),
     Mutant(
         "an attempt that was lost counts",
@@ -149,7 +149,7 @@ MUTANTS: Final = (
             old="control.at = (control.at or 0) + 1",
             new="control.at = math.max(control.at or 0, 1)",
         ),
-        -1,
+        0,
     ),
     Mutant(
         "the end of a child wakes its parent",
@@ -159,17 +159,17 @@ MUTANTS: Final = (
     Mutant(
         "a renewed lease lasts longer",
         in_lua(_RENEW, old='call("ZADD", KEYS[1], ends, member)', new=""),
-        -1,
+        3,
     ),
     Mutant(
         "a commit looks for events that came after what the machine was fed",
         in_lua(_STEP, old="control.v - own > upto", new="false"),
-        -1,
+        0,
     ),
     Mutant(
         "a call repeated with its number claims nothing more",
         in_lua(_STEP, old="if repeated then", new="if false then"),
-        -1,
+        0,
     ),
     Mutant(
         "what a lost worker held goes back to the queues",
@@ -179,7 +179,7 @@ MUTANTS: Final = (
     Mutant(
         "a timer of an ended execution is gone with it",
         in_lua(_STEP, _TEND, old='if string.sub(all[i], 1, 1) == "T" then', new="if false then"),
-        -1,
+        9,
     ),
     Mutant(
         "a message to another tree is accepted once",
