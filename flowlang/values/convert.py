@@ -10,7 +10,7 @@ import math
 import re
 from typing import Final
 
-from flowlang.limits import TEXT_PER_STEP, call_deeper, charge_reading
+from flowlang.limits import TEXT_PER_STEP, call_deeper, charge_reading, charge_step
 from flowlang.values.kinds import (
     PRIMITIVES,
     UNDEFINED,
@@ -172,11 +172,16 @@ def number_to_string(number: float) -> str:
         if number == (whole := int(number)):
             return str(whole)
         if not -1e-4 < number < 1e-4:
-            return repr(number)  # where Python writes no exponent, both write the same
+            return repr(number)  # where neither writes an exponent, both write the same
+        charge_step()  # the digits of a number so small, or large, take as long to find
+        if -1e-6 < number < 1e-6:
+            return repr(number).replace("e-0", "e-")  # where both do, almost
     elif number != number:
         return "NaN"
-    if number - number != 0.0:
+    elif number - number != 0.0:
         return "Infinity" if number > 0 else "-Infinity"
+    else:
+        charge_step()
     sign, digits, point = decimal_digits(number)
     return sign + place_point(digits, point)
 
