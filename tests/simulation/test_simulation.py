@@ -53,6 +53,7 @@ def test_a_seed_tells_the_same_story_every_time() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule.replace(" ", "-"))
 def test_a_planted_bug_is_seen(mutant: Mutant) -> None:
-    """Seeds in the table come from scripts/simulate --mutants; what runs here may change them."""
+    """Within 500 seeds. What the engine does more or less moves the seed: then another is found,
+    and `scripts/simulate --mutants` tells which to write down."""
     with planted(mutant):
-        assert one(mutant.seed).violations
+        assert any(one(seed).violations for seed in (mutant.seed, *range(500)))
