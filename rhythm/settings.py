@@ -279,6 +279,12 @@ def _check_cluster(url: str, shown: str) -> None:
 
 def _check_hosts(url: str, shown: str) -> str:
     """The path of an address of several hosts."""
+    if "[" in url.rpartition("@")[2]:
+        # Python's own reading of addresses takes brackets for those of a single host.
+        raise ConfigurationError(
+            f"{shown!r} has an IPv6 address among its hosts, which cannot be read",
+            "give the hosts by their names",
+        )
     parts = urlsplit(url)
     for host in parts.netloc.rpartition("@")[2].split(","):
         try:

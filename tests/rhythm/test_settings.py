@@ -267,7 +267,7 @@ def test_settings_are_checked_however_they_are_made() -> None:
         "rediss://db.example:6379/1",
         "unix:///run/redis/redis.sock?db=2",
         "unix://user:secret@/run/redis.sock",
-        "redis+sentinel://:secret@a:26379,b,[::1]:26380/orders",
+        "redis+sentinel://:secret@a:26379,b,c:26380/orders",
         "redis+sentinel://a/orders/2?sentinel_password=other",
         "redis+cluster://user:secret@a:7000,b:7001",
         "redis+cluster://a/",
@@ -307,6 +307,11 @@ GIVE = "; give redis://HOST:6379/0, or memory:// to try Rhythm without a server"
             "redis+cluster://a,b/1",
             "'redis+cluster://a,b/1' is no address of a Cluster, which has no numbered databases; "
             "write it as redis+cluster://HOST:6379,HOST:6379",
+        ),
+        (
+            "redis+sentinel://:secret@a,[::1]:26380/orders",
+            "'redis+sentinel://:***@a,[::1]:26380/orders' has an IPv6 address among its hosts, "
+            "which cannot be read; give the hosts by their names",
         ),
         (
             "redis+cluster://a:0,b",
