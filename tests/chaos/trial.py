@@ -93,7 +93,8 @@ async def _ask(
             if loop.time() >= over_at:
                 return
             done_by = over_at + RECOVERY_S
-            await client(app, numbers.next(), wish, chance, ledger, over_at, done_by)
+            # It asks at once, and waits for no calm before the next.
+            await client(app, numbers.next(), wish, chance, ledger, 0.0, done_by)
 
 
 async def _judge(app: Rhythm, ledger: Ledger, asked: int) -> tuple[int, int, Counter[str]]:
