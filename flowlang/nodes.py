@@ -20,6 +20,7 @@ Python character per UTF-16 unit: a character beyond U+FFFF is a surrogate pair.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -30,6 +31,18 @@ class Node(msgspec.Struct, frozen=True, eq=False, array_like=True, gc=False):
 
     start: int
     end: int
+
+
+def parts_of(node: Node) -> Iterator[Node]:
+    """The nodes directly within a node, in source order."""
+    for field in node.__struct_fields__:
+        value = getattr(node, field)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            for item in value:
+                if isinstance(item, Node):
+                    yield item
 
 
 # ---------------------------------------------------------------------------------------- program

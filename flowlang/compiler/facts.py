@@ -6,7 +6,6 @@ it is code of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from flowlang import nodes
@@ -88,7 +87,7 @@ class FactBook:
         weight, size, memory = 0, 1, _own_memory(node)
         if not isinstance(node, nodes.Function):
             repeats = isinstance(node, _LOOPS)
-            for part in _parts(node):
+            for part in nodes.parts_of(node):
                 facts = self.of(part)
                 awaits |= facts.awaits
                 calls |= facts.calls
@@ -119,14 +118,3 @@ def _own_memory(node: nodes.Node) -> int:
         case nodes.Function():
             return SCOPE_UNITS
     return 0
-
-
-def _parts(node: nodes.Node) -> Iterator[nodes.Node]:
-    for name in node.__struct_fields__:
-        value = getattr(node, name)
-        if isinstance(value, nodes.Node):
-            yield value
-        elif isinstance(value, tuple):
-            for item in value:
-                if isinstance(item, nodes.Node):
-                    yield item

@@ -160,7 +160,7 @@ class Facts:
         while waiting:
             node = waiting.pop()
             self._by_class.setdefault(type(node), []).append(node)
-            parts = list(parts_of(node))
+            parts = list(nodes.parts_of(node))
             for part in parts:
                 self.parents[part] = node
             waiting.extend(reversed(parts))
@@ -418,18 +418,6 @@ class Facts:
         return self.kind(result.value, depth + 1) == "promise"
 
 
-def parts_of(node: nodes.Node) -> Iterator[nodes.Node]:
-    """The nodes directly within a node, in source order."""
-    for field in node.__struct_fields__:
-        value = getattr(node, field)
-        if isinstance(value, nodes.Node):
-            yield value
-        elif isinstance(value, tuple):
-            for item in value:
-                if isinstance(item, nodes.Node):
-                    yield item
-
-
 def member_name(node: nodes.Member) -> str:
     """The name behind the dot; "" when the property is computed."""
     name = node.property
@@ -452,4 +440,4 @@ def inside(node: nodes.Node, *, functions: bool = False) -> Iterator[nodes.Node]
         here = waiting.pop()
         yield here
         if functions or here is node or not isinstance(here, nodes.Function):
-            waiting.extend(reversed(list(parts_of(here))))
+            waiting.extend(reversed(list(nodes.parts_of(here))))

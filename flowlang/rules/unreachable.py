@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from flowlang import nodes
-from flowlang.rules.facts import Facts, inside, parts_of
+from flowlang.rules.facts import Facts, inside
 
 _LEAVING: Final = {
     nodes.Return: "return", nodes.Throw: "throw", nodes.Break: "break", nodes.Continue: "continue",
@@ -115,7 +115,7 @@ def breaks(statement: nodes.Statement, label: str | None) -> bool:
     own_labels: set[str] = set()
     waiting: list[tuple[nodes.Node, bool]] = [(statement, True)]
     if label is None:
-        waiting = [(part, True) for part in parts_of(statement)]
+        waiting = [(part, True) for part in nodes.parts_of(statement)]
     while waiting:
         node, is_direct = waiting.pop()
         match node:
@@ -132,5 +132,5 @@ def breaks(statement: nodes.Statement, label: str | None) -> bool:
                 is_direct = False
             case nodes.Switch():
                 is_direct = False
-        waiting.extend((part, is_direct) for part in parts_of(node))
+        waiting.extend((part, is_direct) for part in nodes.parts_of(node))
     return False

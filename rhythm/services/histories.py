@@ -1,4 +1,4 @@
-"""Read the events of an execution, and record them."""
+"""Read, record, replay and explain the histories of executions. Nothing here writes to them."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.infrastructure.servers import Cluster, SentinelTrio
 from tests.rhythm.test_ending import verified
+from tests.rhythm.test_partitions import CHILD, FLOW
 from tests.rhythm.test_workflows import on_stage
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -20,15 +21,6 @@ def address(request: pytest.FixtureRequest) -> str:
     """Of a Cluster and of Sentinels, in turn."""
     servers: Cluster | SentinelTrio = request.getfixturevalue(request.param)
     return servers.url
-
-
-FLOW = """
-    const greeted = await Task.run("greet", { name: Inputs.name })
-    await Timer.delay("10ms")
-    const child = await Workflow.run("child", { n: 7 })
-    return [greeted, child, await Signal.when("go")]
-"""
-CHILD = 'return await Task.run("square", { x: Inputs.n })'
 
 
 def test_workflows_run_and_are_found(address: str, namespace: str, run: Run) -> None:

@@ -48,12 +48,4 @@ def _insertions(tree: nodes.Program) -> Iterator[tuple[int, int, str]]:
             is_list = not (isinstance(node, nodes.Function) and node.has_expression_body)
             for statement in node.body if is_list else ():
                 yield statement.start, 0, ";await hold$();"
-        stack += ((part, waits) for part in _parts(node))
-
-
-def _parts(node: nodes.Node) -> Iterator[nodes.Node]:
-    for name in node.__struct_fields__:
-        value = getattr(node, name)
-        for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, nodes.Node):
-                yield part
+        stack += ((part, waits) for part in nodes.parts_of(node))

@@ -8,7 +8,7 @@ read by functions of the program itself, so what stepping knows of scopes and sl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from flowlang import nodes
 from flowlang.parser import parse
@@ -193,7 +193,7 @@ class _Walk:
         if isinstance(node, nodes.Function):
             self.function(node)
         else:
-            for part in _parts(node):
+            for part in nodes.parts_of(node):
                 self.expressions(part)
 
 
@@ -203,11 +203,3 @@ def _unlabelled(node: nodes.Statement) -> tuple[nodes.Statement, frozenset[str]]
         labels.add(node.label)
         node = node.body
     return node, frozenset(labels)
-
-
-def _parts(node: nodes.Node) -> Iterator[nodes.Node]:
-    for name in node.__struct_fields__:
-        value = getattr(node, name)
-        for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, nodes.Node):
-                yield part
