@@ -103,12 +103,12 @@ async def _judge(app: Rhythm, ledger: Ledger, asked: int) -> tuple[int, int, Cou
         ids.add(execution_id)
         for finding in findings:
             ledger.blame(str(finding))
-    for execution_id in ledger.started:
-        if execution_id not in ids:
-            ledger.blame(f"{execution_id} was acknowledged and is gone")
     roots = {id_ for id_ in ids if "/" not in id_ and not id_.endswith("-peer")}
-    if len(roots) != asked:
-        ledger.blame(f"{asked} were asked for, there are {len(roots)}")
+    wanted = {f"wish{number}" for number in range(1, asked + 1)}
+    for execution_id in sorted(wanted - roots):
+        ledger.blame(f"{execution_id} was acknowledged and is gone")
+    for execution_id in sorted(roots - wanted):
+        ledger.blame(f"nobody asked for {execution_id}")
     ended = Counter[str]()
     for execution_id in sorted(ids):
         execution = await app.execution_service.get_execution(execution_id)
@@ -122,6 +122,6 @@ async def _judge(app: Rhythm, ledger: Ledger, asked: int) -> tuple[int, int, Cou
         if execution_id.endswith("-peer") and len(signals) > 1:
             ledger.blame(f"{execution_id} was sent one signal and got more")
         sent = ledger.signalled.get(execution_id)
-        if sent is not None and signals != list(range(len(sent))):
-            ledger.blame(f"{execution_id} was sent {sent} and has {signals}")
+        if sent is not None and signals != list(range(sent)):
+            ledger.blame(f"{execution_id} was sent {sent} signals and has {signals}")
     return len(ids), events, ended
