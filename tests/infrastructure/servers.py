@@ -140,8 +140,9 @@ class Cluster:
 
     def owner(self, key: str) -> Node:
         """The master that serves a key's slot."""
-        slot = slot_of(key)
-        asked = next(node for node in self.nodes if node.process is not None)
+        return self._as_known_to(next(node for node in self.nodes if node.process), slot_of(key))
+
+    def _as_known_to(self, asked: Node, slot: int) -> Node:
         for begin, end, (_, port, *_), *_ in asked.ask("CLUSTER", "SLOTS"):
             if begin <= slot <= end:
                 return next(node for node in self.nodes if node.port == port)
@@ -171,6 +172,11 @@ class Cluster:
             move(100)
         for node in (to, source, *self.masters()):
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", to_id)
+        # Replicas can't be told: they hear of it from their masters.
+        until(
+            "all nodes know who serves the slot",
+            lambda: all(self._as_known_to(node, slot) is to for node in self.nodes if node.process),
+        )
 
     def close(self) -> None:
         for node in self.nodes:
