@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
+import pstats
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from tests.bench.ground import ground
 from tests.bench.workloads import Bench, Figure
@@ -26,12 +29,18 @@ WORKLOADS: dict[str, Callable[[Bench], Awaitable[Figure]]] = {
     "W5 task": Bench.task_latency,
     "W5 workflow": Bench.workflow_latency,
     "W6": Bench.signal_latency,
+    "W7": Bench.memory,
+    "W8": Bench.length,
+    "W9": Bench.volume,
 }
+
+_SHOWN = 25
+"""Lines of a profile."""
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
-    scale = 0.1 if options.quick else 1.0
+    scale = options.scale or (0.1 if options.quick else 1.0)
     chosen = [
         name
         for name in WORKLOADS
@@ -41,10 +50,15 @@ def main(arguments: list[str]) -> int:
     with ground(options.fsync) as place:
         bench = Bench(place, options.workers, scale)
         for name in chosen:
+            place.profiles = [] if options.profile else None
+            before = place.server_calls()
             figure = asyncio.run(_awaited(WORKLOADS[name](bench)))
             figures.append(figure)
             if not options.json:
                 print(_row(figure), flush=True)
+            if options.profile:
+                print(_calls(before, place.server_calls()), flush=True)
+                print(_functions(place.profiles or []), flush=True)
     if options.json:
         print(json.dumps([_facts(figure) for figure in figures], indent=2))
     return 0
@@ -55,6 +69,9 @@ async def _awaited(figure: Awaitable[Figure]) -> Figure:
 
 
 def _row(figure: Figure) -> str:
+    if figure.says:
+        said = "   ".join(f"{what} {value:,.2f}" for what, value in figure.says.items())
+        return f"{figure.name:<24} {said}"
     if figure.latencies_ms:
         return (
             f"{figure.name:<24} p50 {figure.percentile(0.5):7.2f} ms   "
@@ -66,8 +83,32 @@ def _row(figure: Figure) -> str:
     )
 
 
+def _calls(before: dict[str, tuple[int, float]], after: dict[str, tuple[int, float]]) -> str:
+    """Where the server's time went: its commands, the costliest first."""
+    rows = []
+    for name, (calls, taken_us) in after.items():
+        calls_before, us_before = before.get(name, (0, 0.0))
+        if calls > calls_before:
+            rows.append((taken_us - us_before, calls - calls_before, name))
+    return "".join(
+        f"  {name:<16} {calls:>9,} calls   {taken_us / calls:8.2f} µs each\n"
+        for taken_us, calls, name in sorted(rows, reverse=True)[:_SHOWN]
+    )
+
+
+def _functions(profiles: Sequence[Path]) -> str:
+    """Where the workers' time went, with the profiler's own cost in it."""
+    text = io.StringIO()
+    for profile in profiles:
+        stats = pstats.Stats(str(profile), stream=text)
+        stats.strip_dirs().sort_stats("tottime").print_stats(_SHOWN)
+    return text.getvalue()
+
+
 def _facts(figure: Figure) -> dict[str, object]:
     facts: dict[str, object] = {"name": figure.name, "unit": figure.unit}
+    if figure.says:
+        return facts | dict(figure.says)
     if figure.latencies_ms:
         return facts | {"p50_ms": figure.percentile(0.5), "p99_ms": figure.percentile(0.99)}
     return facts | {
@@ -79,8 +120,10 @@ def _facts(figure: Figure) -> dict[str, object]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("bench", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("workload", nargs="*", help="W1 … W6; all by default")
+    parser.add_argument("workload", nargs="*", help="W1 … W9; all by default")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    parser.add_argument("--scale", type=float, help="the part of everything to do")
+    parser.add_argument("--profile", action="store_true", help="where the time goes")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--workers", type=int, default=1, help="worker processes")
     parser.add_argument("--fsync", choices=("off", "everysec", "always"), default="off")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,6 @@ from tests.bench.jobs import FLOWS
 from tests.conftest import RedisServer
 
 ROOT = Path(__file__).parents[2]
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Ground:
@@ -24,6 +22,7 @@ class Ground:
 
     def __init__(self, folder: Path, fsync: str) -> None:
         self.folder = folder
+        self.profiles: list[Path] | None = None
         self.flows = folder / "flows"
         self.flows.mkdir()
         for name, source in FLOWS.items():
@@ -48,8 +47,12 @@ class Ground:
     @contextmanager
     def workers(self, count: int) -> Iterator[None]:
         """So many worker processes, ready; ended with the block."""
-        for _ in range(count):
-            command = [sys.executable, "-m", "rhythm", "worker", "-m", "tests.bench.jobs"]
+        for number in range(count):
+            command = [sys.executable]
+            if self.profiles is not None:
+                self.profiles.append(self.folder / f"{len(self.profiles)}-{number}.prof")
+                command += ["-m", "cProfile", "-o", str(self.profiles[-1])]
+            command += ["-m", "rhythm", "worker", "-m", "tests.bench.jobs"]
             command += ["--workflows", str(self.flows), "--redis", self.url]
             process = subprocess.Popen(
                 command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -75,6 +78,16 @@ class Ground:
         """Processor time that the server has had."""
         assert self.server.process is not None
         return _cpu_s(self.server.process.pid)
+
+    def server_calls(self) -> dict[str, tuple[int, float]]:
+        """Command -> how often the server ran it, and the time that took in all, µs. What scripts
+        call counts, and is part of theirs."""
+        with self.client() as client:
+            stats = client.info("commandstats")
+        return {
+            name.removeprefix("cmdstat_"): (int(stat["calls"]), float(stat["usec"]))
+            for name, stat in stats.items()
+        }
 
     def memory(self) -> int:
         """Bytes that the server uses for data."""
@@ -103,5 +116,6 @@ def ground(fsync: str) -> Iterator[Ground]:
 
 
 def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    # To the nanosecond, where `stat` counts hundredths of a second: a quick run has few of those.
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9

@@ -32,4 +32,11 @@ FLOWS = {
         for (let i = 0; i < Inputs.steps; i++) await Task.run("bench.noop", Inputs.of)
         return Inputs.steps
     """,
+    "rounds": """
+        for (let i = 0; i < Inputs.rounds; i++) {
+          const tasks = Array.from({ length: 1000 }, () => Task.run("bench.noop", Inputs.of))
+          await Promise.all(tasks)
+        }
+        return await Signal.when("go")
+    """,
 }

@@ -1,16 +1,18 @@
-"""The workloads W1 to W6: what is done, and how fast it was, by the times in the events."""
+"""The workloads W1 to W9: what is done, and how fast it was, by the times in the events."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rhythm import InitBuilder, Rhythm
+from streams.keys import STANDALONE_TAGS, PartitionKeys
 from tests.bench.ground import Ground
 from tests.bench.jobs import INPUTS
+from tests.bench.stored import store
 
 AT_ONCE = 100
 """Calls that clients have under way."""
@@ -26,6 +28,7 @@ class Figure:
         per_second: how many of them; of a latency, one over its median.
         server_us, worker_us: processor time per unit.
         latencies_ms: one for each, of a workload that is about them; sorted.
+        says: what was found out, of a workload that is about something else.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Figure:
     server_us: float = 0.0
     worker_us: float = 0.0
     latencies_ms: Sequence[float] = field(default=(), repr=False)
+    says: Mapping[str, float] = field(default_factory=dict)
 
     def percentile(self, part: float) -> float:
         """A latency that so large a part of all does not go over."""
@@ -140,6 +144,93 @@ class Bench:
             with self._ground.workers(self._workers):
                 return await _latency("W6", self._times(100), once, prepare)
 
+    async def memory(self) -> Figure:
+        """W7: bytes of the server's memory per finished workflow of one task."""
+        count = self._times(2_000)
+        async with self._app() as app:
+            with self._ground.workers(self._workers):
+                # Connections and scripts take memory too, once.
+                await _run_all(app, 100)
+                before = self._ground.memory()
+                await _run_all(app, count)
+                taken = self._ground.memory() - before
+        return Figure("W7", "workflow", 0.0, says={"bytes per workflow": taken / count})
+
+    async def length(self) -> Figure:
+        """W8: what the last steps of a long workflow cost, in terms of its first ones; and how long
+        a workflow takes to wake up that has seen many events."""
+        steps, rounds = self._times(10_000), self._times(100)
+        async with self._app() as app:
+            with self._ground.workers(self._workers):
+                id_ = await _start(app, "long", steps=steps, of=INPUTS)
+                # (version, processor time in all) as it goes: three events a step.
+                seen = [(0, self._cpu_s())]
+                while (known := await app.execution_service.get_execution(id_)) is not None:
+                    seen.append((known.version, self._cpu_s()))
+                    if known.status.finished:
+                        break
+                    await asyncio.sleep(0.02)
+                first, last = _per_event(seen, 0.0, 0.1), _per_event(seen, 0.9, 1.0)
+                id_ = await _start(app, "rounds", rounds=rounds, of=INPUTS)
+                await _all_ended(app, 1 + steps + 1000 * rounds)
+                await asyncio.sleep(0.5)
+                began = time.perf_counter()
+                await app.signal_service.send_signal(workflow_id=id_, signal_name="go")
+                await app.execution_service.wait_for_execution(id_)
+                woken_ms = (time.perf_counter() - began) * 1000
+                known = await app.execution_service.get_execution(id_)
+        return Figure(
+            "W8",
+            "step",
+            0.0,
+            says={
+                "last steps in terms of the first": last / first,
+                "µs a step": last * 2e6,
+                f"ms to wake up after {known.version} events": woken_ms,
+            },
+        )
+
+    async def volume(self) -> Figure:
+        """W9: the same work and the same questions with few and with many finished executions
+        stored, the second in terms of the first."""
+        many = self._times(1_000_000)
+        async with self._app() as app:
+            with self._ground.workers(self._workers):
+                (finished, *_) = await _run_all(app, 1_000)
+                few = await self._asked(app)
+                keys = PartitionKeys("rhythm", STANDALONE_TAGS[0])
+                await asyncio.to_thread(store, self._ground, keys, finished, many)
+                lots = await self._asked(app)
+        return Figure("W9", "", 0.0, says={name: lots[name] / few[name] for name in few})
+
+    async def _asked(self, app: Rhythm) -> dict[str, float]:
+        """What a workflow costs, in s of processor time, and how long answers take, in s."""
+        count = self._times(500)
+        await _run_all(app, count // 5)
+        began = self._cpu_s()
+        ids = await _run_all(app, count)
+        cost = {"a workflow": (self._cpu_s() - began) / count}
+        first = await app.execution_service.get_execution(ids[0])
+        assert first is not None
+        filters: dict[str, dict[str, Any]] = {
+            "no filter": {},
+            "target_name": {"target_name": "one"},
+            "status": {"status": "completed"},
+            "queue": {"queue": "default"},
+            "type": {"type": "workflow"},
+            "parent_workflow_id": {"parent_workflow_id": ids[0]},
+            "created_after": {"created_after": first.created_at},
+        }
+        cost["get_execution"] = await _median_s(lambda: app.execution_service.get_execution(ids[0]))
+        for name, asked in filters.items():
+            cost[f"query by {name}"] = await _median_s(
+                lambda asked=asked: app.execution_service.query_executions(asked)  # type: ignore[misc]  # a default binds it
+            )
+        return cost
+
+    def _cpu_s(self) -> float:
+        return self._ground.server_cpu_s() + self._ground.worker_cpu_s()
+
     def _app(self) -> InitBuilder:
         self._ground.clear()
         return InitBuilder().database_url(self._ground.url).workflow_paths([self._ground.flows])
@@ -205,6 +296,31 @@ async def _start(app: Rhythm, target: str, kind: str = "workflow", **inputs: Any
     return await app.execution_service.create_execution(
         exec_type=kind, target_name=target, inputs=inputs or INPUTS
     )
+
+
+async def _run_all(app: Rhythm, count: int) -> list[str]:
+    """Start so many workflows of one task, wait until they have ended."""
+    before = await app.execution_service.count_executions({"status": "completed"})
+    ids = await _together(count, lambda _: _start(app, "one"))
+    await _all_ended(app, before + 2 * count)
+    return ids
+
+
+def _per_event(seen: Sequence[tuple[int, float]], first: float, last: float) -> float:
+    """Processor time per event in a part of a history, from what was seen of all of it."""
+    total = seen[-1][0]
+    inside = [entry for entry in seen if total * first <= entry[0] <= total * last]
+    (from_version, from_s), (to_version, to_s) = inside[0], inside[-1]
+    return (to_s - from_s) / (to_version - from_version)
+
+
+async def _median_s(call: Callable[[], Awaitable[object]]) -> float:
+    taken = []
+    for _ in range(50):
+        began = time.perf_counter()
+        await call()
+        taken.append(time.perf_counter() - began)
+    return sorted(taken)[len(taken) // 2]
 
 
 async def _together(
