@@ -72,9 +72,10 @@ def even_tags(count: int) -> tuple[str, ...]:
 class PartitionKeys:
     """Names of the keys of one partition."""
 
-    __slots__ = ("prefix",)
+    __slots__ = ("prefix", "tag")
 
     def __init__(self, namespace: str, tag: str) -> None:
+        self.tag = tag
         self.prefix = f"{namespace}:{{{tag}}}:"
 
     @property

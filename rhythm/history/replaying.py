@@ -40,7 +40,7 @@ def replay(recording: Recording, program: Program) -> None:
     said = events.decode(execution_id, last.version, last.type, last.payload)
     recorded, replayed = "nothing more", ""
     if isinstance(said, Completed | Failed):
-        recorded, replayed = _ends(said, machine.outcome)
+        recorded, replayed = ends(said, machine.outcome)
         if recorded != replayed:
             raise NondeterminismError(execution_id, last.version, recorded, replayed)
     is_all_said = not (isinstance(said, Decided) and said.more)
@@ -55,7 +55,7 @@ def _last_of_its_own(history: Sequence[StoredEvent]) -> StoredEvent | None:
     return next((event for event in reversed(history) if "u" in event.plain), None)
 
 
-def _ends(
+def ends(
     recorded: Completed | Failed, replayed: protocol.Completed | protocol.Failed | None
 ) -> tuple[str, str]:
     """Both ends in words, which are equal if the ends are."""

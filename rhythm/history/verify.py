@@ -18,6 +18,7 @@ from rhythm.engine.fold import Facts, fold
 from rhythm.engine.history import LiveMachine
 from rhythm.errors import NondeterminismError, UnreadableEvent
 from rhythm.events import TERMINAL, Decided
+from rhythm.history.replaying import ends
 from rhythm.models import ExecutionType
 from streams.codec import Snapshot, StoredEvent
 from streams.projections import Examination
@@ -98,7 +99,7 @@ def check(
     except ValueError as error:
         problems.add(f"what is kept beside its events cannot be read: {error}")
     if machine is not None:
-        _replay(machine, history, examined, snapshot, problems)
+        _replay(execution_id, machine, history, examined, snapshot, problems)
     return problems.found
 
 
@@ -259,6 +260,7 @@ def _unreadable(execution_id: str, history: Sequence[StoredEvent]) -> Iterator[U
 
 
 def _replay(
+    execution_id: str,
     machine: LiveMachine,
     history: Sequence[StoredEvent],
     examined: Examination,
@@ -273,11 +275,25 @@ def _replay(
             if machine.kept() != snapshot.data:
                 problems.add(f"its snapshot at event {seen} is not what its events come to")
         machine.advance(history[seen:])
+        _check_end(execution_id, machine, history[-1], problems)
     except (NondeterminismError, UnreadableEvent) as error:
         problems.add(str(error))
         return
     if examined.control.get("wk") == "idle" and machine.undecided:
         problems.add(f"it sleeps and has decided {len(machine.undecided)} things nobody recorded")
+
+
+def _check_end(
+    execution_id: str, machine: LiveMachine, last: StoredEvent, problems: _Problems
+) -> None:
+    """Of a workflow that ended by itself: others end it without saying what it was told up to."""
+    if "u" not in last.plain:
+        return
+    said = events.decode(execution_id, last.version, last.type, last.payload)
+    if isinstance(said, events.Completed | events.Failed):
+        recorded, replayed = ends(said, machine.outcome)
+        if recorded != replayed:
+            problems.add(f"it has ended with {recorded}, its events come to {replayed}")
 
 
 def _is_of(history: Sequence[StoredEvent], snapshot: Snapshot) -> bool:

@@ -19,13 +19,16 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from streams.connection import REPLY_TIMEOUT_S, Connection
-from tests.simulation.servers import Server
+from tests.simulation.servers import Server, tag_of
 
 # Unix ms at which every simulation begins.
 EPOCH_MS = 1_700_000_000_000
 
 # Several times what the longest run needs.
 MOST_CALLS = 20_000
+
+
+FAULTS = ("request lost", "request late", "reply lost", "reply never comes")
 
 
 class Died(BaseException):
@@ -67,7 +70,8 @@ class Network:
         server: carries out one command after the other.
         now_s: the virtual clock, seconds since the simulation began.
         chance: decides delays and faults.
-        faults: how likely each kind of fault is on one round trip; see `_FAULTS`.
+        faults: how likely a fault is on one round trip.
+        kinds: of faults, each as likely as the others: see `FAULTS`.
     """
 
     def __init__(
@@ -76,14 +80,15 @@ class Network:
         now_s: Callable[[], float],
         chance: random.Random,
         faults: float,
+        kinds: Sequence[str],
     ) -> None:
         self.server, self._now_s, self._chance = server, now_s, chance
-        self.faults = faults
+        self.faults, self._kinds = faults, kinds
         self.clock_offset_ms = 0
         self.counts: Counter[str] = Counter()
         self.calls = 0
         self.trace: list[str] = []
-        self.failovers = 0
+        self._primaries: Counter[str | None] = Counter()
         self._waiting: list[_Waiting] = []
         self._watching: list[tuple[int, asyncio.Future[None]]] = []
         self._late: set[asyncio.Task[None]] = set()
@@ -111,9 +116,10 @@ class Network:
 
     async def round_trip(self, process: Process, words: Sequence[Any]) -> Any:
         """Send a command, bring its reply."""
-        primary = self.failovers
+        tag = tag_of(words)
+        primary = self._primary(tag)
         await self._travel(process)
-        self._check(primary)
+        self._check(tag, primary)
         fault = self._fault()
         if fault == "request lost":
             raise RedisConnectionError("simulated: the request was lost")
@@ -127,16 +133,17 @@ class Network:
         if fault == "reply never comes":
             await asyncio.sleep(10 * REPLY_TIMEOUT_S)
         await self._travel(process)
-        self._check(primary)
+        self._check(tag, primary)
         if isinstance(reply, RedisError):
             raise reply
         return reply
 
     async def pop(self, process: Process, keys: Sequence[str], timeout_s: float) -> Any:
         """BLPOP: wait for the first element of any of the lists."""
-        primary = self.failovers
+        tag = tag_of(("BLPOP", *keys))
+        primary = self._primary(tag)
         await self._travel(process)
-        self._check(primary)
+        self._check(tag, primary)
         if self._fault():
             raise _cut()
         waiting = _Waiting(keys, asyncio.get_running_loop().create_future())
@@ -154,21 +161,30 @@ class Network:
             # What was popped is gone with the connection.
             raise _cut()
         await self._travel(process)
-        self._check(primary)
+        self._check(tag, primary)
         return found
 
-    def fail_over(self, lost: int, spared: str | None) -> None:
-        """Another server takes over, without the last writes; all connections are cut."""
-        self.failovers += 1
-        gone = self.server.fail_over(lost, spared)
-        self.trace.append(f"{self._now_s():.6f} failover: {gone} writes are gone")
-        for waiting in self._waiting:
-            if not waiting.found.done():
-                waiting.found.set_exception(_cut())
-        self._waiting.clear()
+    def fail_over(self, lost: int, tag: str | None, spared: str | None) -> None:
+        """Another server takes over, without the last writes; connections to it are cut.
 
-    def _check(self, primary: int) -> None:
-        if primary != self.failovers:
+        Args:
+            tag: of the one partition that it holds; None for a server that holds them all.
+        """
+        self._primaries[tag] += 1
+        gone = self.server.fail_over(lost, tag, spared)
+        self.trace.append(f"{self._now_s():.6f} failover of {tag or 'all'}: {gone} writes are gone")
+        for waiting in list(self._waiting):
+            if tag in (None, waiting.tag):
+                self._waiting.remove(waiting)
+                if not waiting.found.done():
+                    waiting.found.set_exception(_cut())
+
+    def _primary(self, tag: str) -> tuple[int, int]:
+        """Which server it is that holds a partition: the how manieth."""
+        return self._primaries[None], self._primaries[tag]
+
+    def _check(self, tag: str, primary: tuple[int, int]) -> None:
+        if primary != self._primary(tag):
             raise _cut()
 
     def carry_out(self, words: Sequence[Any]) -> Any:
@@ -190,11 +206,12 @@ class Network:
         return reply
 
     def _later(self, words: Sequence[Any]) -> None:
-        primary = self.failovers
+        tag = tag_of(words)
+        primary = self._primary(tag)
 
         async def carry_out() -> None:
             await asyncio.sleep(self._chance.uniform(0.5, 2.0) * REPLY_TIMEOUT_S)
-            if primary == self.failovers:
+            if primary == self._primary(tag):
                 self.carry_out(words)
 
         task = asyncio.create_task(carry_out())
@@ -227,19 +244,18 @@ class Network:
     def _fault(self) -> str | None:
         if self._chance.random() >= self.faults:
             return None
-        fault = self._chance.choice(_FAULTS)
+        fault = self._chance.choice(self._kinds)
         self.counts[fault] += 1
         return fault
 
 
 _RUNS_SCRIPT = frozenset({"EVALSHA", "EVAL"})
 
-_FAULTS = ("request lost", "request late", "reply lost", "reply lost", "reply never comes")
-
 
 class _Waiting:
     def __init__(self, keys: Sequence[str], found: asyncio.Future[Any]) -> None:
         self.keys, self.found = keys, found
+        self.tag = tag_of(("BLPOP", *keys))
 
 
 def _cut() -> RedisConnectionError:

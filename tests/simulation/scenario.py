@@ -88,6 +88,15 @@ FLOWS = {
         const retry = { maxAttempts: 20, initialInterval: "100ms" }
         return await Task.run("falls_silent", {}, { heartbeat: "2s", retry })
     """,
+    "diary": """
+        const times = []
+        for (let i = 0; i < Inputs.n; i++) {
+            await Timer.delay("400ms")
+            times.push(Date.now())
+            State.set("times", times)
+        }
+        return "over"
+    """,
     "limited": """
         try { await Task.run("slow", {}, { timeout: "500ms" }) } catch (error) { return error.name }
     """,
@@ -99,21 +108,46 @@ QUEUES = ("default", "other")
 class Ledger:
     """What clients were promised and saw kept or not, and what tasks did.
 
+    Args:
+        place_of: where an execution is kept: what fails over as one.
+
     Attributes:
         signalled: execution -> how many signals it was sent.
         runs: idempotency key -> how often the function was called.
-        failovers: how many there were; what was acknowledged before one may be lost with it.
+        failovers: how many there were of each place; what was acknowledged before one may be lost
+            with it.
+        torn: places that failed over while others did not: what went to or came from those, and was
+            delivered, may be lost.
         violations: a sentence each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, place_of: Callable[[str], str] = lambda execution_id: "") -> None:
+        self._place_of = place_of
         self.signalled: dict[str, int] = {}
         self.runs: Counter[str] = Counter()
-        self.failovers = 0
+        self.failovers: Counter[str] = Counter()
+        self.torn: set[str] = set()
         self.violations: list[str] = []
+
+    def failovers_of(self, execution_id: str) -> int:
+        """How many there were of what keeps an execution, or what it starts."""
+        return sum(self.failovers[place] for place in self._places_of(execution_id))
+
+    def is_torn(self, execution_id: str) -> bool:
+        """Whether it and what it starts are no longer both as they were at any one moment."""
+        places = self._places_of(execution_id)
+        return len(places) > 1 and bool(places & self.torn)
+
+    def _places_of(self, execution_id: str) -> set[str]:
+        return {self._place_of(id_) for id_ in (execution_id, peer_of(execution_id))}
 
     def blame(self, problem: str) -> None:
         self.violations.append(problem)
+
+
+def peer_of(execution_id: str) -> str:
+    """What the flow "peers" starts by an id of its own."""
+    return execution_id + "-peer"
 
 
 def registry(ledger: Ledger) -> TaskRegistry:
@@ -198,9 +232,10 @@ def wishes(chance: random.Random) -> list[Wish]:
         lambda: Wish("peers", expected=[41]),
         lambda: Wish("beating", expected={"step": 1}),
         lambda: Wish("limited", expected="TimeoutError"),
+        lambda: Wish("diary", {"n": chance.randint(2, 8)}, expected="over"),
     ]
     # Few kinds at a time, so that many of one kind meet in some runs.
-    chosen = chance.sample(makers, chance.randint(1, 6))
+    chosen = chance.sample(makers, chance.randint(1, 4))
     return [chance.choice(chosen)() for _ in range(chance.randint(4, 10))]
 
 
@@ -240,20 +275,25 @@ async def client(
     await asyncio.sleep(chance.uniform(0, quiet_at_s / 2))
     queue = chance.choice((None, *QUEUES))
     failovers = -1
-    while failovers != ledger.failovers:
+    while failovers != ledger.failovers_of(execution_id):
         # What was acknowledged may be gone with a failover; what is not is not done twice.
-        failovers = ledger.failovers
+        failovers = ledger.failovers_of(execution_id)
         try:
             await _ask(app, execution_id, wish, queue, chance, ledger)
             ended = await _wait(app, execution_id, over_at_s, ledger, failovers)
         except ExecutionNotFound:
-            if ledger.failovers == failovers:
+            if ledger.failovers_of(execution_id) == failovers:
                 ledger.blame(f"{execution_id} ({wish.target}) was acknowledged and is gone")
             continue
         except (ConnectionLost, WaitTimeout) as error:
+            if wish.target == "peers" and ledger.is_torn(execution_id):
+                await _end_both(app, execution_id)
+                return
             ledger.blame(f"{execution_id} ({wish.target}) is stuck: {error}")
             return
         if ended is not None:
+            if wish.target == "peers" and ledger.is_torn(execution_id):
+                await _end_both(app, execution_id)
             _judge(execution_id, wish, ended, ledger)
             await asyncio.sleep(max(quiet_at_s - loop.time(), 0))
 
@@ -270,9 +310,10 @@ async def _wait(
         try:
             return await app.execution_service.wait_for_execution(execution_id, timeout=60)
         except (ConnectionLost, WaitTimeout):
-            if ledger.failovers != failovers:
+            if ledger.failovers_of(execution_id) != failovers:
                 return None
-            if asyncio.get_running_loop().time() > over_at_s:
+            is_over = asyncio.get_running_loop().time() > over_at_s
+            if is_over or ledger.is_torn(execution_id):
                 raise
 
 
@@ -281,8 +322,12 @@ def _judge(execution_id: str, wish: Wish, ended: Execution, ledger: Ledger) -> N
         if wish.ends == "cancel" and ended.state not in ({}, {"cleaned": 2}):
             ledger.blame(f"{execution_id} was cancelled with the state {ended.state}")
         return
+    if wish.target == "peers" and ledger.is_torn(execution_id):
+        # Its peer may have done with an earlier it, or wait for a signal that was lost.
+        return
     output = ended.output
-    if wish.target == "signals" and ledger.failovers and isinstance(output, list):
+    has_failed_over = ledger.failovers_of(execution_id) > 0
+    if wish.target == "signals" and has_failed_over and isinstance(output, list):
         # One that was lost, and is sent again, comes after later ones.
         output = sorted(output)
     if ended.status is not ExecutionStatus.COMPLETED or output != wish.expected:
@@ -346,6 +391,12 @@ async def _end(app: Rhythm, execution_id: str, how: str) -> None:
 
     with contextlib.suppress(ExecutionFinished):
         await repeated(end)
+
+
+async def _end_both(app: Rhythm, execution_id: str) -> None:
+    for id_ in (execution_id, peer_of(execution_id)):
+        with contextlib.suppress(ExecutionNotFound):
+            await _end(app, id_, "terminate")
 
 
 async def repeated(call: Callable[[], Any]) -> None:

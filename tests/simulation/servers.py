@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -10,8 +11,19 @@ from streams import embedded
 
 _READS = frozenset({"EXISTS", "HGET", "HMGET", "SCAN", "SMEMBERS", "XRANGE", "XREVRANGE", "ZSCAN"})
 
+# What follows a command's name before its first key.
+_BEFORE_KEYS = {"EVALSHA": 2, "EVAL": 2, "LMPOP": 1}
+
+_SENT_AT_ONCE = 50
+
 # A full collection costs as much as a script; the embedded server makes one after each.
 _COLLECT_EVERY = 500
+
+
+def tag_of(words: Sequence[Any]) -> str:
+    """The hash tag of a command's first key, which tells its partition; empty without one."""
+    key = str(words[1 + _BEFORE_KEYS.get(words[0], 0)])
+    return key.partition("{")[2].partition("}")[0]
 
 
 def embedded_server() -> redis.Redis:
@@ -35,6 +47,7 @@ class Server:
         self._client = client
         self._connection = client.connection_pool.get_connection()
         self._written: list[tuple[Any, ...]] = []
+        self._scripts: dict[str, None] = {}
         self._kept = 0
         self._forget_all()
 
@@ -51,13 +64,15 @@ class Server:
         reply = self._send(*words)
         if words[0] not in _READS:
             self._written.append(words)
+        if words[0] == "EVAL":
+            self._scripts[words[1]] = None
         return reply
 
     def keep(self) -> None:
         """What was written until now is never lost."""
         self._kept = len(self._written)
 
-    def fail_over(self, lost: int, spared: str | None = None) -> int:
+    def fail_over(self, lost: int, tag: str | None = None, spared: str | None = None) -> int:
         """Go on as a replica does that never got the last writes; how many of them are gone.
 
         A replica has got the beginning of what its primary did, so it is made by doing that again.
@@ -65,21 +80,37 @@ class Server:
 
         Args:
             lost: so many writes at most, but for those before `keep`.
+            tag: only writes of the partition with this hash tag; what others hold stays.
             spared: a pattern of hashes that stay as they are. No replica does that; but copies that
                 are older or newer than what they are of must be known as that, wherever they lie.
         """
         spared_hashes = {} if spared is None else self._hashes(spared)
-        left = max(len(self._written) - lost, self._kept)
-        gone = len(self._written) - left
-        del self._written[left:]
+        of_it = [
+            place
+            for place in range(self._kept, len(self._written))
+            if tag is None or tag_of(self._written[place]) == tag
+        ]
+        gone = of_it[len(of_it) - lost :] if lost < len(of_it) else of_it
+        for place in reversed(gone):
+            del self._written[place]
         self._forget_all()
-        for words in self._written:
-            self._send(*words)
+        self._do_again()
         self._client.script_flush()
         for key, fields in spared_hashes.items():
             self.execute("DEL", key)
             self.execute("HSET", key, *fields)
-        return gone
+        return len(gone)
+
+    def _do_again(self) -> None:
+        # Whose writes were the first of their scripts may be gone.
+        for source in self._scripts:
+            self._client.script_load(source)
+        for first in range(0, len(self._written), _SENT_AT_ONCE):
+            some = self._written[first : first + _SENT_AT_ONCE]
+            for words in some:
+                self._connection.send_command(*words)
+            for words in some:
+                self._client.parse_response(self._connection, words[0])
 
     def _hashes(self, pattern: str) -> dict[bytes, list[bytes]]:
         return {
