@@ -86,6 +86,8 @@ local function end_after_grace(id, _, incarnation)
   end
 end
 
+-- What the timekeeper ends has its name as the cause, not the token: who settles with that later is told
+-- that it came too late, not that it was done.
 local function miss_beat(id, attempt, token)
   local control = load(id)
   if not control or control.tk ~= token or control.at ~= attempt then
@@ -93,15 +95,15 @@ local function miss_beat(id, attempt, token)
   end
   let_go(control)
   if control.cq then
-    finish(control, now, token, "cancelled", control.cq)
+    finish(control, now, "beat", "cancelled", control.cq)
   elseif tonumber(attempt) >= tonumber(control.ma) then
-    finish(control, now, token, "failed", silent_payload)
+    finish(control, now, "beat", "failed", silent_payload)
   else
     local due = now + control.ri
-    append(control, now, token, "attempt_failed", "n", attempt, "e", "TimeoutError", "r", due)
+    append(control, now, "beat", "attempt_failed", "n", attempt, "e", "TimeoutError", "r", due)
     move(control, "pending")
     later(due, "ready", id, 0, control["in"])
-    save(control, "st", "pending", "wk", "due", "tk", "", "lt", token)
+    save(control, "st", "pending", "wk", "due", "tk", "")
   end
 end
 
@@ -173,14 +175,14 @@ local function take_back(id, token)
   local wake_state = "queued"
   if control.ty == "task" then
     if control.cq then
-      finish(control, now, token, "cancelled", control.cq)
+      finish(control, now, "lost", "cancelled", control.cq)
       return
     end
     if lost >= max_lost then
-      finish(control, now, token, "failed", lost_payload)
+      finish(control, now, "lost", "failed", lost_payload)
       return
     end
-    append(control, now, token, "attempt_failed", "n", control.at, "e", "WorkerLost", "r", "")
+    append(control, now, "lost", "attempt_failed", "n", control.at, "e", "WorkerLost", "r", "")
     move(control, "pending")
     if control.hb and control.hb ~= "0" then
       call("ZREM", due_set, beat_member(control))

@@ -113,3 +113,46 @@ def test_ending_the_tree_of_a_deleted_one_spares_another_of_its_id(house: House,
         assert await house.status("a/1") == "running"
 
     play(house, run, story)
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_what_settles_after_it_fell_silent_is_told_that_it_came_too_late(
+    house: House, run: Run, attempts: int
+) -> None:
+    """Not that it was done: what it came to is dropped."""
+
+    async def story() -> None:
+        bounds = Bounds(heartbeat_ms=300, attempts=attempts, interval_ms=50)
+        await house.start("a", "task", bounds=bounds)
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        house.clock.now_ms += 300
+        await house.timekeeper().tend()
+        before = await house.history("a")
+
+        late = TaskSettlement("a", claim.token, "completed", b"OUT")
+
+        assert (await seat.step([], 0, [late])).verdicts == ("STALE",)
+        assert await house.history("a") == before
+        assert before[-1] == ("failed" if attempts == 1 else "attempt_failed")
+
+    play(house, run, story)
+
+
+def test_what_settles_after_the_last_worker_was_lost_is_told_that_it_came_too_late(
+    house: House, run: Run
+) -> None:
+    async def story() -> None:
+        await house.start("a", "task")
+        seat = await house.seat("w1", lease_ms=1_000)
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        house.clock.now_ms += 1_000
+        await house.timekeeper("w2", max_lost=1).tend()
+        assert await house.status("a") == "failed"
+        seat = await house.seat("w3")
+
+        late = TaskSettlement("a", claim.token, "completed", b"OUT")
+
+        assert (await seat.step([], 0, [late])).verdicts == ("STALE",)
+
+    play(house, run, story)
