@@ -13,7 +13,7 @@ from functools import cache
 from typing import Final
 
 from flowlang.library.registry import REGISTRY, constructor, method, static
-from flowlang.limits import charge_reading, charge_step
+from flowlang.limits import charge_reading, charge_step, charge_steps
 from flowlang.values import (
     UNDEFINED,
     WHITESPACE,
@@ -41,6 +41,8 @@ CONSTANTS: Final[dict[str, float]] = {
 }
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+# What exact decimal arithmetic costs beside its digits.
+_DECIMAL_STEPS: Final = 8
 _EXACT: Final = Context(prec=1200, rounding=ROUND_HALF_UP)
 """Enough digits for the exact value of every float (at most 767 significant ones)."""
 _FLOAT_PREFIX: Final = re.compile(
@@ -155,12 +157,14 @@ def number_value_of(this: Value, *_: Value) -> float:
 @method("Number.prototype.toFixed", 1)
 def to_fixed(this: Value, digits: Value = UNDEFINED, *_: Value) -> str:
     number = _this_number(this, "toFixed")
+    charge_steps(_DECIMAL_STEPS)
     count = to_integer(digits)
     if not 0 <= count <= 100:
         throw("RangeError", "toFixed() needs a number of digits from 0 to 100")
     if not abs(number) < 1e21:
         return number_to_string(number)
     places = int(count)
+    charge_steps(places)
     rounded = Decimal(number).quantize(Decimal(1).scaleb(-places), context=_EXACT)
     text = f"{rounded.copy_abs():f}"
     # A negative number keeps its sign even when it rounds to zero; -0 itself has none.
@@ -170,6 +174,7 @@ def to_fixed(this: Value, digits: Value = UNDEFINED, *_: Value) -> str:
 @method("Number.prototype.toExponential", 1)
 def to_exponential(this: Value, digits: Value = UNDEFINED, *_: Value) -> str:
     number = _this_number(this, "toExponential")
+    charge_steps(_DECIMAL_STEPS)
     count = to_integer(digits)
     if not math.isfinite(number):
         return number_to_string(number)
@@ -185,6 +190,7 @@ def to_exponential(this: Value, digits: Value = UNDEFINED, *_: Value) -> str:
 @method("Number.prototype.toPrecision", 1)
 def to_precision(this: Value, precision: Value = UNDEFINED, *_: Value) -> str:
     number = _this_number(this, "toPrecision")
+    charge_steps(_DECIMAL_STEPS)
     if precision is UNDEFINED:
         return number_to_string(number)
     count = to_integer(precision)
@@ -247,6 +253,7 @@ def _rounded(number: float, count: int) -> tuple[str, str, int]:
     """Sign, `count` digits rounded half up, and where the point stands after the first one."""
     if number == 0:
         return "", "0" * count, 1
+    charge_steps(count)
     exact = Decimal(abs(number))
     point = exact.adjusted() + 1
     rounded = exact.quantize(Decimal(1).scaleb(point - count), context=_EXACT)
@@ -298,5 +305,6 @@ def _in_base(number: float, base: int) -> str:
         whole = (whole - rest) / base
         if whole <= 0:
             break
+    charge_steps(len(shown) + len(digits))
     text = ("-" if number < 0 else "") + "".join(reversed(shown))
     return f"{text}.{''.join(_DIGITS[digit] for digit in digits)}" if digits else text

@@ -204,3 +204,21 @@ def test_a_queue_in_a_map_does_not_go_over_what_was_taken_out() -> None:
     )
 
     assert outcome.value == sum(range(20_000)) + sum(key + 0.5 for key in range(0, 10_000, 7))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "(5e-324).toPrecision(100)",
+        "(1.5).toFixed(100)",
+        "(1.5).toExponential(99)",
+        "(1e300).toString(2)",
+        "(0.1).toString(3)",
+    ],
+)
+def test_writing_a_number_is_charged_for_its_digits(call: str) -> None:
+    few = Limits(steps=2_000)
+
+    assert flowlang.evaluate(f"for (let i = 0; i < 1; i++) {call}", limits=few).error is None
+    outcome = flowlang.evaluate(f"for (let i = 0; i < 50; i++) {call}", limits=few)
+    assert outcome.error is not None and outcome.error.name == "LimitError"

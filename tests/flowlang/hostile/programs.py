@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 SUBJECTS: Final = (
-    "loops", "promises", "world", "texts", "arrays", "objects", "recursion", "json",
+    "loops", "promises", "world", "texts", "numbers", "arrays", "objects", "recursion", "json",
 )  # fmt: skip
 
 
