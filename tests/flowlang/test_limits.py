@@ -220,5 +220,5 @@ def test_writing_a_number_is_charged_for_its_digits(call: str) -> None:
     few = Limits(steps=2_000)
 
     assert flowlang.evaluate(f"for (let i = 0; i < 1; i++) {call}", limits=few).error is None
-    outcome = flowlang.evaluate(f"for (let i = 0; i < 50; i++) {call}", limits=few)
+    outcome = flowlang.evaluate(f"for (let i = 0; i < 100; i++) {call}", limits=few)
     assert outcome.error is not None and outcome.error.name == "LimitError"
