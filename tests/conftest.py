@@ -20,12 +20,14 @@ import redis
 
 from rhythm.worker import activations
 from rhythm.worker.activations import COLD, HOT, USUAL, Keeping
+from tests.infrastructure.servers import Cluster, SentinelTrio
 
 T = TypeVar("T")
 
 _numbers = itertools.count(1)
 
-SERVERS = ("embedded", "redis")
+SERVERS = ("embedded", "redis", "cluster", "sentinels")
+USUAL_SERVERS = SERVERS[:2]
 
 KEEPINGS: dict[str, Keeping] = {"usual": USUAL, "cold": COLD, "hot": HOT}
 
@@ -42,11 +44,25 @@ WITHOUT_WORKFLOWS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
+        "--servers",
+        type=_known_servers,
+        metavar="NAME,NAME…",
+        help=f"run what runs on both servers on these alone, some of {', '.join(SERVERS)}, with "
+        "machines kept as usual; without it, of a Cluster and Sentinels a selection is made",
+    )
+    parser.addoption(
         "--keeping",
         choices=list(KEEPINGS),
         help="how the workers of all tests keep machines: as usual, not at all (cold), or in a "
         "snapshot after every event (hot); without it, tests of workflows run in all three",
     )
+
+
+def _known_servers(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if unknown := set(names) - set(SERVERS):
+        raise ValueError(f"no such servers: {', '.join(sorted(unknown))}")
+    return names
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -56,12 +72,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     path = metafunc.definition.path
     runs_workflows = path.parent == WORKFLOWS and path.name not in WITHOUT_WORKFLOWS
-    in_all_ways = runs_workflows and metafunc.config.getoption("keeping") is None
+    servers = metafunc.config.getoption("servers")
+    in_all_ways = runs_workflows and not servers and not metafunc.config.getoption("keeping")
     if "database_url" in metafunc.fixturenames:
-        stages = [pytest.param(server, None, id=server) for server in SERVERS]
+        stages = [pytest.param(server, None, id=server) for server in servers or USUAL_SERVERS]
         if in_all_ways:
             stages.append(pytest.param("embedded", "cold", id="embedded-cold"))
             stages.append(pytest.param("redis", "hot", id="redis-hot"))
+        if not servers and metafunc.definition.get_closest_marker("everywhere"):
+            stages += [pytest.param(server, None, id=server) for server in SERVERS[2:]]
         metafunc.parametrize(("database_url", "keeping"), stages, indirect=True)
     elif "rhythm_test" in metafunc.fixturenames and in_all_ways:
         metafunc.parametrize("keeping", list(KEEPINGS), indirect=True)
@@ -154,8 +173,37 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """An address of each kind of server, in turn. Use it with `namespace`."""
     if request.param == "embedded":
         return f"memory://test-{next(_numbers)}"
-    server: RedisServer = request.getfixturevalue("redis_server")
+    fixture = {"redis": "redis_server", "cluster": "cluster", "sentinels": "trio"}[request.param]
+    server: RedisServer | Cluster | SentinelTrio = request.getfixturevalue(fixture)
     return server.url
+
+
+@pytest.fixture
+def one_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that look for keys where a new namespace has them on a single server."""
+    monkeypatch.setenv("RHYTHM_PARTITIONS", "1")
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The session's Cluster. Tests that hurt it leave it whole."""
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture(scope="session")
+def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelTrio]:
+    """The session's Sentinels and what they look after. Tests that hurt them leave them whole."""
+    trio = SentinelTrio(tmp_path_factory.mktemp("trio"))
+    try:
+        trio.start()
+        yield trio
+    finally:
+        trio.close()
 
 
 @pytest.fixture(autouse=True)

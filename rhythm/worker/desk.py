@@ -48,6 +48,8 @@ logger = logging.getLogger("rhythm.worker")
 
 AFTER_FAILURE_S = 0.25
 
+# For the answer to a registration when there will be no work: longer than a good network takes.
+_LAST_ANSWER_S = 1.0
 # To settle what finished in the grace time, and to sign off; then the process must go.
 _GIVE_UP_AFTER_GRACE_S = 3.0
 
@@ -174,6 +176,8 @@ class Desk:
         stopping = asyncio.create_task(self._workshop.stopping.wait())
         try:
             await asyncio.wait({registering, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            # The answer may be on its way: who is registered already is to leave as it should.
+            await asyncio.wait({registering}, timeout=_LAST_ANSWER_S)
             if not registering.done():
                 return False
             await registering

@@ -62,3 +62,25 @@ def test_every_task_is_recorded_once(
         assert calls == Counter(range(40))
 
     run(story())
+
+
+def test_who_is_told_to_stop_while_registering_leaves_nothing_behind(
+    redis_server: RedisServer, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with (
+            LosingProxy(redis_server.port) as proxy,
+            InitBuilder().database_url(redis_server.url).namespace(namespace) as near,
+            InitBuilder().database_url(proxy.url).namespace(namespace) as far,
+        ):
+            worker = Worker(far, registry=TaskRegistry())
+            proxy.delay_s = 0.2
+            working = asyncio.create_task(worker.run())
+            while not (await near.diagnose()).workers:
+                pass  # each look asks the server: that its answer is on its way shows only there
+            worker.stop()
+            await working
+
+            assert (await near.diagnose()).workers == []
+
+    run(story())

@@ -36,6 +36,7 @@ from rhythm import (
 from rhythm.settings import Settings
 from rhythm.tasks import TaskRegistry
 from streams.connection import Connection
+from tests.rhythm.stored import all_that_is_stored
 
 # What is wrong with a value, and the words that the refusal has for it. Each argument of each call
 # is given all values of one of these tables; nothing else is wrong with the call.
@@ -292,33 +293,16 @@ async def called(app: Rhythm, call: str, given: dict[str, Any]) -> Any:
     return [item async for item in result] if inspect.isasyncgen(result) else await result
 
 
-async def all_that_is_stored(connection: Connection) -> dict[bytes, Any]:
-    """Every key of the namespace, with its content."""
-    read = {
-        b"string": ("GET",),
-        b"list": ("LRANGE", 0, -1),
-        b"set": ("SMEMBERS",),
-        b"hash": ("HGETALL",),
-        b"zset": ("ZRANGE", 0, -1, "WITHSCORES"),
-        b"stream": ("XRANGE", "-", "+"),
-    }
-    stored = {}
-    for key in await connection.command("KEYS", f"{connection.keys.namespace}:*"):
-        command, *words = read[await connection.command("TYPE", key)]
-        stored[key] = await connection.command(command, key, *words)
-    return stored
-
-
 @asynccontextmanager
 async def in_use(database_url: str, namespace: str) -> AsyncIterator[tuple[Rhythm, Connection]]:
     """An application with a workflow that waits and a task, and a look at what is stored."""
     waits = WorkflowFile("waits", "return await Signal.when('go')", "waits.flow")
     builder = InitBuilder().database_url(database_url).namespace(namespace).workflows([waits])
-    async with builder as app, Connection(database_url, namespace) as connection:
+    async with builder as app:
         create = app.execution_service.create_execution
         await create(target_name="waits", id="waiting")
         await create(target_name="some_task", exec_type="task", id="taken", inputs={"first": 1})
-        yield app, connection
+        yield app, app._connection
 
 
 @pytest.mark.parametrize(

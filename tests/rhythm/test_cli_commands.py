@@ -80,7 +80,7 @@ def rhythm(database_url: str, namespace: str, folder: Path) -> Rhythm:
 
 
 @pytest.fixture
-def store(database_url: str, namespace: str) -> Callable[..., Any]:
+def store(database_url: str, namespace: str, one_partition: None) -> Callable[..., Any]:
     """Send a command to the server, its key (the second word) without prefix."""
 
     def send(command: str, key: str, *words: str) -> None:

@@ -20,6 +20,7 @@ from rhythm.settings import Settings, load_settings
 from rhythm.tasks import TaskContext, TaskDefinition, TaskRegistry
 from streams.connection import Connection
 from streams.sealing import MARK, Sealing
+from tests.rhythm.stored import all_that_is_stored
 from tests.rhythm.test_workflows import Stage, flows
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -64,25 +65,6 @@ def worker(stage: Stage) -> Worker:
     return Worker(stage.app, registry=registry)
 
 
-async def all_that_is_stored(connection: Connection) -> list[tuple[bytes, Any]]:
-    """Every key with what it holds."""
-    reads = {
-        b"stream": ("XRANGE", "-", "+"),
-        b"hash": ("HGETALL",),
-        b"list": ("LRANGE", 0, -1),
-        b"zset": ("ZRANGE", 0, -1),
-        b"set": ("SMEMBERS",),
-        b"string": ("GET",),
-    }
-    found = []
-    for key in await connection.command("KEYS", f"{connection.keys.namespace}:*"):
-        kind = await connection.command("TYPE", key)
-        if kind != b"none":  # A bell that was heard in between.
-            verb, *rest = reads[kind]
-            found.append((key, await connection.command(verb, key, *rest)))
-    return found
-
-
 def test_nothing_that_users_handed_in_can_be_read_in_redis(
     database_url: str, namespace: str, run: Run
 ) -> None:
@@ -98,10 +80,9 @@ def test_nothing_that_users_handed_in_can_be_read_in_redis(
             assert execution.state["shown"] == {SECRET: f"a {SECRET}"}
             await stage.app.execution_service.cancel_execution(id_, f"no more {SECRET}")
             assert (await stage.end(id_)).status == "cancelled"
-            async with Connection(database_url, name) as connection:
-                stored = await all_that_is_stored(connection)
+            stored = await all_that_is_stored(stage.app._connection)
         # The sources of workflows stay readable.
-        held = [repr(value) for key, value in stored if b":{d}:" not in key]
+        held = [repr(value) for key, value in stored.items() if ":{d}:" not in key]
         return any(SECRET in text for text in held)
 
     async def both() -> None:
@@ -112,6 +93,7 @@ def test_nothing_that_users_handed_in_can_be_read_in_redis(
 
 
 @pytest.mark.errors_expected
+@pytest.mark.usefixtures("one_partition")
 def test_without_its_key_an_execution_waits_and_goes_on_when_it_is_there(
     database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

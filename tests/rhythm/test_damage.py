@@ -35,6 +35,8 @@ from rhythm.worker.activations import HOT, Keeping
 from streams.codec import Snapshot, StoredEvent
 from streams.connection import Connection
 
+pytestmark = pytest.mark.usefixtures("one_partition")
+
 FLOW = """
 State.set("stage", "asked");
 const sum = await Task.run("add_for_damage", { a: 1, b: 2 });

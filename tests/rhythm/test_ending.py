@@ -21,6 +21,8 @@ from rhythm import (
 from rhythm.tasks import TaskDefinition
 from tests.rhythm.test_workflows import Stage, a_registry, on_stage
 
+pytestmark = pytest.mark.everywhere
+
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 

@@ -12,6 +12,8 @@ from rhythm import ExecutionExists, ExecutionFinished, InvalidRequest
 from tests.rhythm.test_ending import cancel, verified
 from tests.rhythm.test_workflows import on_stage
 
+pytestmark = pytest.mark.everywhere
+
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 WAITS = 'return await Signal.when("go")'

@@ -15,6 +15,8 @@ from streams.connection import Connection
 from tests.rhythm.test_ending import verified
 from tests.rhythm.test_workflows import a_registry, on_stage
 
+pytestmark = pytest.mark.everywhere
+
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 FLOW = """

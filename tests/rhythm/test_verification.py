@@ -51,6 +51,7 @@ BREAKS = [
 ]
 
 
+@pytest.mark.usefixtures("one_partition")
 @pytest.mark.parametrize(("command", "told"), BREAKS, ids=[told for _, told in BREAKS])
 def test_what_does_not_agree_is_told(
     database_url: str, namespace: str, run: Run, command: str, told: str
@@ -85,6 +86,7 @@ def test_an_unknown_execution_is_an_error(database_url: str, namespace: str, run
     run(story())
 
 
+@pytest.mark.usefixtures("one_partition")
 def test_projections_are_made_anew_from_the_streams_alone(
     database_url: str, namespace: str, run: Run
 ) -> None:
@@ -100,8 +102,9 @@ def test_projections_are_made_anew_from_the_streams_alone(
             before = [await executions.query_executions(f) for f in filters]
             connection = stage.app._connection
             for kind in ("x", "i"):
-                found = await connection.command("KEYS", f"{namespace}:{{0}}:{kind}:*")
-                await connection.command("DEL", *found)
+                all_of_kind = f"{namespace}:{{0}}:{kind}:*"
+                found = await connection.command("KEYS", all_of_kind, near=all_of_kind)
+                await connection.command("DEL", *map(bytes.decode, found))
             await connection.command("ZADD", f"{namespace}:{{0}}:i:all", 1, "ghost")
             assert await executions.query_executions() == []
             await stage.app.signal_service.send_signal(workflow_id=waits, signal_name="go")

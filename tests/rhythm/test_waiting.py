@@ -15,6 +15,8 @@ from streams import projections
 from streams.connection import BlockingReader, Connection
 from tests.conftest import RedisServer
 
+pytestmark = pytest.mark.usefixtures("one_partition")
+
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 

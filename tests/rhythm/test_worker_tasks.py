@@ -240,6 +240,7 @@ def test_a_task_nobody_knows_fails_with_the_known_names_when_patience_is_over(
     run(story())
 
 
+@pytest.mark.usefixtures("one_partition")
 def test_a_projection_is_what_its_events_fold_to(
     database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

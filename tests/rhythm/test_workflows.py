@@ -400,6 +400,7 @@ def test_a_workflow_goes_on_with_another_worker_after_all_were_stopped(
     run(story())
 
 
+@pytest.mark.usefixtures("one_partition")
 def test_projections_of_workflows_are_what_their_events_fold_to(
     database_url: str, namespace: str, run: Run
 ) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from streams.work import Claim, TaskSettlement, WorkerSeat, WorkflowSettlement
 from tests.streams.house import House, Run, play
+
+pytestmark = pytest.mark.everywhere
 
 
 async def told_to_wait(house: House, seat: WorkerSeat, *ids: str) -> None:

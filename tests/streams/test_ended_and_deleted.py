@@ -9,6 +9,8 @@ from streams.errors import ExecutionAlreadyOver
 from streams.work import Bounds, NewChild, Outgoing, TaskSettlement, WorkflowSettlement
 from tests.streams.house import House, Run, play
 
+pytestmark = pytest.mark.everywhere
+
 BEATS = Bounds(heartbeat_ms=300, attempts=2, interval_ms=50)
 
 

@@ -16,6 +16,8 @@ from streams.work import Outgoing, TaskSettlement, WorkerSeat, WorkflowSettlemen
 from tests.conftest import RedisServer
 from tests.streams.house import House, Run, play
 
+pytestmark = pytest.mark.everywhere
+
 
 def test_a_clock_that_steps_back_does_not_leave_the_store_without_timekeeper(
     house: House, run: Run

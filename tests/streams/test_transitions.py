@@ -23,6 +23,8 @@ from streams.work import (
 )
 from tests.streams.house import House, Run, play
 
+pytestmark = pytest.mark.everywhere
+
 
 def test_starting_twice_is_one_start_and_another_content_a_conflict(house: House, run: Run) -> None:
     async def story() -> None:

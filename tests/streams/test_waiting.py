@@ -19,11 +19,11 @@ def test_who_has_stopped_listening_takes_no_bell(house: House, run: Run) -> None
         listening = asyncio.create_task(gone.pop([bell], 30))
         for _ in range(20):
             # Round trips enough for it to have begun to listen.
-            await house.connection.command("PING")
+            await house.connection.command("PING", near=bell)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await gone.close()
-        await house.connection.command("PING")
+        await house.connection.command("PING", near=bell)
 
         await house.connection.command("RPUSH", bell, "")
         assert await stays.pop([bell], 5) == (bell, b"")
