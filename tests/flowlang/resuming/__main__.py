@@ -4,7 +4,7 @@
     scripts/fuzz-resume --record                   write what tests/flowlang/goldens hold
 
 Each program runs twice: as it is, and made to wait before each statement and at each `await`. The
-programs are those of `scripts/fuzz-node`. The exit status is 1 if anything differed.
+programs are those of `scripts/fuzz-node`. The exit status is 1 if anything differed or was refused.
 """
 
 from __future__ import annotations
@@ -40,14 +40,19 @@ def main(arguments: list[str]) -> int:
         print(f"recorded what {goldens.record()} programs do")
         return 0
     numbers = range(options.first, options.first + options.programs)
-    differences = suspensions = 0
+    differences = suspensions = refused = 0
     began = time.monotonic()
     with Elsewhere() as elsewhere:
         for number in numbers:
             choices = Choices(f"{options.seed}/{number}")
             program = generate(choices)
             for name, form in _FORMS.items():
-                count, found = _try(elsewhere, program, form)
+                try:
+                    count, found = _try(elsewhere, program, form)
+                except flowlang.FlowSyntaxError as error:
+                    refused += 1
+                    print(f"-- program {number} {name} is refused: {error}", flush=True)
+                    continue
                 suspensions += count
                 if found is None:
                     continue
@@ -59,9 +64,9 @@ def main(arguments: list[str]) -> int:
     seconds = time.monotonic() - began
     print(
         f"{options.programs} programs of seed {options.seed} in {seconds:.0f} s: "
-        f"{differences} differ, {suspensions} suspensions"
+        f"{differences} differ, {refused} refused, {suspensions} suspensions"
     )
-    return 1 if differences else 0
+    return 1 if differences or refused else 0
 
 
 def _try(elsewhere: Elsewhere, program: Generated, form: _Form) -> tuple[int, str | None]:
