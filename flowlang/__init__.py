@@ -14,6 +14,7 @@ import msgspec
 
 from flowlang.diagnostics import Diagnostic
 from flowlang.errors import (
+    EditRefused,
     EvaluationError,
     EvaluationRefused,
     FlowError,
@@ -30,9 +31,11 @@ from flowlang.protocol import (
     CancelTimer,
     Command,
     Completed,
+    Edit,
     ErrorInfo,
     Event,
     Failed,
+    Forked,
     Log,
     RunTask,
     RunWorkflow,
@@ -121,6 +124,8 @@ __all__ = [
     "Command",
     "Completed",
     "Diagnostic",
+    "Edit",
+    "EditRefused",
     "ErrorInfo",
     "EvaluationError",
     "EvaluationRefused",
@@ -128,6 +133,7 @@ __all__ = [
     "Failed",
     "FlowError",
     "FlowSyntaxError",
+    "Forked",
     "InternalError",
     "Limits",
     "Log",

@@ -4,6 +4,7 @@ FlowError               catch this to catch them all
 ├── FlowSyntaxError     a .flow file is no program: show its diagnostics to whoever wrote it
 ├── EvaluationError     an expression throws where it was evaluated: show why
 │   └── EvaluationRefused   it is no expression, or would do more than read
+├── EditRefused         a value cannot be put where it was to be: show why
 └── InternalError       the machine itself failed: keep the execution as it is and report it
 
 What a program does wrong while it runs is no exception but an outcome, `Failed`.
@@ -50,6 +51,17 @@ class EvaluationError(FlowError):
 
 class EvaluationRefused(EvaluationError):
     """A text is no expression, or one that would change something or ask something of the world."""
+
+
+class EditRefused(FlowError):
+    """There is no such place to put a value, or more than one."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 class InternalError(FlowError):

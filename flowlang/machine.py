@@ -12,13 +12,13 @@ one more to call its `then`, and an async function that returns a promise three.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from flowlang.errors import InternalError
+from flowlang.errors import EditRefused, InternalError
 from flowlang.limits import (
     ELEMENT_UNITS,
     OBJECT_UNITS,
@@ -40,9 +40,11 @@ from flowlang.protocol import (
     CancelTimer,
     Command,
     Completed,
+    Edit,
     ErrorInfo,
     Event,
     Failed,
+    Forked,
     Log,
     RunTask,
     RunWorkflow,
@@ -244,6 +246,7 @@ class Machine:
         outcome: how it ended; None while it has not.
         now_ms: the time of the event being handled, unix ms; never goes back.
         state: what `State.set` stored, as plain values.
+        facts: what the program sees as `Context`, as plain values.
         signals: those that came and were not taken, by their name, first come first.
         variables: names that the program created by assigning to them.
         callables: what runs the code of each function that was called; see `program.Bind`.
@@ -281,7 +284,7 @@ class Machine:
         self.random_state = seed & _MASK
         self.execution_id = str((context or {}).get("executionId", ""))
         self.inputs: Value = import_value(inputs or {})
-        self._facts = context or {}
+        self.facts = context or {}
         self.variables: dict[str, Value] = {}
         self.callables: dict[FunctionCode, Callable[..., Value]] = {}
         self.state: dict[str, Any] = {}
@@ -301,7 +304,7 @@ class Machine:
         """The program's `Context`, made when it is first looked at: most programs never do."""
         from flowlang.library import import_value
 
-        return Namespace("Context", import_value(self._facts).items(), enumerable=True)
+        return Namespace("Context", import_value(self.facts).items(), enumerable=True)
 
     @property
     def given(self) -> tuple[Command, ...]:
@@ -321,6 +324,8 @@ class Machine:
         counts as the latest one.
 
         Raises:
+            EditRefused: it is a fork's, and a value cannot be put where it is to be; the machine
+                is of no further use.
             InternalError: the machine itself failed, or had ended before.
         """
         if self.outcome is not None:
@@ -343,7 +348,7 @@ class Machine:
             line = line_of_error(error)
             message = f"calls or data nested deeper than {self.limits.depth} calls may be"
             self._fail(ErrorInfo("LimitError", message, line=line))
-        except InternalError:
+        except (InternalError, EditRefused):
             raise
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
@@ -393,6 +398,23 @@ class Machine:
                 self._deliver(name, payload, event)
             case CancelRequested(reason):
                 self._cancel(reason or "the execution was cancelled")
+            case Forked(context, edits):
+                self._go_on_as(context, edits)
+
+    def _go_on_as(self, facts: dict[str, Any], edits: Sequence[Edit]) -> None:
+        """Be another execution from here on, with some variables edited."""
+        from flowlang import editing  # it stands on this module
+
+        for one in edits:
+            editing.edit(self, one)
+        self.facts = facts
+        self.execution_id = str(facts.get("executionId", ""))
+        if (seen := self.__dict__.pop("context", None)) is not None:
+            # Whoever holds it sees the new facts, as who reads it from a snapshot does.
+            fresh = self.context
+            seen.clear()
+            seen.update(fresh)
+            self.__dict__["context"] = seen
 
     def _cancel(self, message: str) -> None:
         """Let go of all that is waited for, in the order in which it was asked; signals last."""

@@ -69,7 +69,27 @@ class CancelRequested(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-Event = TaskCompleted | TaskFailed | TimerFired | SignalReceived | CancelRequested
+class Edit(msgspec.Struct, frozen=True):
+    """Another value for a variable, or for a place in one.
+
+    Attributes:
+        path: as a program writes it: ``total``, ``order.items[2].price``; before it, if more than
+            one function has such a variable, the function's name and a colon.
+        value: a plain value.
+    """
+
+    path: str
+    value: Any
+
+
+class Forked(msgspec.Struct, frozen=True):
+    """From here on this is an execution of its own: with this `Context`, its variables edited."""
+
+    context: dict[str, Any]
+    edits: tuple[Edit, ...] = ()
+
+
+Event = TaskCompleted | TaskFailed | TimerFired | SignalReceived | CancelRequested | Forked
 
 
 # Commands to the world. `n` counts from 1 over the commands that have one; `line` is the

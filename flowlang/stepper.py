@@ -134,6 +134,7 @@ class Stepper:
         if self._machine.outcome is not None:
             raise InternalError("a machine that has ended was given an event")
         state = snapshot.encode(self._machine, limited=False)
+        self._context = self._machine.facts
         self._before = lambda: self._decoded(state)
         return self._open(lambda machine: machine.feed(event, now_ms))
 

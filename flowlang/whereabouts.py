@@ -154,6 +154,11 @@ def suspended(machine: Machine, running: Collection[Frame] = ()) -> list[Suspend
     return _Look(machine, running).tell()
 
 
+def waiting(machine: Machine) -> list[Frame]:
+    """The functions that wait, in the order of `suspended`."""
+    return list(_Look(machine, ()).frames)
+
+
 def visible(
     scopes: Sequence[ScopePlaces],
     machine: Machine,

@@ -70,7 +70,7 @@ class Rhythm:
         self.signal_service = SignalService(
             connection, settings, self.surroundings, self.execution_service
         )
-        self.history_service = HistoryService(connection, self.workflow_service)
+        self.history_service = HistoryService(connection, self.workflow_service, self.surroundings)
         self.verification_service = VerificationService(connection, self.workflow_service)
 
     @property

@@ -22,6 +22,7 @@ child_cancelled     child `n` of a workflow was ended from outside              
 timer_fired         timer `n` of a workflow came due                            none
 signal_received     somebody sent a signal to a workflow                        SignalReceived
 cancel_requested    somebody wants a workflow to end                            CancelRequested
+forked              a workflow's events up to here were another one's           Forked
 decided             what a workflow decided, having been fed up to `u`          Decided
 =================== =========================================================== ==================
 """
@@ -35,9 +36,16 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from flowlang.protocol import Command, ErrorInfo
+from flowlang.protocol import Command, Edit, ErrorInfo
 from rhythm.errors import UnreadableEvent, quoted
 from streams.sealing import codec_of
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The execution that a fork shares its history with, and the last event that it shares."""
+
+    execution_id: str
+    version: int
 
 
 class Created(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,6 +60,8 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
         options: of a task, what the workflow asked for, in Flow's own words.
         run_at_ms: unix ms before which it was not to start.
         started_by: of a root, the workflow that started it under an id of its own.
+        forked_from: of a fork, which is told by its `forked` event when that came to be.
+        context: of a fork, what its script sees as `Context` until the first such event.
     """
 
     type: Literal["workflow", "task"]
@@ -66,6 +76,8 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
     options: dict[str, Any] = {}
     run_at_ms: int | None = None
     started_by: str | None = None
+    forked_from: Origin | None = None
+    context: dict[str, Any] | None = None
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -111,6 +123,22 @@ class CancelRequested(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+class Forked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """It is an execution of its own from here on.
+
+    Attributes:
+        origin: whose events those before are.
+        context: what the script sees as `Context` from here on.
+        edits: variables that were given other values.
+        again: what was asked for before and nobody will answer: it is asked for once more.
+    """
+
+    origin: Origin
+    context: dict[str, Any]
+    edits: tuple[Edit, ...] = ()
+    again: tuple[Command, ...] = ()
+
+
 class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     """Commands of a workflow, in the order it gave them.
 
@@ -131,6 +159,7 @@ Payload = (
     | Released
     | SignalReceived
     | CancelRequested
+    | Forked
     | Decided
 )
 
@@ -148,6 +177,7 @@ PAYLOADS: Final[Mapping[str, type[Payload] | None]] = {
     "timer_fired": None,
     "signal_received": SignalReceived,
     "cancel_requested": CancelRequested,
+    "forked": Forked,
     "decided": Decided,
 }
 """Every event type, with what its payload is."""

@@ -22,6 +22,7 @@ from rhythm.errors import (
     number,
     quoted,
 )
+from rhythm.events import Origin
 from rhythm.payloads import (
     DEFAULT_LIMIT,
     check_payload,
@@ -108,6 +109,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str | None = None
     """What stops it, in words: worker after worker was lost with it, a worker could not go on with
     it and tries again later, or its records are damaged."""
+    forked_from: Origin | None = None
+    """Of a fork: the execution whose history it shares, and the last event of that."""
 
     def result(self) -> Any:
         """The output of a completed execution.

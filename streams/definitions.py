@@ -34,6 +34,16 @@ async def register(
     return answer[0] == b"NEW", answer[1].decode(errors="backslashreplace") or None
 
 
+async def keep(connection: Connection, *, name: str, digest: str, source: bytes) -> None:
+    """Keep a source for executions that name it; no start by the name alone runs it for that."""
+    keys = connection.keys
+    await connection.call(
+        _REGISTER,
+        [keys.definition(name), keys.definition_names],
+        [name, digest, source, "keep"],
+    )
+
+
 async def source(connection: Connection, name: str, digest: str) -> bytes | None:
     """The encoded source of one definition, or None."""
     found: bytes | None = await connection.command("HGET", connection.keys.definition(name), digest)

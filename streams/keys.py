@@ -107,6 +107,10 @@ class PartitionKeys:
         """Stream of an execution's events, entry ids ``<version>-0``."""
         return f"{self.prefix}e:{execution_id}"
 
+    def staged(self, execution_id: str) -> str:
+        """Stream of the events that a fork is to begin with, while they are gathered."""
+        return f"{self.prefix}f:{execution_id}"
+
     def control(self, execution_id: str) -> str:
         """Hash that transitions decide from; gone once the execution has ended."""
         return f"{self.prefix}k:{execution_id}"

@@ -5,10 +5,15 @@ What workers do to the work they hold is in `work`; what time does is in `due`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
+
+from streams.codec import StoredEvent
 from streams.connection import Connection
 from streams.errors import (
+    BackendUnavailable,
     ExecutionAlive,
     ExecutionAlreadyOver,
     ExecutionConflict,
@@ -18,7 +23,7 @@ from streams.errors import (
     UnknownExecution,
 )
 from streams.outbox import Delivery, argument
-from streams.scripts import load
+from streams.scripts import Argument, load
 from streams.work import UNBOUNDED, Bounds
 
 _CREATE = load("create_execution")
@@ -29,6 +34,14 @@ _SIGNAL_WITH_START = load("signal_with_start")
 _CANCEL = load("cancel_execution")
 _RESUME = load("resume_execution")
 _DELETE = load("delete_execution")
+
+_STAGE = load("stage_events")
+_FORK = load("fork_execution")
+
+STAGED_AT_ONCE = 256
+"""Events that one call stages, unless it has that many bytes before:"""
+
+STAGED_BYTES = 1_048_576
 
 DELETED_AT_ONCE = 64
 """Executions that one script call deletes: each costs about eight commands."""
@@ -93,6 +106,94 @@ async def create_execution(
     if answer == b"OVERTAKEN" and delivery is not None:
         raise Overtaken(delivery.message.entry)
     return bool(answer == b"CREATED")
+
+
+class Fork(msgspec.Struct, frozen=True, gc=False):
+    """A workflow that is to begin with events of another one.
+
+    Attributes:
+        parent, n, policy: of one below the root, as of any child; None, 0 and "" for the root.
+        events: all it begins with, from the first on. One at 0 is of now.
+        forked: the version of its `forked` event.
+        state: encoded state that it shows; empty for none.
+    """
+
+    id: str
+    parent: str | None
+    n: int
+    policy: str
+    events: Sequence[StoredEvent]
+    forked: int
+    target: str
+    queue: str
+    definition: str
+    bounds: Bounds
+    state: bytes
+
+
+async def fork_execution(
+    connection: Connection, tree: Sequence[Fork], *, request: str, content: str
+) -> bool:
+    """Let a root and others below it begin with given events; False if this was done before.
+
+    Their events are gathered first where nobody sees them; all of the tree is there then at once.
+
+    Args:
+        tree: the root first, each parent before its children.
+        request: names this fork.
+        content: digest of what it is made of; another one under the same id is a conflict.
+
+    Raises:
+        ExecutionConflict: the id belongs to another execution.
+        BackendUnavailable: the server lost what was gathered; nothing was created.
+    """
+    root = tree[0].id
+    keys = connection.keys.partition(root)
+    for fork in tree:
+        await _stage(connection, fork)
+    declared = [
+        key
+        for fork in tree
+        for key in (
+            keys.staged(fork.id),
+            keys.events(fork.id),
+            keys.control(fork.id),
+            keys.projection(fork.id),
+        )
+    ]
+    arguments: list[Argument] = [request, content]
+    for fork in tree:
+        arguments += [
+            *(fork.id, fork.parent or "", fork.n, fork.policy, len(fork.events), fork.forked),
+            *(fork.target, fork.queue, fork.definition, fork.bounds.argument()),
+            connection.sealing.seal(fork.state),
+        ]
+    answer = await connection.write(_FORK, [keys.due, keys.events(root), *declared], arguments)
+    if answer == b"CONFLICT":
+        raise ExecutionConflict(root)
+    if answer == b"LOST":
+        raise BackendUnavailable(connection.address, "it lost the events of a fork: fork again")
+    return bool(answer == b"CREATED")
+
+
+async def _stage(connection: Connection, fork: Fork) -> None:
+    keys = connection.keys.partition(fork.id)
+    after, at = 0, 0
+    while at < len(fork.events):
+        arguments: list[Argument] = [connection.now(), after]
+        size = 0
+        while at < len(fork.events) and at - after < STAGED_AT_ONCE and size < STAGED_BYTES:
+            event = fork.events[at]
+            fields = ["k", event.cause, *(word for pair in event.plain.items() for word in pair)]
+            payload = connection.sealing.seal(event.payload)
+            words: list[Argument] = [*fields, *(("d", payload) if payload else ())]
+            arguments += [event.type, event.at_ms or "", len(words), *words]
+            size += len(payload)
+            at += 1
+        answer = await connection.call(_STAGE, [keys.due, keys.staged(fork.id)], arguments)
+        if answer == b"LOST":
+            raise BackendUnavailable(connection.address, "it lost the events of a fork: fork again")
+        after = at
 
 
 async def tell_execution(

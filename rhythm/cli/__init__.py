@@ -18,6 +18,7 @@ from rhythm.cli.deploy import deploy
 from rhythm.cli.doctor import doctor
 from rhythm.cli.exits import Exit, exit_code
 from rhythm.cli.explain import explain
+from rhythm.cli.fork import fork
 from rhythm.cli.get import get
 from rhythm.cli.history import history
 from rhythm.cli.impact import impact
@@ -95,6 +96,7 @@ for _command in (
     where,
     what_if,
     impact,
+    fork,
     signal,
     cancel,
     terminate,

@@ -110,6 +110,8 @@ def _happenings(event: HistoryEvent, names: Mapping[int, str]) -> list[_Happenin
             return [_Happening(f"signal {data.get('name')} arrived: {payload}")]
         case "cancel_requested":
             return [_Happening(f"asked to end{_reason(data)}")]
+        case "forked":
+            return list(_forked(data, names))
         case "decided":
             return [_command(asked, names) for asked in data.get("commands", ())]
         case _:
@@ -125,6 +127,17 @@ def _created(data: Mapping[str, Any]) -> str:
         f"{data.get('type')} {data.get('target')} created in queue {data.get('queue')} "
         f"with {inputs}{later}"
     )
+
+
+def _forked(data: Mapping[str, Any], names: Mapping[int, str]) -> Iterator[_Happening]:
+    origin = data["origin"]
+    yield _Happening(
+        f"forked: up to here it is {origin['execution_id']} to event {origin['version']}"
+    )
+    for edit in data.get("edits", ()):
+        yield _Happening(f"edited: {edit['path']} = {short_json(edit['value'], _VALUE_WIDTH)}")
+    for asked in data.get("again", ()):
+        yield _Happening(f"{names.get(asked['n'], asked['type'])} is to be asked for once more")
 
 
 def _command(asked: Mapping[str, Any], names: Mapping[int, str]) -> _Happening:

@@ -27,6 +27,7 @@ NEXT_STATUS: Final[Mapping[tuple[ExecutionType, str], ExecutionStatus]] = {
     (ExecutionType.TASK, "failed"): ExecutionStatus.FAILED,
     (ExecutionType.TASK, "cancelled"): ExecutionStatus.CANCELLED,
     (ExecutionType.WORKFLOW, "created"): ExecutionStatus.PENDING,
+    (ExecutionType.WORKFLOW, "forked"): ExecutionStatus.PENDING,
     (ExecutionType.WORKFLOW, "decided"): ExecutionStatus.SUSPENDED,
     (ExecutionType.WORKFLOW, "completed"): ExecutionStatus.COMPLETED,
     (ExecutionType.WORKFLOW, "failed"): ExecutionStatus.FAILED,
@@ -38,7 +39,8 @@ NEXT_STATUS: Final[Mapping[tuple[ExecutionType, str], ExecutionStatus]] = {
 class Facts(msgspec.Struct, frozen=True):
     """What a projection says, made from events alone. Times are unix ms.
 
-    `started_ms` is of the first attempt of a task, of the first decision of a workflow.
+    `started_ms` is of the first attempt of a task, of the first decision of a workflow. A fork is
+    created when it is forked, and starts after that.
     """
 
     type: ExecutionType
@@ -107,6 +109,8 @@ def _after(execution_id: str, facts: Facts, event: StoredEvent) -> Facts:
         assert isinstance(payload, Decided)
         shown = {c.key: c.value for c in payload.commands if isinstance(c, SetState)}
         state = state | shown if shown else state
+    if event.type == "forked":
+        facts = msgspec.structs.replace(facts, created_ms=event.at_ms, started_ms=None)
     return msgspec.structs.replace(
         facts,
         state=state,

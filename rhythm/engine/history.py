@@ -18,7 +18,7 @@ from flowlang import protocol
 from flowlang.protocol import Command, Turn
 from rhythm import events
 from rhythm.errors import NondeterminismError, UnreadableEvent
-from rhythm.events import Cancelled, CancelRequested, Completed, Created, Decided, Failed
+from rhythm.events import Cancelled, CancelRequested, Completed, Created, Decided, Failed, Forked
 from rhythm.events import SignalReceived as Signalled
 from streams.codec import Snapshot, StoredEvent
 
@@ -27,10 +27,15 @@ CANCELLED_CHILD = "CancelledError"
 
 
 class KeptMachine(msgspec.Struct, array_like=True, frozen=True):
-    """A machine as a snapshot keeps it: flowlang's bytes, and the request to end it was told of."""
+    """A machine as a snapshot keeps it: flowlang's bytes, and the request to end it was told of.
+
+    Attributes:
+        context: of a fork, what its script sees as `Context`.
+    """
 
     state: bytes
     cancel: CancelRequested | None
+    context: dict[str, Any] | None = None
 
 
 class LiveMachine:
@@ -98,7 +103,8 @@ class LiveMachine:
             kept = msgspec.msgpack.decode(events.without_sum(snapshot.data), type=KeptMachine)
         except ValueError as error:  # also of msgspec
             raise flowlang.SnapshotUnusable(f"it cannot be read ({error})") from error
-        live._machine = flowlang.decode_state(program, kept.state, live._context)
+        context = live._context if kept.context is None else kept.context
+        live._machine = flowlang.decode_state(program, kept.state, context)
         live.cancel = kept.cancel
         live.upto, live.identity = snapshot.upto, snapshot.identity
         # It was stored together with the decision it had made, which need not be made again.
@@ -126,7 +132,8 @@ class LiveMachine:
             flowlang.StateTooLarge: it is larger than its limits allow.
         """
         state = flowlang.encode_state(self._machine)
-        return events.with_sum(msgspec.msgpack.encode(KeptMachine(state, self.cancel)))
+        context = None if self._machine.facts is self._context else self._machine.facts
+        return events.with_sum(msgspec.msgpack.encode(KeptMachine(state, self.cancel, context)))
 
     def state_bytes(self) -> bytes:
         """The state of the machine alone, for flowlang to open.
@@ -147,7 +154,8 @@ class LiveMachine:
             state = flowlang.encode_state(self._machine)
         except flowlang.StateTooLarge:
             return
-        self._machine = flowlang.decode_state(self._machine.program, state, self._context)
+        before = self._machine
+        self._machine = flowlang.decode_state(before.program, state, before.facts)
 
     def advance(self, news: Sequence[StoredEvent]) -> None:
         """Feed what came after `upto`, in order, each to quiescence.
@@ -174,7 +182,9 @@ class LiveMachine:
                 self.cancel = payload
             said = told(self._execution_id, event, payload)
             if said is not None:
-                self._take(self._machine.feed(said, event.at_ms))
+                self._take(self._fed(said, event))
+            if isinstance(payload, Forked):
+                self.undecided += payload.again
             self._stand_at(event)
         self._compare(recorded)
 
@@ -185,6 +195,26 @@ class LiveMachine:
         self.upto, self.identity = event.version, event.identity
         self.fed += 1
         self.fed_bytes += len(event.payload)
+
+    def _fed(self, said: protocol.Event, event: StoredEvent) -> Turn:
+        try:
+            return self._machine.feed(said, event.at_ms)
+        except flowlang.EditRefused as error:
+            # Another source has other variables.
+            raise NondeterminismError(
+                self._execution_id, event.version, f"an edit of {error.path}", str(error)
+            ) from error
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What the script sees as `Context`."""
+        return self._machine.facts
+
+    @property
+    def awaited(self) -> set[int]:
+        """The numbers of the commands whose answers the script has not been told and could be."""
+        timers = {waiter.timer for waiter in self._machine.waiters if waiter.timer is not None}
+        return timers | set(self._machine.requests)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -273,11 +303,16 @@ def told(
             return protocol.SignalReceived(payload.name, events.value_of(payload.payload))
         case "cancel_requested", CancelRequested():
             return protocol.CancelRequested(payload.reason)
+        case "forked", Forked():
+            return protocol.Forked(payload.context, payload.edits)
     return None
 
 
 def context_of(execution_id: str, created: Created, at_ms: int) -> dict[str, Any]:
-    """What a script sees as `Context`, of an execution that was created at `at_ms`."""
+    """What a script sees as `Context`, of an execution that was created at `at_ms`; of a fork, what
+    it saw before that."""
+    if created.context is not None:
+        return created.context
     return {
         "executionId": execution_id,
         "workflowName": created.target,

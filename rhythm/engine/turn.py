@@ -47,6 +47,9 @@ from streams.work import UNITS, Bounds, NewChild, NewTimer, Outgoing, Refusal, W
 
 CANCELLED_TYPE: Final = "cancelled"
 
+ChildPolicy = Literal["a", "c"]
+"""Of a child workflow, as in `streams.work.NewChild`."""
+
 FAILED_TYPES: Final[Mapping[str, str]] = {"task": "task_failed", "workflow": "workflow_failed"}
 
 
@@ -229,14 +232,7 @@ class _Chunk:
         ) as error:
             self._refuse(command.n, ErrorInfo(type(error).__name__, str(error), "workflow_failed"))
             return
-        timeout_ms = (
-            known.timeout_ms
-            if options.get("timeout") is None
-            else max(duration_ms(options["timeout"], "timeout"), 1)
-        )
-        closes = options.get("onParentClose", "cancel" if command.wait else "abandon")
-        policy: Literal["a", "c"] = "c" if closes == "cancel" else "a"
-        bounds = Bounds(deadline_ms=timeout_ms)
+        policy, bounds = terms_of(command, known)
         chosen = options.get("id")
         created = Created(
             type="workflow",
@@ -312,6 +308,18 @@ class _Chunk:
         except PayloadTooLarge as error:
             return Failed(ErrorInfo(type(error).__name__, str(error)))
         return Completed(output)
+
+
+def terms_of(command: protocol.RunWorkflow, known: KnownWorkflow) -> tuple[ChildPolicy, Bounds]:
+    """What becomes of a child workflow when its parent ends, and how long it may take."""
+    options = merged(command.options)
+    timeout_ms = (
+        known.timeout_ms
+        if options.get("timeout") is None
+        else max(duration_ms(options["timeout"], "timeout"), 1)
+    )
+    closes = options.get("onParentClose", "cancel" if command.wait else "abandon")
+    return "c" if closes == "cancel" else "a", Bounds(deadline_ms=timeout_ms)
 
 
 def bounded(encoded: msgspec.Raw, path: str, limit: int) -> msgspec.Raw:

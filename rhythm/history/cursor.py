@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import flowlang
 from flowlang import Log, Position, Stepper, Stop, Suspended, protocol
@@ -67,7 +67,8 @@ class Replay:
         self.execution_id, self.program = execution_id, program
         self.created = first_of(execution_id, history)
         self._first = history[0]
-        self._context = context_of(execution_id, self.created, self._first.at_ms)
+        # What its script sees as `Context` from which turn on: a fork sees another one.
+        self._contexts = [(0, context_of(execution_id, self.created, self._first.at_ms))]
         self.damage: UnreadableEvent | None = None
         self.unseen: list[StoredEvent] = []
         self._kept: dict[int, bytes] = {}
@@ -304,6 +305,8 @@ class Replay:
                 self.damage = error
                 break
             if said is not None and goes_on:
+                if isinstance(said, protocol.Forked):
+                    self._contexts.append((len(self._turns), said.context))
                 self._turns.append(_Turn(event, said, tuple(live.undecided[known:])))
             self.last = event.version
         self.outcome = live.outcome
@@ -327,7 +330,7 @@ class Replay:
             stepper = Stepper(
                 self.program,
                 events.value_of(self.created.inputs),
-                self._context,
+                self._contexts[0][1],
                 self.created.seed,
                 self._first.at_ms,
             )
@@ -335,9 +338,13 @@ class Replay:
             return stepper
         event, said, _ = self._turns[turn]
         assert said is not None
-        stepper = Stepper.of_state(self.program, self._before(turn), self._context)
+        stepper = Stepper.of_state(self.program, self._before(turn), self._context(turn))
         stepper.feed(said, event.at_ms)
         return stepper
+
+    def _context(self, turn: int) -> dict[str, Any]:
+        """What the script sees as `Context` before a turn, which is not the first."""
+        return next(seen for since, seen in reversed(self._contexts) if since < turn)
 
     def _open(self, turn: int) -> None:
         self._stepper = self._opened(turn)
@@ -351,7 +358,7 @@ class Replay:
             machine = flowlang.Machine(
                 self.program,
                 events.value_of(self.created.inputs),
-                self._context,
+                self._contexts[0][1],
                 self.created.seed,
                 self._first.at_ms,
             )
@@ -359,7 +366,7 @@ class Replay:
             begun = 1
         else:
             kept = self._near.get(begun) or self._kept[begun]
-            machine = flowlang.decode_state(self.program, kept, self._context)
+            machine = flowlang.decode_state(self.program, kept, self._context(begun))
         for at in range(begun, turn):
             if turn - at < _NEAR // 2:
                 self._remember(at, flowlang.encode_state(machine))

@@ -233,7 +233,9 @@ def _check_answers(execution_id: str, history: Sequence[StoredEvent], problems: 
 def _running_timers(execution_id: str, history: Sequence[StoredEvent]) -> set[int]:
     running: set[int] = set()
     for event, payload in _decoded(execution_id, history):
-        if event.type == "timer_fired":
+        if event.type == "forked":
+            running.clear()  # they run for the other one
+        elif event.type == "timer_fired":
             running.discard(events.plain_number(execution_id, event.version, event.plain, "n"))
         elif isinstance(payload, Decided):
             for command in payload.commands:

@@ -519,6 +519,7 @@ def _execution_of(stored: StoredExecution, created: Created) -> Execution:
         progress=events.value_of(msgspec.Raw(stored.progress)) if stored.progress else None,
         stuck=stored.wake == "stuck",
         trouble=stored.trouble,
+        forked_from=created.forked_from,
     )
 
 

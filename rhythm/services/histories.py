@@ -1,9 +1,10 @@
-"""Read, record, replay and explain the histories of executions. Nothing here writes to them."""
+"""Read, record, replay, explain and fork the histories of executions. Nothing here writes to them:
+a fork is another execution."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,13 @@ from typing import Any
 import msgspec
 
 import flowlang
+from flowlang import Edit, protocol
 from rhythm import events
+from rhythm.engine.retry import duration_ms
+from rhythm.engine.turn import terms_of
 from rhythm.errors import ExecutionNotFound, FlowSyntaxError, InvalidRequest, UnreadableEvent
 from rhythm.events import TERMINAL, Completed, Created, Decided, SignalReceived
+from rhythm.history import forking
 from rhythm.history.cursor import Replay, opened
 from rhythm.history.explain import Explanation, explain
 from rhythm.history.explain import Surroundings as Around
@@ -25,18 +30,22 @@ from rhythm.models import (
     ExecutionStatus,
     ExecutionType,
     HistoryEvent,
+    check_chosen_id,
     check_execution_id,
     check_name,
     from_unix_ms,
 )
+from rhythm.payloads import check_payload, kind_of
 from rhythm.services import staff
 from rhythm.services.executions import execution_of
 from rhythm.services.translation import translated
 from rhythm.services.workflows import WorkflowService
+from rhythm.surroundings import Surroundings
 from streams import events as stream
-from streams import projections
+from streams import projections, transitions
 from streams.codec import StoredEvent, StoredExecution
 from streams.connection import Connection
+from streams.work import Bounds
 
 _LIVE = [status for status in ExecutionStatus if not status.finished]
 _ENDED = [status for status in ExecutionStatus if status.finished]
@@ -46,8 +55,11 @@ _ALL = 2**31 - 1
 class HistoryService:
     """`app.history_service`."""
 
-    def __init__(self, connection: Connection, workflows: WorkflowService) -> None:
+    def __init__(
+        self, connection: Connection, workflows: WorkflowService, surroundings: Surroundings
+    ) -> None:
         self._connection, self._workflows = connection, workflows
+        self._surroundings = surroundings
 
     async def events(self, execution_id: str) -> list[HistoryEvent]:
         """All events of an execution, the oldest first.
@@ -132,6 +144,163 @@ class HistoryService:
         ids += (await self._of_workflow(name, _ENDED, last))[:last]
         return impact([await self.record(id_) for id_ in ids], program)
 
+    async def fork(
+        self,
+        execution_id: str,
+        at: int | None = None,
+        *,
+        id: str | None = None,
+        edits: Mapping[str, Any] | None = None,
+        source: str | None = None,
+        path: str = "workflow.flow",
+        results: bool = True,
+        signals: bool | None = None,
+    ) -> str:
+        """Start an execution that shares a workflow's history up to an event; return its id.
+
+        The fork goes on from there by itself, a root of its own; the workflow it was forked from is
+        only read. What that had asked for by then and was not answered yet: a task or child
+        workflow that has completed since counts as completed; a child workflow that has not is
+        forked too, at its own last good decision; everything else is asked for once more, tasks
+        included, also those that still run for the other one. Due times stay as they were. A child
+        that it had started without waiting for it stays the other one's.
+
+        Args:
+            at: the version of the last event to share; None is the last good decision: of a failed
+                workflow the one before it failed, of a cancelled one that before it was to end.
+            id: of the fork; None is one that names the other one. A fork made of the same under
+                the same id is the same.
+            edits: other values for variables, by path: `{"order.items[0].price": 3}`; where more
+                than one function has such a variable, by `main:total`.
+            source: another script. It must decide as recorded up to there.
+            path: of `source`, for messages.
+            results: whether what has completed since then counts as completed; else it is run
+                once more.
+            signals: whether signals that came later come to the fork too, at once; None is if `at`
+                is not given.
+
+        Raises:
+            InvalidRequest: there is no such event, or its script had ended by then; an edit cannot
+                be made; it is a task; it has completed, and `at` is not given.
+            NondeterminismError: the script decides otherwise than the history records.
+            FlowSyntaxError: `source` is no program.
+            ExecutionExists: the id is taken.
+            ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
+        """
+        if at is not None and (isinstance(at, bool) or not isinstance(at, int)):
+            raise InvalidRequest("at", f"give an event's number, not {kind_of(at)}")
+        if id is not None:
+            check_chosen_id(id, "id")
+        wanted = _edits({} if edits is None else edits)
+        recording = await self.record(execution_id)
+        created = first_of(execution_id, recording.events)
+        if at is None:
+            at = forking.last_good(execution_id, recording.events)
+            signals = True if signals is None else signals
+        if source is None:
+            assert created.definition is not None
+            program = await self._workflows.program(created.target, created.definition)
+        else:
+            program = _compiled(source, path)
+        content = forking.content_of(
+            execution_id, at, program.digest, wanted, results, bool(signals)
+        )
+        request = self._surroundings.new_name()
+        new_id = id or forking.id_for(execution_id, self._surroundings.random_bits(30))
+        tree = await self._forks(
+            recording,
+            at,
+            program,
+            forking.Terms(new_id, request, content, results=results, signals=bool(signals)),
+            wanted,
+        )
+        if source is not None:
+            await self._workflows.keep(created.target, program)
+        with translated():
+            await transitions.fork_execution(
+                self._connection, tree, request=request, content=content
+            )
+        return new_id
+
+    async def _forks(
+        self,
+        recording: Recording,
+        at: int,
+        program: flowlang.Program,
+        terms: forking.Terms,
+        edits: Sequence[Edit] = (),
+        policy: str = "",
+        bounds: Bounds | None = None,
+    ) -> list[transitions.Fork]:
+        """A fork, and behind it those of the children that go with it."""
+        live = forking.replayed(recording, at, program)
+        asked = forking.unanswered(recording, at, live)
+        known = await self._children(recording.execution_id, asked) if terms.results else {}
+        results = forking.later_results(recording, at) if terms.results else {}
+        results |= {
+            n: Completed(events.raw(child.output))
+            for n, child in known.items()
+            if child.status is ExecutionStatus.COMPLETED
+        }
+        below: list[transitions.Fork] = []
+        along: list[int] = []
+        for n, child in known.items():
+            command = asked[n]
+            if n in results or not isinstance(command, protocol.RunWorkflow):
+                continue
+            theirs = await self.record(child.id)
+            first = first_of(child.id, theirs.events)
+            assert first.definition is not None
+            child_policy, child_bounds = terms_of(
+                command, await self._workflows.resolve(first.target)
+            )
+            below += await self._forks(
+                theirs,
+                forking.last_good(child.id, theirs.events),
+                await self._workflows.program(first.target, first.definition),
+                terms.below(n),
+                policy=child_policy,
+                bounds=child_bounds,
+            )
+            along.append(n)
+        made = forking.forked(recording, at, program, live, terms, edits, results, along)
+        if bounds is None:
+            timeout = program.front_matter.timeout
+            bounds = Bounds(deadline_ms=0 if timeout is None else duration_ms(timeout, "timeout"))
+        fork = transitions.Fork(
+            id=terms.new_id,
+            parent=terms.parent,
+            n=terms.n or 0,
+            policy=policy,
+            events=made.events,
+            forked=made.forked,
+            target=live.created.target,
+            queue=live.created.queue,
+            definition=program.digest,
+            bounds=bounds,
+            state=events.encode_value(made.state) if made.state else b"",
+        )
+        tree = [fork, *below]
+        if len(tree) > forking.MOST_TOGETHER:
+            raise InvalidRequest(
+                "results",
+                f"more than {forking.MOST_TOGETHER} child workflows of "
+                f"{recording.execution_id!r} would be forked with it; without results they begin "
+                "anew",
+            )
+        return tree
+
+    async def _children(self, execution_id: str, numbers: Iterable[int]) -> dict[int, Execution]:
+        """The children of an execution that there are, by their numbers."""
+        ids = {n: f"{execution_id}/{n}" for n in numbers}
+        with translated():
+            found = await projections.get_executions(self._connection, list(ids.values()))
+        return {
+            n: execution_of(child)
+            for n, child in zip(ids, found, strict=True)
+            if isinstance(child, StoredExecution)
+        }
+
     async def where(self, name: str) -> list[Standing]:
         """Where the live executions of a workflow stand, for each source that some of them run,
         the one that most run first.
@@ -176,20 +345,15 @@ class HistoryService:
         return explain(execution, history, replay, await self._around(execution, history))
 
     async def _around(self, execution: Execution, history: list[HistoryEvent]) -> Around:
-        asked = {
-            command["n"]: f"{execution.id}/{command['n']}"
+        asked = [
+            command["n"]
             for event in history
             for command in event.data.get("commands", ())
             if command["type"] in ("run_task", "run_workflow")
-        }
+        ]
         with translated():
             described = await projections.describe(self._connection)
-            found = await projections.get_executions(self._connection, list(asked.values()))
-        children = {
-            n: execution_of(child)
-            for n, child in zip(asked, found, strict=True)
-            if isinstance(child, StoredExecution)
-        }
+        children = await self._children(execution.id, asked)
         serving, knowing = Counter[str](), Counter[tuple[str, str]]()
         for worker in staff.colleagues(described):
             if worker.lease_left_ms > 0:
@@ -231,7 +395,19 @@ class HistoryService:
                         return
 
 
+def _edits(given: Mapping[str, Any]) -> list[Edit]:
+    if not isinstance(given, Mapping):
+        raise InvalidRequest("edits", f"give a dict of paths and values, not {kind_of(given)}")
+    for path, value in given.items():
+        if not isinstance(path, str):
+            raise InvalidRequest("edits", f"a path is text, not {kind_of(path)}")
+        check_payload(value, f"edits[{path!r}]")
+    return [Edit(path, value) for path, value in given.items()]
+
+
 def _compiled(source: str, path: str = "workflow.flow") -> flowlang.Program:
+    if not isinstance(source, str):
+        raise InvalidRequest("source", f"give the text of a .flow, not {kind_of(source)}")
     try:
         return flowlang.compile(source, path)
     except flowlang.FlowSyntaxError as error:

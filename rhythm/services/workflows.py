@@ -200,6 +200,21 @@ class WorkflowService:
         self.know(programs)
         return done
 
+    async def keep(self, name: str, program: flowlang.Program) -> None:
+        """Keep a definition for executions that name it. Starts by the name alone stay as they are.
+
+        Raises:
+            ConnectionLost: no answer in time.
+        """
+        with translated():
+            await definitions.keep(
+                self._connection,
+                name=name,
+                digest=program.digest,
+                source=msgspec.msgpack.encode(StoredSource(program.source, program.path)),
+            )
+        self._compiled[program.digest] = program
+
     def know(self, programs: Mapping[str, flowlang.Program]) -> None:
         """Start workflows of these names by them; the store has them already."""
         self._own.update(programs)

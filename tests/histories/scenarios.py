@@ -6,17 +6,28 @@ A scenario is added, never changed: a history that is recorded must replay for e
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import Final
 from unittest.mock import Mock
 
-from rhythm.tasks import Retry
+from rhythm import InitBuilder, Worker, WorkflowFile
+from rhythm.history import files
+from rhythm.history.recording import Recording
+from rhythm.tasks import Retry, TaskDefinition, TaskRegistry
 from rhythm.testing import RhythmTest, Run
 
-SCENARIOS: Final[dict[str, Callable[[RhythmTest], Run]]] = {}
+Scenario = Callable[[RhythmTest], "Run | Recorded"]
+
+SCENARIOS: Final[dict[str, Scenario]] = {}
 """By the name of the file. Each prepares a fresh kit, and runs."""
 
-Scenario = Callable[[RhythmTest], Run]
+
+class Recorded:
+    """A history of an application that did what the kit cannot."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.record = functools.partial(files.write, recording)
 
 
 def _scenario(function: Scenario) -> Scenario:
@@ -304,3 +315,47 @@ return [first, second]
         name="dropped",
     )
     return kit.run("dropped")
+
+
+@_scenario
+def forked(kit: RhythmTest) -> Recorded:
+    """A fork of a workflow that failed: a value edited, a result kept, a task asked for again."""
+    source = """\
+const { executionId } = Context
+const limits = { total: 10 }
+const seen = await Task.run("look", { at: "first" })
+const [late, paid] = await Promise.all([
+  Task.run("look", { at: "late" }), Task.run("pay", { total: limits.total }),
+])
+return [seen, late, paid, limits, executionId === Context.executionId]
+"""
+    del kit
+    broken = True
+
+    async def look(at: str) -> str:
+        return f"{at} seen"
+
+    async def pay(total: int) -> str:
+        if broken:
+            raise LookupError(f"{total} is too much")
+        return f"{total} paid"
+
+    async def story() -> Recorded:
+        nonlocal broken
+        tasks = TaskRegistry()
+        for function in (look, pay):
+            tasks.add(TaskDefinition(function.__name__, None, function))
+        builder = InitBuilder().database_url("memory://forked")
+        async with (
+            builder.workflows([WorkflowFile("forked", source, "forked.flow")]) as app,
+            Worker(app, registry=tasks),
+        ):
+            await app.execution_service.create_execution(target_name="forked", id="one")
+            await app.execution_service.wait_for_execution("one")
+            broken = False
+            edits = {"limits.total": 9}
+            fork = await app.history_service.fork("one", id="two", edits=edits)
+            await app.execution_service.wait_for_execution(fork)
+            return Recorded(await app.history_service.record(fork))
+
+    return asyncio.run(story())

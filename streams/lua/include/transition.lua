@@ -11,6 +11,8 @@ local prefix = string.sub(KEYS[1], 1, -2)
 local BELL_TOKENS = 8
 -- An hour: a client that repeats a request after a lost reply does so much sooner.
 local REQUESTS_KEPT_MS = 3600000
+-- An hour: who gathers the events of a fork does so in seconds.
+local STAGED_KEPT_MS = 3600000
 -- A minute: replies nobody fetched belong to a client that has gone.
 local REPLIES_KEPT_MS = 60000
 
@@ -123,6 +125,15 @@ local function append(control, now, token, kind, ...)
     "t", kind, "a", control.a, "k", token, ...)
   if not written then
     damaged("its events are gone")
+  end
+end
+
+local function at_of(entry)
+  local fields = entry[2]
+  for i = 1, #fields, 2 do
+    if fields[i] == "a" then
+      return tonumber(fields[i + 1])
+    end
   end
 end
 
@@ -278,14 +289,19 @@ end
 
 -- born: id, ty, tg, q, in, payload; p, n and policy of a child; df of a workflow; h of a root; due or
 -- nil; bounds, "" or five numbers, 0 for none: ms until it must have ended and until it must have
--- begun, then hb, ma, ri.
+-- begun, then hb, ma, ri. A fork begins with events that were staged: how many, and when the last was.
 local function create(born, now)
   local id, stream = born.id, prefix .. "e:" .. born.id
-  call("XADD", stream, "1-0", "t", "created", "a", now, "k", born["in"], "h", born.h or "", "d", born.payload)
-  shrink(stream)
+  if born.staged then
+    call("RENAME", born.staged, stream)
+    call("PERSIST", stream)
+  else
+    call("XADD", stream, "1-0", "t", "created", "a", now, "k", born["in"], "h", born.h or "", "d", born.payload)
+    shrink(stream)
+  end
   local wake_state = born.due and "due" or "queued"
   local control = {
-    "v", 1, "a", now, "in", born["in"], "ty", born.ty, "tg", born.tg, "q", born.q,
+    "v", born.version or 1, "a", born.last_at or now, "in", born["in"], "ty", born.ty, "tg", born.tg, "q", born.q,
     "st", "pending", "wk", wake_state, "cr", now, "up", 0,
   }
   local facts = { "ty", born.ty, "tg", born.tg, "q", born.q, "st", "pending", "cr", now }
