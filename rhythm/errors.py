@@ -352,19 +352,31 @@ class WaitTimeout(RhythmError, TimeoutError):
     """An execution did not finish in the time given. It goes on; only the waiting ended."""
 
     def __init__(
-        self, execution_id: str, timeout: float, status: str, queue: str, workers: int | None = None
+        self,
+        execution_id: str,
+        timeout: float,
+        status: str,
+        queue: str,
+        workers: int | None = None,
+        waits_for: Sequence[str] = (),
     ) -> None:
-        """`timeout` in seconds; `workers` serve the queue now, None when that is not known."""
+        """`timeout` in seconds; `workers` serve the queue now, None when that is not known.
+
+        `waits_for` is what a suspended workflow waits for, each in words; empty if not known.
+        """
         # Not through OSError.__init__, which would take the fields for errno, text and file name.
-        self.args = (execution_id, timeout, str(status), queue, workers)
+        waits_for = tuple(waits_for)
+        self.args = (execution_id, timeout, str(status), queue, workers, waits_for)
         self.execution_id, self.timeout, self.status = execution_id, timeout, str(status)
-        self.queue, self.workers = queue, workers
+        self.queue, self.workers, self.waits_for = queue, workers, waits_for
 
     def __str__(self) -> str:
         stands = (
             f"execution {self.execution_id!r} did not finish within {self.timeout:g} s, "
             f"it is {self.status}"
         )
+        if self.waits_for:
+            stands += f" and waits for {', '.join(self.waits_for)}"
         if self.workers is None:
             return f"{stands} in queue {self.queue!r}"
         if self.workers == 0:

@@ -53,8 +53,12 @@ def open_client(url: str, connections: int) -> Client:
     """
     if urlsplit(url).scheme == SENTINEL_SCHEME:
         return _open_sentinel_client(url, connections)
+    ours = _ours()
+    if urlsplit(url).scheme == "unix":
+        # There is no network that could fall silent.
+        del ours["socket_keepalive"]
     pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url, max_connections=connections, timeout=None, **_ours()
+        url, max_connections=connections, timeout=None, **ours
     )
     # An option behind the ? that redis-py does not know shows when a connection is made.
     pool.connection_class(**pool.connection_kwargs)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import ssl
+
 from redis.exceptions import (
     AskError,
     AuthenticationError,
     BusyLoadingError,
     ClusterError,
+    InvalidResponse,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -49,6 +54,7 @@ _PASSING_WORDS = (
     "NOREPLICAS",
     "UNBLOCKED",
 )
+_NO_DATABASE = ("DB index is out of range", "invalid DB index")
 # A long command that nobody let in sent is refused before it is read.
 _LOCKED_OUT = ("NOAUTH", "WRONGPASS", "Protocol error: unauthenticated")
 # What comes of what is stored, and not of the server: see `DAMAGES` in transition.lua.
@@ -89,12 +95,42 @@ def translated(
     if isinstance(error, _ON_THE_MOVE) or _HALF_WAY in text:
         return BackendUnavailable(address, "a slot of the Cluster is being moved")
     if isinstance(error, _PASSING) or text.startswith(_PASSING_WORDS):
-        return BackendUnavailable(address, _first_line(text) or type(error).__name__)
+        return BackendUnavailable(address, _of_the_way(error) or _named(error))
+    if isinstance(error, InvalidResponse):
+        return BackendUnavailable(address, "what answers there does not speak Redis's protocol")
+    if text.startswith(_NO_DATABASE):
+        return BackendRefused(
+            address, "it has no database of that number; one with 16, as usual, has 0 to 15"
+        )
     if isinstance(error, ResponseError) and any(sign in text for sign in _DAMAGES):
         return CorruptRecord(key, _damage(text))
     if isinstance(error, ResponseError):
         return BackendRefused(address, f"{what} failed: {text}")
-    return BackendUnavailable(address, _first_line(text) or type(error).__name__)
+    return BackendUnavailable(address, _named(error))
+
+
+def _of_the_way(error: Exception) -> str | None:
+    """Why no connection came about, if the operating system said so."""
+    # redis-py puts its number and its words, twice each, into a sentence of its own.
+    cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
+    match cause:
+        case socket.gaierror():
+            return "the host's name is unknown"
+        case ssl.SSLError():
+            return f"TLS failed: {cause.reason or cause}"
+        case OSError(errno=errno.ECONNREFUSED):
+            return "nothing listens there"
+        case OSError(errno=errno.ENOENT):
+            return "there is no such socket"
+        case OSError(errno=errno.EACCES):
+            return "this user may not open it"
+        case OSError(errno=errno.EHOSTUNREACH | errno.ENETUNREACH):
+            return "there is no way to that host"
+    return None
+
+
+def _named(error: Exception) -> str:
+    return _first_line(str(error)) or type(error).__name__
 
 
 def _damage(text: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from rhythm import events
 from rhythm.ending import end
+from rhythm.engine.history import LiveMachine
 from rhythm.engine.input_schema import check_inputs
 from rhythm.engine.options import bounds_of
 from rhythm.engine.turn import bounded
@@ -19,6 +20,7 @@ from rhythm.errors import (
     ExecutionExists,
     ExecutionNotFound,
     InvalidRequest,
+    RhythmError,
     UnreadableEvent,
     UnreadableRecord,
     WaitTimeout,
@@ -31,6 +33,7 @@ from rhythm.events import (
     Failed,
     SignalReceived,
 )
+from rhythm.history.recording import first_of
 from rhythm.models import (
     CreateRequest,
     Execution,
@@ -52,6 +55,7 @@ from rhythm.services.workflows import DEFAULT_QUEUE, WorkflowService
 from rhythm.settings import Settings
 from rhythm.surroundings import Surroundings
 from rhythm.tasks import TaskRegistry
+from streams import events as stream
 from streams import projections, transitions
 from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection
@@ -67,6 +71,9 @@ _WAIT_SLICE_S = 5.0
 # The store keeps replies for a minute. Who did not come back for them in good time, because
 # something else held the event loop up, asks again.
 _AWAY_S = 30.0
+# Who has waited long enough is not kept for longer than a tenth of a second by being told why, nor
+# given more than fits on some lines.
+_READ_TO_TELL, _TOLD = 1_000, 5
 
 
 class ExecutionService:
@@ -360,7 +367,40 @@ class ExecutionService:
             return ExecutionNotFound(execution_id)
         keys = self._connection.keys.partition(execution_id)
         serving = await staff.count_serving(self._connection, keys, execution.queue)
-        return WaitTimeout(execution_id, timeout, execution.status.value, execution.queue, serving)
+        waits_for: tuple[str, ...] = ()
+        if execution.status is ExecutionStatus.SUSPENDED and execution.version <= _READ_TO_TELL:
+            waits_for = await self._awaited(execution_id)
+        return WaitTimeout(
+            execution_id,
+            timeout,
+            execution.status.value,
+            execution.queue,
+            serving,
+            waits_for,
+        )
+
+    async def _awaited(self, execution_id: str) -> tuple[str, ...]:
+        """What a workflow waits for, in words; nothing if its history does not tell."""
+        try:
+            with translated():
+                history = [event async for event in stream.read(self._connection, execution_id)]
+            created = first_of(execution_id, history)
+            if created.definition is None:
+                return ()
+            program = await self._workflows.program(created.target, created.definition)
+            machine = LiveMachine(execution_id, program, history[0])
+            machine.advance(history[1:])
+        except RhythmError as error:
+            # It is told by whoever reads it; here it would hide that the time is over.
+            logger.info("what %s waits for is not known: %s", execution_id, error)
+            return ()
+        words = [
+            f"{place.waits_for} (line {place.line})"
+            for place in machine.where()
+            if place.waits_for.kind != "function"  # Which is there itself.
+        ]
+        more = [f"{len(words) - _TOLD:,} more"] if len(words) > _TOLD else []
+        return (*words[:_TOLD], *more)
 
 
 class _WaitingRoom:

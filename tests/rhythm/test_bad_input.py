@@ -408,6 +408,31 @@ def test_a_wait_that_times_out_says_that_nobody_serves_the_queue(
     run(scenario())
 
 
+def test_a_wait_that_times_out_says_what_a_workflow_waits_for(
+    database_url: str, namespace: str, run: Callable[..., Any]
+) -> None:
+    source = 'await Promise.all([Signal.when("paid"), Timer.delay("1d")])'
+    files = [WorkflowFile(name="waits", source=source, file_path="waits.flow")]
+
+    async def scenario() -> None:
+        builder = InitBuilder().database_url(database_url).namespace(namespace).workflows(files)
+        async with builder as app, Worker(app, registry=TaskRegistry()):
+            executions = app.execution_service
+            execution_id = await executions.create_execution(target_name="waits", id="w")
+            status = None
+            while status != "suspended":
+                execution = await executions.get_execution(execution_id)
+                status = execution and execution.status
+            with pytest.raises(WaitTimeout) as caught:
+                await executions.wait_for_execution(execution_id, timeout=0.05)
+            assert str(caught.value) == (
+                "execution 'w' did not finish within 0.05 s, it is suspended and waits for all of "
+                "signal 'paid' and timer 1 (line 1); 1 worker serves its queue 'default'"
+            )
+
+    run(scenario())
+
+
 NO_SECONDS: Bad = [
     (True, "is a bool; make it a number of seconds"),
     ("5", "is a str; make it a number of seconds"),

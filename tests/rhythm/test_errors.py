@@ -114,6 +114,11 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
         "2 workers serve its queue 'default'",
     ),
     (
+        errors.WaitTimeout("exec_1", 30, "suspended", "default", 1, ["timer 2", "signal 'go'"]),
+        "execution 'exec_1' did not finish within 30 s, it is suspended and waits for timer 2, "
+        "signal 'go'; 1 worker serves its queue 'default'",
+    ),
+    (
         errors.WaitTimeout("exec_1", 30, "suspended", "default"),
         "execution 'exec_1' did not finish within 30 s, it is suspended in queue 'default'",
     ),
@@ -204,7 +209,7 @@ def test_wait_timeout_is_caught_as_timeout_error() -> None:
 
     assert isinstance(caught.value, RhythmError)
     assert caught.value.errno is None
-    assert caught.value.args == ("exec_1", 30, "pending", "default", 2)
+    assert caught.value.args == ("exec_1", 30, "pending", "default", 2, ())
 
 
 def test_a_syntax_error_shows_each_mistake_and_is_also_flowlangs() -> None:
