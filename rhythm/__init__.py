@@ -32,6 +32,8 @@ from rhythm.errors import (
     PayloadTooLarge,
     RhythmError,
     RunStuck,
+    ScheduleExists,
+    ScheduleNotFound,
     StaleLease,
     StorageFull,
     TaskNotRegistered,
@@ -49,6 +51,7 @@ from rhythm.models import (
     HistoryEvent,
     WorkflowInfo,
 )
+from rhythm.schedules import Overlap, Schedule, ScheduleDefinition
 from rhythm.services.workflows import WorkflowFile
 from rhythm.tasks import Provided, Retry, TaskContext, task
 from rhythm.worker import Worker
@@ -80,6 +83,7 @@ __all__ = [
     "MissingResource",
     "NondeterminismError",
     "NotReplicated",
+    "Overlap",
     "PayloadTooLarge",
     "Provided",
     "Retry",
@@ -87,6 +91,10 @@ __all__ = [
     "Rhythm",
     "RhythmError",
     "RunStuck",
+    "Schedule",
+    "ScheduleDefinition",
+    "ScheduleExists",
+    "ScheduleNotFound",
     "StaleLease",
     "StorageFull",
     "TaskContext",

@@ -37,8 +37,9 @@ from rhythm.settings import (
     load_settings,
 )
 from rhythm.surroundings import Surroundings
-from streams import definitions, projections
+from streams import definitions, projections, schedules
 from streams.connection import Connection
+from streams.schedules import StoredSchedule
 
 logger = logging.getLogger("rhythm")
 
@@ -66,7 +67,9 @@ class Rhythm:
         self.execution_service = ExecutionService(
             connection, settings, self.surroundings, self.workflow_service, tasks.registry
         )
-        self.scheduler_service = SchedulerService(self.execution_service, settings)
+        self.scheduler_service = SchedulerService(
+            connection, settings, self.surroundings, self.execution_service
+        )
         self.signal_service = SignalService(
             connection, settings, self.surroundings, self.execution_service
         )
@@ -85,6 +88,9 @@ class Rhythm:
             schema = await definitions.check(self._connection)
             described = await projections.describe(self._connection)
             workers = staff.colleagues(described)
+            scheduled = await schedules.read(
+                self._connection, await schedules.names(self._connection)
+            )
             served = {queue for worker in workers for queue in worker.about.queues}
         return Diagnosis(
             server=report.kind,
@@ -119,7 +125,7 @@ class Rhythm:
             ],
             due=described.due,
             executions=described.executions,
-            warnings=[*report.warnings, *_amiss(described, workers)],
+            warnings=[*report.warnings, *_amiss(described, workers, scheduled)],
         )
 
     async def close(self) -> None:
@@ -366,8 +372,16 @@ async def migrate(url: str, namespace: str, partitions: int | None = None) -> li
     return [done, *report.warnings]
 
 
-def _amiss(described: projections.Description, workers: Sequence[staff.Colleague]) -> list[str]:
-    found = []
+def _amiss(
+    described: projections.Description,
+    workers: Sequence[staff.Colleague],
+    scheduled: Sequence[StoredSchedule],
+) -> list[str]:
+    found = [
+        f"schedule {one.id!r} could start nothing the last time: {one.failure}"
+        for one in scheduled
+        if one.failure is not None
+    ]
     for queue, ready in described.ready.items():
         if ready and not any(queue in worker.about.queues for worker in workers):
             found.append(f"{ready} executions wait in queue {queue!r} and no worker serves it")

@@ -23,6 +23,8 @@ RhythmError                  catch this to catch them all
 ├── ExecutionFinished        it can take nothing any more: start another one
 ├── ExecutionFailed          it ended with the error in .error
 ├── ExecutionCancelled       it was cancelled before it ended
+├── ScheduleNotFound         no schedule has that id: check the id and the namespace
+├── ScheduleExists           the id is taken by a schedule that differs: change that one instead
 ├── WaitTimeout              it did not end in time (also a TimeoutError): wait again, or see why
 ├── StaleLease               the work belongs to another worker now: drop it, it will be done there
 ├── NondeterminismError      replay decided otherwise than the history says: deploy the old source
@@ -252,6 +254,36 @@ class ExecutionExists(RhythmError):
         return (
             f"execution {self.execution_id!r} exists already{how}; "
             "choose another id, or repeat the first request to get the first execution"
+        )
+
+
+class ScheduleNotFound(RhythmError):
+    """No schedule has that id in this namespace."""
+
+    def __init__(self, schedule_id: str, known: Sequence[str] = ()) -> None:
+        super().__init__(schedule_id, tuple(known))
+        self.schedule_id, self.known = schedule_id, tuple(known)
+
+    def __str__(self) -> str:
+        return (
+            f"no schedule {self.schedule_id!r}{did_you_mean(self.schedule_id, self.known)}; "
+            "list_schedules tells those there are"
+        )
+
+
+class ScheduleExists(RhythmError):
+    """The id is taken by a schedule that was made differently. Nothing was changed."""
+
+    def __init__(self, schedule_id: str, differs: Sequence[str] = ()) -> None:
+        """`differs`: the parameters that are not as in the one there is."""
+        super().__init__(schedule_id, tuple(differs))
+        self.schedule_id, self.differs = schedule_id, tuple(differs)
+
+    def __str__(self) -> str:
+        how = f" and differs in {', '.join(self.differs)}" if self.differs else ""
+        return (
+            f"schedule {self.schedule_id!r} exists already{how}; "
+            "use change_schedule, or choose another id"
         )
 
 

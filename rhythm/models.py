@@ -148,6 +148,8 @@ class ExecutionFilters:
     """Exclusive."""
     limit: int
     offset: int
+    schedule: str | None
+    """Id of the schedule that started it."""
 
     def __init__(
         self,
@@ -160,18 +162,20 @@ class ExecutionFilters:
         created_before: datetime | str | None = None,
         limit: int = DEFAULT_QUERY_LIMIT,
         offset: int = 0,
+        schedule: str | None = None,
     ) -> None:
         """Times may be aware, naive (UTC) or ISO text; status and type may be their text."""
         checked = {
-            "target_name": _optional(check_name, target_name, "target_name"),
-            "status": _optional(_check_status, status, "status"),
-            "parent_workflow_id": _optional(
+            "target_name": optional(check_name, target_name, "target_name"),
+            "status": optional(_check_status, status, "status"),
+            "parent_workflow_id": optional(
                 check_execution_id, parent_workflow_id, "parent_workflow_id"
             ),
-            "queue": _optional(check_queue, queue, "queue"),
-            "type": _optional(_check_type, type, "type"),
-            "created_after": _optional(_utc, created_after, "created_after"),
-            "created_before": _optional(_utc, created_before, "created_before"),
+            "queue": optional(check_queue, queue, "queue"),
+            "type": optional(_check_type, type, "type"),
+            "schedule": optional(check_chosen_id, schedule, "schedule"),
+            "created_after": optional(utc, created_after, "created_after"),
+            "created_before": optional(utc, created_before, "created_before"),
             "limit": _check_count(limit, "limit"),
             "offset": _check_count(offset, "offset"),
         }
@@ -371,8 +375,8 @@ def parse_create(
     Raises:
         InvalidRequest, InvalidPayload, PayloadTooLarge: naming the parameter.
     """
-    given = _given("create_execution", ExecutionParameters, parameters, keywords)
-    return CreateRequest(**_start("create_execution", given, payload_limit))
+    given = given_parameters("create_execution", ExecutionParameters, parameters, keywords)
+    return CreateRequest(**start_fields("create_execution", given, payload_limit))
 
 
 def parse_schedule(
@@ -386,10 +390,10 @@ def parse_schedule(
     Raises:
         InvalidRequest, InvalidPayload, PayloadTooLarge: naming the parameter.
     """
-    given = _given("schedule_execution", ScheduleParameters, parameters, keywords)
-    start = _start("schedule_execution", given, payload_limit)
-    run_at = _needed("schedule_execution", given, "run_at", "the time to start at")
-    return ScheduleRequest(run_at_ms=unix_ms(_utc(run_at, "run_at")), **start)
+    given = given_parameters("schedule_execution", ScheduleParameters, parameters, keywords)
+    start = start_fields("schedule_execution", given, payload_limit)
+    run_at = needed("schedule_execution", given, "run_at", "the time to start at")
+    return ScheduleRequest(run_at_ms=unix_ms(utc(run_at, "run_at")), **start)
 
 
 def parse_signal(
@@ -403,15 +407,15 @@ def parse_signal(
     Raises:
         InvalidRequest, InvalidPayload, PayloadTooLarge: naming the parameter.
     """
-    given = _given("send_signal", SignalParameters, parameters, keywords)
-    workflow_id = _needed("send_signal", given, "workflow_id", "the id of a workflow execution")
-    signal_name = _needed("send_signal", given, "signal_name", "the name that the workflow awaits")
+    given = given_parameters("send_signal", SignalParameters, parameters, keywords)
+    workflow_id = needed("send_signal", given, "workflow_id", "the id of a workflow execution")
+    signal_name = needed("send_signal", given, "signal_name", "the name that the workflow awaits")
     return SignalRequest(
         workflow_id=check_execution_id(workflow_id, "workflow_id"),
         signal_name=check_name(signal_name, "signal_name"),
         encoded_payload=encode_payload(given.get("payload"), "payload", payload_limit),
-        queue=_optional(check_queue, given.get("queue"), "queue"),
-        request_id=_optional(check_chosen_id, given.get("request_id"), "request_id"),
+        queue=optional(check_queue, given.get("queue"), "queue"),
+        request_id=optional(check_chosen_id, given.get("request_id"), "request_id"),
     )
 
 
@@ -535,7 +539,7 @@ def from_unix_ms(ms: int) -> datetime:
 _Checked = TypeVar("_Checked")
 
 
-def _optional(
+def optional(
     check: Callable[[object, str], _Checked], value: object, argument: str
 ) -> _Checked | None:
     return None if value is None else check(value, argument)
@@ -555,17 +559,17 @@ def _text(value: object, argument: str, longest: int) -> str:
 
 
 def _check_status(value: object, argument: str) -> ExecutionStatus:
-    return _member(ExecutionStatus, value, argument)
+    return member_of(ExecutionStatus, value, argument)
 
 
 def _check_type(value: object, argument: str) -> ExecutionType:
-    return _member(ExecutionType, value, argument)
+    return member_of(ExecutionType, value, argument)
 
 
 _Member = TypeVar("_Member", bound=enum.StrEnum)
 
 
-def _member(members: type[_Member], value: object, argument: str) -> _Member:
+def member_of(members: type[_Member], value: object, argument: str) -> _Member:
     if not isinstance(value, str):
         raise InvalidRequest(argument, f"must be text, not {kind_of(value)}")
     try:
@@ -586,7 +590,7 @@ def _check_count(value: object, argument: str) -> int:
     return value
 
 
-def _utc(value: object, argument: str) -> datetime:
+def utc(value: object, argument: str) -> datetime:
     """Aware UTC, of a time that is aware, naive (then UTC, as utcnow() gives it) or ISO text."""
     at = value
     if isinstance(value, str):
@@ -607,7 +611,7 @@ def _utc(value: object, argument: str) -> datetime:
         raise InvalidRequest(argument, "lies outside of the years 1 to 9999 in UTC") from None
 
 
-def _given(
+def given_parameters(
     call: str,
     known: type,
     parameters: Mapping[str, Any] | None,
@@ -638,14 +642,14 @@ def _known(call: str, known: Iterable[str], parameters: Mapping[str, Any]) -> di
     return dict(parameters)
 
 
-def _needed(call: str, given: Mapping[str, Any], name: str, meaning: str) -> Any:
+def needed(call: str, given: Mapping[str, Any], name: str, meaning: str) -> Any:
     if name not in given:
         raise InvalidRequest(name, f"is missing; {call} needs {meaning}")
     return given[name]
 
 
-def _start(call: str, given: Mapping[str, Any], payload_limit: int) -> dict[str, Any]:
-    target_name = _needed(call, given, "target_name", "the name of a workflow or task")
+def start_fields(call: str, given: Mapping[str, Any], payload_limit: int) -> dict[str, Any]:
+    target_name = needed(call, given, "target_name", "the name of a workflow or task")
     inputs = given.get("inputs", {})
     if not isinstance(inputs, Mapping):
         raise InvalidRequest("inputs", f"must be a dict, not {kind_of(inputs)}")
@@ -653,6 +657,6 @@ def _start(call: str, given: Mapping[str, Any], payload_limit: int) -> dict[str,
         "type": _check_type(given.get("exec_type", ExecutionType.WORKFLOW), "exec_type"),
         "target_name": check_name(target_name, "target_name"),
         "encoded_inputs": encode_payload(dict(inputs), "inputs", payload_limit),
-        "queue": _optional(check_queue, given.get("queue"), "queue"),
-        "id": _optional(check_chosen_id, given.get("id"), "id"),
+        "queue": optional(check_queue, given.get("queue"), "queue"),
+        "id": optional(check_chosen_id, given.get("id"), "id"),
     }

@@ -158,6 +158,13 @@ class Connection:
         """What scripts get as their ``now``: empty for the server's clock."""
         return "" if self._clock is None else str(self._clock())
 
+    async def server_ms(self) -> int:
+        """The time that scripts go by, unix ms."""
+        if self._clock is not None:
+            return self._clock()
+        seconds, microseconds = await self.command("TIME", near=self.keys.partitions[0].due)
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
     async def call(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """Run a script, repeated knowingly while the server fails in passing.
 

@@ -13,6 +13,8 @@ StreamsError              catch this to catch them all
 ├── NotParked             the execution goes on by itself: there is nothing to resume
 ├── TakesNoSignals        the execution is a task: signals go to workflows
 ├── ExecutionConflict     the id is taken by an execution of other content: choose another id
+├── UnknownSchedule       no schedule has this id: check the id and the namespace
+├── ScheduleChanged       somebody changed the schedule meanwhile: read it, then repeat
 ├── Overtaken             the message is not the next to be delivered: read the outbox again
 ├── WorkerLost            the worker's lease ran out: register again under a new incarnation
 └── CorruptRecord         stored bytes do not decode: never retry
@@ -177,6 +179,28 @@ class ExecutionConflict(StreamsError):
             f"execution {self.execution_id!r} exists with another target or other inputs: "
             "choose another id"
         )
+
+
+class UnknownSchedule(StreamsError):
+    """No schedule has this id."""
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(schedule_id)
+        self.schedule_id = schedule_id
+
+    def __str__(self) -> str:
+        return f"no schedule {self.schedule_id!r} in this namespace"
+
+
+class ScheduleChanged(StreamsError):
+    """A change was to follow one revision of a schedule, which is at another."""
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(schedule_id)
+        self.schedule_id = schedule_id
+
+    def __str__(self) -> str:
+        return f"schedule {self.schedule_id!r} was changed meanwhile: read it again, then repeat"
 
 
 class Overtaken(StreamsError):

@@ -180,6 +180,23 @@ class PartitionKeys:
         """Hash: which worker is timekeeper, and until when."""
         return self.prefix + "b:keeper"
 
+    @property
+    def schedules(self) -> str:
+        """Set of the ids of all schedules."""
+        return self.prefix + "j"
+
+    def schedule(self, schedule_id: str) -> str:
+        """Hash of a schedule: what it starts and when, and what came of it."""
+        return f"{self.prefix}j:{schedule_id}"
+
+    def running(self, schedule_id: str) -> str:
+        """Sorted set of the executions that a schedule started and that live, by due time."""
+        return f"{self.prefix}l:{schedule_id}"
+
+    def waiting(self, schedule_id: str) -> str:
+        """List of due times that wait for the end of what a schedule started before."""
+        return f"{self.prefix}y:{schedule_id}"
+
     def replies(self, client: str) -> str:
         """List of executions that ended and that this client waits for."""
         return f"{self.prefix}b:c:{client}"

@@ -28,14 +28,16 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         entry: its id in the outbox.
-        kind: ``signal``, ``start``, ``cancel``, ``terminate``, or ``end`` of what was started.
+        kind: ``signal``, ``start``, ``cancel``, ``terminate``, ``end`` of what was started, or
+            ``fire`` of a schedule, which is its sender and receiver.
         sender: the execution that sent it; `incarnation` is its own, for ``end`` the receiver's.
         to: the execution that it is for.
-        n: the sender's command, for ``end`` the receiver's.
+        n: the sender's command, for ``end`` the receiver's, for ``fire`` the due time in unix ms.
         cause: token or request of the transition that left it.
         outbox: key of the stream that it lies in.
         plain: more of it by stored names: ``t`` type of an ``end``; of a ``start`` ``w`` policy,
-            ``tg`` target, ``q`` queue, ``df`` definition, ``h`` content, ``b`` bounds.
+            ``tg`` target, ``q`` queue, ``df`` definition, ``h`` content, ``b`` bounds; of a
+            ``fire`` ``a`` when its time had come, unix ms.
         payload: encoded event or reason.
     """
 

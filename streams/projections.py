@@ -50,6 +50,7 @@ class Filters(msgspec.Struct, frozen=True):
     parent: str | None = None
     queue: str | None = None
     type: str | None = None
+    schedule: str | None = None
     oldest_ms: int | None = None
     newest_ms: int | None = None
 
@@ -63,6 +64,7 @@ class Filters(msgspec.Struct, frozen=True):
                 ("p", self.parent),
                 ("q", self.queue),
                 ("y", self.type),
+                ("c", self.schedule),
             )
             if value is not None
         ]
@@ -267,11 +269,11 @@ async def all_executions(connection: Connection) -> AsyncIterator[str]:
 
 
 async def all_due(connection: Connection) -> AsyncIterator[tuple[str, str]]:
-    """Execution and kind of all that becomes due, but for leases."""
+    """Execution and kind of all that becomes due, but for leases and schedules."""
     for keys in connection.keys.partitions:
         async for member, _ in _scanned(connection, "ZSCAN", keys.due, match="*"):
             kind, _, rest = _readable(member).partition("|")
-            if kind != "lease":
+            if kind not in ("lease", "cron"):
                 yield rest.partition("|")[0], kind
 
 
@@ -414,6 +416,7 @@ async def _query_partition(
                 filters.parent or "",
                 filters.queue or "",
                 filters.type or "",
+                filters.schedule or "",
                 len(indexes),
             ],
         )

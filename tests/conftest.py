@@ -37,6 +37,7 @@ WITHOUT_WORKFLOWS = {
     "test_least_privilege.py",
     "test_payloads.py",
     "test_plain_api.py",
+    "test_schedules.py",
     "test_waiting.py",
     "test_worker_tasks.py",
 }

@@ -32,7 +32,9 @@ def words(text: str) -> frozenset[str]:
 OF_MACHINE: Final = words("Inputs Context")
 """The globals that each execution has of its own."""
 
-CONTEXT: Final = words("executionId workflowName definition queue parentWorkflowId startedAt")
+CONTEXT: Final = words(
+    "executionId workflowName definition queue parentWorkflowId scheduledAt startedAt"
+)
 """What `Context` has; each execution has one of its own."""
 
 _PROMISED: Final = words(

@@ -29,6 +29,7 @@ from rhythm.cli.rebuild import rebuild
 from rhythm.cli.replay import replay
 from rhythm.cli.resume import resume
 from rhythm.cli.run import run
+from rhythm.cli.schedule import schedule
 from rhythm.cli.send_signal import signal
 from rhythm.cli.start import start
 from rhythm.cli.terminate import terminate
@@ -97,6 +98,7 @@ for _command in (
     what_if,
     impact,
     fork,
+    schedule,
     signal,
     cancel,
     terminate,

@@ -6,7 +6,7 @@ Scripts may rely on these numbers: one is never given a new meaning.
 1    FAILED        the execution failed or was cancelled, a .flow file has mistakes, or
                   `verify` found problems
 2    USAGE         the command line itself is wrong: an option, an argument, a value
-3    NOT_FOUND     no execution, workflow or task of that name
+3    NOT_FOUND     no execution, schedule, workflow or task of that name
 4    UNAVAILABLE   Redis cannot be reached or is full, or a setting, an address or a module is wrong
 5    TIMED_OUT     what was waited for did not happen in time; it goes on
 6    REFUSED       the request does not fit the state: the id is taken, the execution is over,
@@ -46,6 +46,8 @@ EXIT_OF: Mapping[type[errors.RhythmError], Exit] = {
     errors.WorkflowNotRegistered: Exit.NOT_FOUND,
     errors.TaskNotRegistered: Exit.NOT_FOUND,
     errors.ExecutionNotFound: Exit.NOT_FOUND,
+    errors.ScheduleNotFound: Exit.NOT_FOUND,
+    errors.ScheduleExists: Exit.REFUSED,
     errors.ExecutionExists: Exit.REFUSED,
     errors.ExecutionFinished: Exit.REFUSED,
     errors.ExecutionNotFinished: Exit.REFUSED,

@@ -17,6 +17,7 @@ _TYPES = [str(type) for type in ExecutionType]
 @click.option("--type", "exec_type", type=click.Choice(_TYPES), help="Only these.")
 @click.option("--queue", metavar="NAME", help="Only in this queue.")
 @click.option("--parent", metavar="ID", help="Only children of this workflow.")
+@click.option("--schedule", metavar="ID", help="Only started by this schedule.")
 @click.option("--after", metavar="TIME", help="Only created at or after this ISO time.")
 @click.option("--before", metavar="TIME", help="Only created before this ISO time.")
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True)
@@ -29,6 +30,7 @@ async def list_executions(
     exec_type: str | None,
     queue: str | None,
     parent: str | None,
+    schedule: str | None,
     after: str | None,
     before: str | None,
     limit: int,
@@ -41,6 +43,7 @@ async def list_executions(
         parent_workflow_id=parent,
         queue=queue,
         type=exec_type,
+        schedule=schedule,
         created_after=after,
         created_before=before,
         limit=limit,

@@ -7,7 +7,8 @@ twice a second at most. It goes to standard error, so that standard output holds
 import asyncio
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -19,6 +20,30 @@ from rhythm.models import Execution, ExecutionFilters, ExecutionStatus
 _LOOK_EVERY_S = {True: 0.1, False: 0.5}
 
 _ENDED = [status for status in ExecutionStatus if status.finished]
+
+
+@contextmanager
+def counted(noun: str, out: TextIO | None = None) -> Iterator[Callable[[int, int], None]]:
+    """Gives a function to be told how much is done, and of how much; it is shown as it goes."""
+    out = out or sys.stderr
+    on_terminal = out.isatty()
+    shown_at = time.monotonic()
+
+    def show(done: int, all_: int) -> None:
+        nonlocal shown_at
+        if time.monotonic() - shown_at < _LOOK_EVERY_S[on_terminal]:
+            return
+        shown_at = time.monotonic()
+        line = f"{done:,}/{all_:,} {noun}"
+        out.write(f"\r{line}\x1b[K" if on_terminal else f"{line}\n")
+        out.flush()
+
+    try:
+        yield show
+    finally:
+        if on_terminal:
+            out.write("\r\x1b[K")
+            out.flush()
 
 
 @dataclass(frozen=True)

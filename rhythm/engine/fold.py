@@ -13,6 +13,7 @@ import msgspec
 
 from flowlang.protocol import SetState
 from rhythm import events
+from rhythm.engine.schedule import schedule_of
 from rhythm.errors import UnreadableEvent
 from rhythm.events import TERMINAL, Created, Decided
 from rhythm.models import ExecutionStatus, ExecutionType
@@ -53,6 +54,7 @@ class Facts(msgspec.Struct, frozen=True):
     attempt: int
     parent: str | None
     definition: str | None
+    schedule: str | None
     version: int
     state: dict[str, Any] = {}
 
@@ -93,6 +95,7 @@ def _born(execution_id: str, event: StoredEvent) -> Facts:
         attempt=0,
         parent=created.parent,
         definition=created.definition,
+        schedule=schedule_of(execution_id),
         version=1,
     )
 

@@ -17,6 +17,7 @@ import flowlang
 from flowlang import protocol
 from flowlang.protocol import Command, Turn
 from rhythm import events
+from rhythm.engine.schedule import due_of
 from rhythm.errors import NondeterminismError, UnreadableEvent
 from rhythm.events import Cancelled, CancelRequested, Completed, Created, Decided, Failed, Forked
 from rhythm.events import SignalReceived as Signalled
@@ -313,7 +314,7 @@ def context_of(execution_id: str, created: Created, at_ms: int) -> dict[str, Any
     it saw before that."""
     if created.context is not None:
         return created.context
-    return {
+    facts = {
         "executionId": execution_id,
         "workflowName": created.target,
         "definition": created.definition,
@@ -321,6 +322,9 @@ def context_of(execution_id: str, created: Created, at_ms: int) -> dict[str, Any
         "parentWorkflowId": created.parent or created.started_by,
         "startedAt": _iso(at_ms),
     }
+    if (scheduled_ms := due_of(execution_id)) is not None:
+        facts["scheduledAt"] = _iso(scheduled_ms)
+    return facts
 
 
 def _iso(at_ms: int) -> str:

@@ -116,13 +116,15 @@ def projection(facts: Facts) -> dict[str, str]:
         "at": str(facts.attempt) if facts.attempt else None,
         "p": facts.parent,
         "df": facts.definition,
+        "sc": facts.schedule,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def indexes(facts: Facts) -> frozenset[str]:
     """In which indexes, besides the one by status, such an execution is."""
-    return frozenset({"all", "g", "q", "y"} | ({"p"} if facts.parent else set()))
+    of_some = {"p": facts.parent, "c": facts.schedule}
+    return frozenset({"all", "g", "q", "y"} | {name for name, value in of_some.items() if value})
 
 
 class _Problems:

@@ -123,7 +123,7 @@ class ExecutionService:
     async def start(self, request: CreateRequest, run_at_ms: int | None = None) -> str:
         """Start what a checked request describes, at once or at `run_at_ms`; return its id."""
         execution_id = request.id or self._surroundings.new_execution_id()
-        created, bounds = await self._created(execution_id, request, run_at_ms)
+        created, bounds = await self.first_event(execution_id, request, run_at_ms)
         try:
             with translated():
                 await transitions.create_execution(
@@ -148,7 +148,7 @@ class ExecutionService:
     ) -> str:
         """Send a signal to a workflow that is started for it unless it lives; return its id."""
         execution_id = request.id or self._surroundings.new_execution_id()
-        created, bounds = await self._created(execution_id, request, None)
+        created, bounds = await self.first_event(execution_id, request, None)
         try:
             with translated():
                 await transitions.signal_with_start(
@@ -167,14 +167,29 @@ class ExecutionService:
             raise await self._exists(execution_id, request) from error
         return execution_id
 
-    async def _created(
-        self, execution_id: str, request: CreateRequest, run_at_ms: int | None
+    async def first_event(
+        self,
+        execution_id: str,
+        request: CreateRequest,
+        run_at_ms: int | None,
+        *,
+        by_name: bool = False,
     ) -> tuple[Created, Bounds]:
+        """How the execution that a checked request describes begins, and how long it may take.
+
+        Args:
+            run_at_ms: unix ms before which it is not to start.
+            by_name: run the latest deployed definition of a workflow, whichever sources this
+                application has.
+
+        Raises:
+            As `create_execution`.
+        """
         definition: str | None = None
         options: Mapping[str, Any] = {}
         queue = request.queue
         if request.type is ExecutionType.WORKFLOW:
-            known = await self._workflows.resolve(request.target_name)
+            known = await self._workflows.resolve(request.target_name, by_name=by_name)
             if known.inputs is not None:
                 check_inputs(request.target_name, known.inputs, request.inputs)
             definition = known.definition
@@ -583,6 +598,7 @@ def _stored(filters: ExecutionFilters) -> projections.Filters:
         parent=filters.parent_workflow_id,
         queue=filters.queue,
         type=filters.type,
+        schedule=filters.schedule,
         oldest_ms=filters.created_after_ms,
         newest_ms=None if before_ms is None else before_ms - 1,
     )

@@ -16,6 +16,7 @@ from rhythm.errors import (
     ExecutionNotStuck,
     InvalidRequest,
     NotReplicated,
+    ScheduleNotFound,
     StorageFull,
     UnreadableEvent,
     UnreadableRecord,
@@ -67,6 +68,8 @@ def translated() -> Iterator[None]:
         raise InvalidRequest("workflow_id", takes_no_signals(error.execution_id)) from error
     except store.ExecutionConflict as error:
         raise ExecutionExists(error.execution_id) from error
+    except store.UnknownSchedule as error:
+        raise ScheduleNotFound(error.schedule_id) from error
     except store.CorruptRecord as error:
         raise unreadable(error) from error
     except (store.BackendRefused, store.NotMigrated, store.SchemaMismatch) as error:

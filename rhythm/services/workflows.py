@@ -257,13 +257,16 @@ class WorkflowService:
             latest=latest == program.digest,
         )
 
-    async def resolve(self, name: str) -> KnownWorkflow:
+    async def resolve(self, name: str, *, by_name: bool = False) -> KnownWorkflow:
         """What a start by this name runs.
+
+        Args:
+            by_name: the latest deployed definition, also where another one is registered here.
 
         Raises:
             WorkflowNotRegistered: with the names that are known.
         """
-        program = await self._startable(name)
+        program = await self._startable(name, by_name=by_name)
         matter = program.front_matter
         timeout_ms = 0 if matter.timeout is None else duration_ms(matter.timeout, "timeout")
         return KnownWorkflow(program.digest, matter.queue, timeout_ms, matter.inputs)
@@ -301,8 +304,8 @@ class WorkflowService:
         with translated():
             return await definitions.names(self._connection)
 
-    async def _startable(self, name: str) -> flowlang.Program:
-        if (own := self._own.get(name)) is not None:
+    async def _startable(self, name: str, *, by_name: bool = False) -> flowlang.Program:
+        if not by_name and (own := self._own.get(name)) is not None:
             return own
         with translated():
             digest = await definitions.latest(self._connection, name)

@@ -1,7 +1,8 @@
 """Deliver what workflows send to other trees: signals, starts under an id of one's own, their ends.
 
 Every step may be repeated: the receiver knows each by a request id made of the sender and its
-command. The last step of a message removes it from the outbox.
+command. The last step of a message removes it from the outbox. Schedules leave messages there too,
+when their time has come.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from flowlang.protocol import ErrorInfo
 from rhythm import errors, events
 from rhythm.engine.turn import FAILED_TYPES
 from rhythm.events import Completed, Failed
+from rhythm.services.firing import Firing
 from rhythm.services.translation import takes_no_signals
 from streams import outbox, projections, transitions
 from streams.connection import Connection
@@ -34,16 +36,23 @@ logger = logging.getLogger("rhythm.worker")
 _SENT: Final = events.encode(Completed(events.raw(None)))
 
 
-async def deliver_all(connection: Connection, keys: PartitionKeys) -> bool:
+async def deliver_all(connection: Connection, keys: PartitionKeys, firing: Firing) -> bool:
     """Deliver the oldest messages of a partition's outbox; whether there may be more.
 
+    Args:
+        firing: does what schedules' messages ask for.
+
     Raises:
-        BackendUnavailable: the connection failed; what was not removed is delivered again.
+        BackendUnavailable, ConnectionLost: the connection failed; what was not removed is
+            delivered again.
     """
     messages = await outbox.read(connection, keys)
     for message in messages:
         try:
-            last_receiver = await _DELIVER[message.kind](connection, message)
+            if message.kind == "fire":
+                last_receiver = await firing.deliver(message)
+            else:
+                last_receiver = await _DELIVER[message.kind](connection, message)
         except Overtaken as error:
             logger.debug("%s", error)
             return True

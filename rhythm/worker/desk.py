@@ -21,6 +21,7 @@ from rhythm import events
 from rhythm.ending import end
 from rhythm.events import CancelRequested, Failed, Released
 from rhythm.services import staff
+from rhythm.services.firing import Firing
 from rhythm.settings import Settings
 from rhythm.tasks import TaskRegistry
 from rhythm.worker.activations import Activations
@@ -59,6 +60,7 @@ class Workshop:
     """What all partitions of a worker share.
 
     Attributes:
+        firing: starts what schedules start.
         about: what the worker says of itself, encoded.
         in_threads: ids of the sync tasks whose functions run now.
         stopping: set when it is to drain.
@@ -74,6 +76,7 @@ class Workshop:
     threads: Executor | None
     in_threads: set[str]
     activations: Activations
+    firing: Firing
     room: Room
     aside: Aside
     about: bytes
@@ -148,7 +151,13 @@ class Desk:
             keep_lease(self._workshop.aside, self.seat, self._be_told, self._be_lost)
         )
         timekeeping = asyncio.create_task(
-            keep_time(self._connection, self._keys, self._keeper, term_s=self._settings.lease),
+            keep_time(
+                self._connection,
+                self._keys,
+                self._keeper,
+                self._workshop.firing,
+                term_s=self._settings.lease,
+            ),
             name="rhythm-timekeeper",
         )
         timekeeping.add_done_callback(self._report)

@@ -19,6 +19,7 @@ from rhythm.errors import ConfigurationError
 from rhythm.models import check_queue
 from rhythm.payloads import kind_of
 from rhythm.services import staff
+from rhythm.services.firing import Firing
 from rhythm.services.staff import TaskAbout, WorkerAbout
 from rhythm.services.translation import translated
 from rhythm.services.workflows import DEFAULT_QUEUE
@@ -146,6 +147,7 @@ class Worker:
                 self._keeping,
                 self._on_given_back,
             ),
+            Firing(connection, surroundings, self._app.execution_service),
             Room(self._concurrency, len(partitions)),
             aside,
             staff.encode_about(self._about(name)),

@@ -29,7 +29,7 @@ for _, status in ipairs({ "pending", "running", "suspended", "completed", "faile
   end
 end
 local indexes = {}
-for _, pair in ipairs({ { "all" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" } }) do
+for _, pair in ipairs({ { "all" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" }, { "c", "sc" } }) do
   local value = pair[2] and of_facts[pair[2]]
   local index = pair[2] and (value and prefix .. "i:" .. pair[1] .. ":" .. value) or prefix .. "i:all"
   if (not pair[2] or value) and call("ZSCORE", index, id) then

@@ -9,13 +9,15 @@
 -- ARGV[4]   after     "" or the created time of the last entry seen, unix ms
 -- ARGV[5]   after_id  "" or the id of the last entry seen
 -- ARGV[6]   target, ARGV[7] status, ARGV[8] parent, ARGV[9] queue, ARGV[10] type: "" for any
--- ARGV[11]  count     how many indexes
+-- ARGV[11]  schedule  "" for any
+-- ARGV[12]  count     how many indexes
 -- RETURNS   {done, last created, last id, {id, created, …}}; done is 1 when nothing follows
 
 --@include transition
 
 local units, newest, oldest, after, after_id = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local target, status, parent, queue, type_ = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local schedule = ARGV[11]
 
 -- A workflow's turn is not an event, so it is in no index: what workers hold tells.
 local function is_held(id)
@@ -23,7 +25,7 @@ local function is_held(id)
 end
 
 local function matches(id)
-  local done, facts = apart(call, "HMGET", prefix .. "x:" .. id, "tg", "st", "p", "q", "ty", "cr")
+  local done, facts = apart(call, "HMGET", prefix .. "x:" .. id, "tg", "st", "p", "q", "ty", "cr", "sc")
   if not done then
     return false
   end
@@ -33,7 +35,7 @@ local function matches(id)
   end
   return (target == "" or facts[1] == target) and (status == "" or now_status == status)
     and (parent == "" or facts[3] == parent) and (queue == "" or facts[4] == queue)
-    and (type_ == "" or facts[5] == type_), facts[6]
+    and (type_ == "" or facts[5] == type_) and (schedule == "" or facts[7] == schedule), facts[6]
 end
 
 local found = {}
@@ -74,7 +76,7 @@ if status == "running" then
 end
 
 local index, smallest = KEYS[3], nil
-for i = 3, 2 + tonumber(ARGV[11]) do
+for i = 3, 2 + tonumber(ARGV[12]) do
   local size = call("ZCARD", KEYS[i])
   if not smallest or size < smallest then
     index, smallest = KEYS[i], size

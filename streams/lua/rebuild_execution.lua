@@ -32,7 +32,7 @@ for _, status in ipairs({ "pending", "running", "suspended", "completed", "faile
   call("ZREM", prefix .. "i:s:" .. status, id)
 end
 call("ZADD", prefix .. "i:all", facts.cr, id)
-for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" } }) do
+for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" }, { "c", "sc" } }) do
   if facts[pair[2]] then
     call("ZADD", prefix .. "i:" .. pair[1] .. ":" .. facts[pair[2]], facts.cr, id)
   end

@@ -224,8 +224,17 @@ local function recover(lost_worker)
   return true
 end
 
+-- A schedule's time has come. Which is the next, and what is to be started, Lua cannot know: whoever
+-- delivers the message does, and fire_schedule starts it and sets the next in one.
+local function fire_schedule(schedule, due, revision)
+  local known = call("HMGET", prefix .. "j:" .. schedule, "rv", "in")
+  if known[1] == revision then
+    post("k", "fire", "f", schedule, "i", known[2], "to", schedule, "n", due, "c", revision, "a", now, "d", "")
+  end
+end
+
 local FIRE = {
-  timer = fire_timer, ready = make_ready, deadline = end_late, unclaimed = end_unclaimed,
+  cron = fire_schedule, timer = fire_timer, ready = make_ready, deadline = end_late, unclaimed = end_unclaimed,
   grace = end_after_grace, beat = miss_beat, close = close_children, ["end"] = end_children,
 }
 

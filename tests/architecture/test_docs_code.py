@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 import flowlang
@@ -92,12 +93,15 @@ def check_command(words: list[str]) -> None:
     if not words or words[0].startswith("-"):
         return
     assert words[0] in main.commands, f"there is no command rhythm {words[0]}"
-    parameters = main.commands[words[0]].params
-    known = {name for parameter in parameters for name in parameter.opts} | {"--help", "-h"}
-    for word in words[1:]:
+    command, words = main.commands[words[0]], words[1:]
+    if isinstance(command, click.Group):
+        assert words and words[0] in command.commands, f"{command.name} needs one of its commands"
+        command, words = command.commands[words[0]], words[1:]
+    known = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
+    for word in words:
         option = word.partition("=")[0]
         assert not option.startswith("-") or option in known, (
-            f"rhythm {words[0]} has no option {option}"
+            f"rhythm {command.name} has no option {option}"
         )
 
 

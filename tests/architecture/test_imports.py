@@ -40,6 +40,7 @@ THIRD_PARTY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "rhythm": {
         "msgspec": ("",),
         "click": ("cli/",),
+        "cronsim": ("engine/schedule.py",),
         "jsonschema": ("engine/input_schema.py",),
         "pytest": ("testing/plugin.py",),
         "zstandard": ("codecs/compression.py",),

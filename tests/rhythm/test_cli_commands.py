@@ -675,3 +675,37 @@ def test_an_edited_script_is_tried_on_what_was_recorded(rhythm: Rhythm, folder: 
     assert f"1 execution: {difference}" in report.stdout
     assert "1 execution replayed, 0 would decide as they did" in report.stdout
     assert json.loads(calm.stdout) == {"unchanged": [execution["id"]], "parting": {}}
+
+
+# schedule
+
+
+def test_a_schedule_from_its_making_to_its_end(rhythm: Rhythm) -> None:
+    made = rhythm(
+        *("schedule", "create", "daily", "hello", "--cron", "@daily", "--jitter", "90s"),
+        *("-i", "name=Ada", "--workflows", "flows"),
+    )
+    assert made.exit_code == Exit.OK, made.stderr
+    assert 'workflow hello with {"name": "Ada"}' in made.stdout
+    assert "up to 90s" in made.stdout
+
+    times = rhythm("schedule", "next", "daily", "--count", "2", "--after", "2026-01-01")
+    assert times.stdout == "2026-01-02 00:00:00.000\n2026-01-03 00:00:00.000\n"
+    changed = rhythm("schedule", "change", "daily", "--every", "24h", "--json")
+    assert json.loads(changed.stdout)["cron"] is None
+    assert rhythm("schedule", "pause", "daily", "--note", "holidays").stdout == "daily is paused\n"
+    listed = rhythm("schedule", "list").stdout
+    assert "every 1d" in listed and "paused" in listed and "1 schedule" in listed
+    execution_id = rhythm("schedule", "trigger", "daily").stdout.strip()
+    assert execution_id.startswith("daily!")
+    assert rhythm("schedule", "trigger", "daily").stdout == ""
+    filled = rhythm("schedule", "backfill", "daily", "2026-01-01", "2026-01-04")
+    assert filled.stdout == "3 started, 0 wait, 0 skipped, 0 there already\n"
+    assert "4 executions" in rhythm("list", "--schedule", "daily").stdout
+    shown = json.loads(rhythm("schedule", "get", "daily", "--json").stdout)
+    assert (shown["paused"], shown["note"], shown["started"]) == (True, "holidays", 4)
+    assert "is due next at" in rhythm("schedule", "resume", "daily").stdout
+    assert rhythm("schedule", "delete", "daily").stdout == "daily is deleted\n"
+    assert rhythm("schedule", "get", "daily").exit_code == Exit.NOT_FOUND
+    assert rhythm("schedule", "change", "daily", "--note", "x").exit_code == Exit.NOT_FOUND
+    assert rhythm("schedule", "change", "daily").exit_code == Exit.USAGE

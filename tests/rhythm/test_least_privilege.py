@@ -35,8 +35,21 @@ READING = (
         "examine_execution",
         "get_executions",
         "query_executions",
+        "read_schedules",
     },
-    {"EVAL", "EVALSHA", "HGET", "HMGET", "INFO", "SCAN", "SMEMBERS", "XRANGE", "XREAD", "ZSCAN"},
+    {
+        "EVAL",
+        "EVALSHA",
+        "HGET",
+        "HMGET",
+        "INFO",
+        "SCAN",
+        "SMEMBERS",
+        "TIME",
+        "XRANGE",
+        "XREAD",
+        "ZSCAN",
+    },
 )
 ASKING = (
     {
@@ -45,7 +58,10 @@ ASKING = (
         "create_execution",
         "delete_execution",
         "fork_execution",
+        "delete_schedule",
+        "fire_schedule",
         "forget_index_entry",
+        "put_schedule",
         "rebuild_execution",
         "register_definition",
         "resume_execution",

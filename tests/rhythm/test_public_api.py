@@ -16,6 +16,8 @@ NAMES = {
     "Diagnosis", "InitBuilder", "Rhythm", "Worker", "WorkflowFile", "WorkflowInfo",
     # executions
     "Execution", "ExecutionFilters", "ExecutionStatus", "ExecutionType", "HistoryEvent",
+    # schedules
+    "Overlap", "Schedule", "ScheduleDefinition",
     # tasks
     "Provided", "Retry", "RetryPolicy", "TaskContext", "task",
     # the plain API
@@ -27,7 +29,8 @@ NAMES = {
     "FlowSyntaxError", "InvalidPayload", "InvalidRequest", "InvalidTaskInputs",
     "InvalidWorkflowInputs", "MissingResource",
     "NondeterminismError", "NotReplicated", "PayloadTooLarge",
-    "RhythmError", "RunStuck", "StaleLease", "StorageFull", "TaskNotRegistered",
+    "RhythmError", "RunStuck", "ScheduleExists", "ScheduleNotFound",
+    "StaleLease", "StorageFull", "TaskNotRegistered",
     "UnreadableEvent", "UnreadableRecord", "WaitTimeout", "WorkflowNotRegistered",
 }  # fmt: skip
 

@@ -31,8 +31,11 @@ from hypothesis.stateful import (
 
 import rhythm.events as vocabulary
 from flowlang.protocol import ErrorInfo, SetState
+from rhythm.builder import Rhythm
 from rhythm.engine.fold import fold
 from rhythm.events import TERMINAL
+from rhythm.services.firing import Firing
+from rhythm.settings import Settings
 from rhythm.worker.delivery import deliver_all
 from streams import events, outbox, projections, transitions
 from streams.codec import StoredEvent, TaskClaim, WorkflowClaim
@@ -139,6 +142,8 @@ class Store(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.house = House(self.url, f"machine{next(_numbers)}")
+        app = Rhythm(Settings(), self.house.connection)
+        self.firing = Firing(app.worker_connection, app.surroundings, app.execution_service)
         self.hands: dict[str, Hand] = {}
         self.names = itertools.count(1)
         self.counters: Counter[str] = Counter()
@@ -687,10 +692,10 @@ class Store(RuleBasedStateMachine):
             if is_broken_off:
                 patched.setattr(outbox, "remove", fail)
                 with contextlib.suppress(ConnectionError):
-                    self.do(deliver_all(self.house.connection, self.house.keys))
+                    self.do(deliver_all(self.house.connection, self.house.keys, self.firing))
                 messages = messages[:1]
             else:
-                self.do(deliver_all(self.house.connection, self.house.keys))
+                self.do(deliver_all(self.house.connection, self.house.keys, self.firing))
         for message in messages:
             if message.kind != "signal" or message.sender not in alive:
                 continue

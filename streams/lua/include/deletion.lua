@@ -1,9 +1,9 @@
 -- deletion: remove executions that have ended, with all that is kept of them. Included after transition.
 
 local function delete_one(id)
-  local facts = call("HMGET", prefix .. "x:" .. id, "st", "tg", "q", "ty", "p")
+  local facts = call("HMGET", prefix .. "x:" .. id, "st", "tg", "q", "ty", "p", "sc")
   call("ZREM", prefix .. "i:all", id)
-  for i, index in ipairs({ "s", "g", "q", "y", "p" }) do
+  for i, index in ipairs({ "s", "g", "q", "y", "p", "c" }) do
     if facts[i] then
       call("ZREM", prefix .. "i:" .. index .. ":" .. facts[i], id)
     end

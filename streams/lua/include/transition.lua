@@ -271,6 +271,24 @@ local function root_of(id)
   return string.match(id, "^[^/]+")
 end
 
+-- The schedule that a root was started by, which its id names; nil for any other.
+local function schedule_of(id)
+  return string.match(id, "^([^/!]+)!%d+$")
+end
+
+-- What was to be started while others ran, and waits for their end: the next of it goes to the timekeeper,
+-- unless something runs, or the schedule is paused.
+local function start_waiting(schedule, now)
+  if call("ZCARD", prefix .. "l:" .. schedule) > 0 then
+    return
+  end
+  local known = call("HMGET", prefix .. "j:" .. schedule, "in", "pa")
+  local due = known[1] and known[2] ~= "1" and call("LPOP", prefix .. "y:" .. schedule)
+  if due then
+    post("k", "fire", "f", schedule, "i", known[1], "to", schedule, "n", due, "c", "waiting", "a", now, "d", "")
+  end
+end
+
 -- A time limit: becomes due unless the execution ends before. It is one of its letters in dm.
 local LIMITS = { d = "deadline", q = "unclaimed", g = "grace" }
 local function limit(control, letter, due_ms)
@@ -315,6 +333,12 @@ local function create(born, now)
     call("ZADD", prefix .. "i:p:" .. born.p, now, id)
     call("HSET", prefix .. "c:" .. born.p, born.n, born.policy)
     call("HINCRBY", prefix .. "c:" .. root_of(id), "#", 1)
+  end
+  local schedule = schedule_of(id)
+  if schedule then
+    facts[#facts + 1] = "sc"
+    facts[#facts + 1] = schedule
+    call("ZADD", prefix .. "i:c:" .. schedule, now, id)
   end
   if born.df and born.df ~= "" then
     facts[#facts + 1] = "df"
@@ -476,6 +500,12 @@ local function finish(control, now, token, kind, payload, ...)
   end
   if control.p then
     tell_parent(control.p, now, id, "child_" .. kind, "n", control.n, "d", payload)
+  else
+    local schedule = schedule_of(id)
+    if schedule then
+      call("ZREM", prefix .. "l:" .. schedule, id)
+      start_waiting(schedule, now)
+    end
   end
 end
 
