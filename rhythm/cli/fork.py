@@ -46,7 +46,7 @@ async def fork(
     rerun: bool,
     signals: bool | None,
 ) -> None:
-    """Start an execution that shares a workflow's history up to an event.
+    """Start an execution that shares a history up to an event.
 
     It goes on from there by itself: with another value for a variable, another script, or just to
     try again what failed. The execution ID stays as it is. What it had asked for by then and was

@@ -1,6 +1,7 @@
 """The command line's own manners: help, addresses, mistakes, and what its exit codes mean."""
 
 import inspect
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,8 @@ NEED_AN_ADDRESS = (
     ["where", "hello"],
     ["what-if", "exec_1", "--source", "hello.flow"],
     ["impact", "hello.flow"],
+    ["fork", "exec_1", "--at", "3"],
+    ["schedule", "list"],
     ["signal", "exec_1", "go"],
     ["cancel", "exec_1"],
     ["terminate", "exec_1"],
@@ -63,9 +66,20 @@ def test_help_names_every_command_with_a_whole_sentence() -> None:
     assert "..." not in text.partition("Commands:")[2]
 
 
-@pytest.mark.parametrize("name", main.commands)
-def test_every_command_takes_an_address_a_namespace_a_config_file_and_json(name: str) -> None:
-    text = rhythm(name, "--help").stdout
+def every_command() -> Iterator[list[str]]:
+    """The words of each, those of groups with the group's name in front."""
+    for name, command in main.commands.items():
+        if isinstance(command, click.Group):
+            yield from ([name, inner] for inner in command.commands)
+        else:
+            yield [name]
+
+
+@pytest.mark.parametrize("words", list(every_command()), ids=" ".join)
+def test_every_command_takes_an_address_a_namespace_a_config_file_and_json(
+    words: list[str],
+) -> None:
+    text = rhythm(*words, "--help").stdout
 
     for option in ("--redis URL", "--namespace NAME", "--config FILE", "--json"):
         assert option in text
