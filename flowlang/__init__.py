@@ -22,7 +22,7 @@ from flowlang.errors import (
     InternalError,
 )
 from flowlang.limits import Limits
-from flowlang.machine import Machine
+from flowlang.machine import Machine, Waiter
 from flowlang.parser import parse
 from flowlang.program import LANGUAGE_VERSION, LOWERING_VERSION, Program, compile_program
 from flowlang.protocol import (
@@ -157,6 +157,7 @@ __all__ = [
     "TimerFired",
     "Turn",
     "VisibleScope",
+    "Waiter",
     "check",
     "compile",
     "decode_state",

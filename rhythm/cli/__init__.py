@@ -18,6 +18,7 @@ from rhythm.cli.deploy import deploy
 from rhythm.cli.doctor import doctor
 from rhythm.cli.exits import Exit, exit_code
 from rhythm.cli.explain import explain
+from rhythm.cli.export import export
 from rhythm.cli.fork import fork
 from rhythm.cli.get import get
 from rhythm.cli.history import history
@@ -33,6 +34,7 @@ from rhythm.cli.schedule import schedule
 from rhythm.cli.send_signal import signal
 from rhythm.cli.start import start
 from rhythm.cli.terminate import terminate
+from rhythm.cli.timeline import timeline
 from rhythm.cli.verify import verify
 from rhythm.cli.wait import wait
 from rhythm.cli.what_if import what_if
@@ -92,12 +94,14 @@ for _command in (
     list_executions,
     explain,
     history,
+    timeline,
     replay,
     debug,
     where,
     what_if,
     impact,
     fork,
+    export,
     schedule,
     signal,
     cancel,

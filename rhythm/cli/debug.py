@@ -6,26 +6,27 @@ import click
 
 from rhythm.builder import Rhythm
 from rhythm.cli.connect import Place, command
-from rhythm.history import files
-from rhythm.history.cursor import Replay, opened
+from rhythm.cli.subject import Subject, subject
+from rhythm.history.cursor import Replay
 
 
 @click.command("debug")
-@click.argument("id", metavar="ID|FILE")
+@subject
 @click.option("--at", "version", type=click.IntRange(min=1), help="Begin at this event.")
 @command
-async def debug(place: Place, id: str, version: int | None) -> None:
+async def debug(place: Place, subject: Subject, version: int | None) -> None:
     """Walk through a workflow's history on a full screen.
 
     Statement by statement and event by event, forwards and back, with every variable. ID is an
-    execution, running or over; FILE a history that `rhythm history --record` wrote to a .json file.
-    Nothing is changed, no task runs. Press ? for all keys.
+    execution, running or over; FILE is what `rhythm export --with-values` or
+    `rhythm history --record` wrote, and needs no Redis. Nothing is changed, no task runs.
+    Press ? for all keys.
     """
-    if id.endswith(files.SUFFIX):
-        await _shown(opened(files.read(id)), version, None)
+    if subject.bundle is not None:
+        await _shown(subject.bundle.replay(subject.id), version, None)
         return
     async with place.open() as app:
-        cursor = await app.history_service.replay(id)
+        cursor = await app.history_service.replay(subject.id)
         await _shown(cursor, version, app)
 
 

@@ -5,8 +5,9 @@ from typing import Any
 import click
 
 from rhythm.cli.connect import Place, command
+from rhythm.cli.explain import print_explanation
 from rhythm.cli.show import duration, moment, print_fields, print_json, short_json, status
-from rhythm.errors import ExecutionNotFound
+from rhythm.errors import ExecutionNotFound, RhythmError
 from rhythm.models import Execution, ExecutionStatus
 
 # Long enough to recognise a value by, short enough to stay a few lines; `--json` has all of it.
@@ -19,15 +20,29 @@ _STUCK = "worker after worker was lost with it; see why, then go on"
 @click.argument("id")
 @command
 async def get(place: Place, id: str) -> None:
-    """Show one execution: status, times, inputs, output or error."""
+    """Show one execution: status, times, inputs, output or error.
+
+    Of one that failed it says why, as `rhythm explain`.
+    """
     async with place.open() as app:
         execution = await app.execution_service.get_execution(id)
-    if execution is None:
-        raise ExecutionNotFound(id)
+        if execution is None:
+            raise ExecutionNotFound(id)
+        why = None
+        if execution.status is ExecutionStatus.FAILED and not place.as_json:
+            try:
+                why = await app.history_service.explain(id)
+            except RhythmError as error:
+                # Its facts are shown all the same: who asks may be after this very trouble.
+                click.echo(f"it cannot be explained: {error}", err=True)
     if place.as_json:
         print_json(execution)
-    else:
-        print_fields(_fields(execution))
+        return
+    told = ("at", "traceback") if why is not None else ()
+    print_fields([field for field in _fields(execution) if field[0] not in told])
+    if why is not None:
+        click.echo()
+        print_explanation(why)
 
 
 def _fields(execution: Execution) -> list[tuple[str, Any]]:

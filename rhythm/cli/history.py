@@ -7,6 +7,7 @@ import click
 
 from rhythm.cli.connect import Place, command
 from rhythm.cli.show import count, moment, print_json, print_table, short_json
+from rhythm.cli.subject import Subject, subject
 from rhythm.history import files
 from rhythm.models import HistoryEvent, from_unix_ms
 
@@ -15,27 +16,35 @@ _VALUE_WIDTH = 60
 
 
 @click.command("history")
-@click.argument("id")
+@subject
 @click.option(
     "--record", metavar="FILE", help="Write it to a file instead, to be replayed by tests."
 )
 @command
-async def history(place: Place, id: str, record: str | None) -> None:
+async def history(place: Place, subject: Subject, record: str | None) -> None:
     """Show everything that happened to an execution.
+
+    ID is an execution; FILE is what `rhythm export` or `rhythm history --record` wrote.
 
     A number in brackets names a task, child workflow or timer within its workflow; LINE is the
     line of the .flow file that asked for it.
     """
-    async with place.open() as app:
+    if subject.bundle is not None:
         if record is not None:
-            files.write(await app.history_service.record(id), record)
+            files.write(subject.bundle.recording(subject.id), record)
             return
-        events = await app.history_service.events(id)
+        events = subject.bundle.events(subject.id)
+    else:
+        async with place.open() as app:
+            if record is not None:
+                files.write(await app.history_service.record(subject.id), record)
+                return
+            events = await app.history_service.events(subject.id)
     if place.as_json:
         print_json(events)
         return
     print_table(["#", "TIME (UTC)", "WHAT HAPPENED", "LINE", "BY"], list(_rows(events)))
-    children = f"; of [n] see rhythm history {id}/n" if _names(events) else ""
+    children = f"; of [n] see rhythm history {subject.id}/n" if _names(events) else ""
     click.echo(f"{count(len(events), 'event')}{children}")
 
 

@@ -8,8 +8,8 @@ import flowlang
 from flowlang.values import TDZ, Value
 from rhythm.cli.connect import Place, command
 from rhythm.cli.show import count, moment, print_json
-from rhythm.history import files
-from rhythm.history.cursor import Replay, opened
+from rhythm.cli.subject import Subject, subject
+from rhythm.history.cursor import Replay
 from rhythm.models import from_unix_ms
 
 # One value in a line; the debugger has all of it.
@@ -17,24 +17,25 @@ _VALUE_WIDTH = 100
 
 
 @click.command("replay")
-@click.argument("id", metavar="ID|FILE")
+@subject
 @click.option(
     "--at", "version", type=click.IntRange(min=1), help="Stand at this event, not the last."
 )
 @click.option("--trace", is_flag=True, help="Show each statement that ran, and what it changed.")
 @command
-async def replay(place: Place, id: str, version: int | None, trace: bool) -> None:
+async def replay(place: Place, subject: Subject, version: int | None, trace: bool) -> None:
     """Run a workflow's history again and compare what it decides.
 
-    ID is an execution, running or over; FILE is a history that `rhythm history --record` wrote to a
-    .json file, and needs no Redis. Nothing is changed, no task runs. Shows where the script stood,
-    what it waited for, and its variables. Exit code 1 if it decides otherwise than was recorded.
+    ID is an execution, running or over; FILE is what `rhythm export --with-values` or
+    `rhythm history --record` wrote, and needs no Redis. Nothing is changed, no task runs. Shows
+    where the script stood, what it waited for, and its variables. Exit code 1 if it decides
+    otherwise than was recorded.
     """
-    if id.endswith(files.SUFFIX):
-        cursor = opened(files.read(id))
+    if subject.bundle is not None:
+        cursor = subject.bundle.replay(subject.id)
     else:
         async with place.open() as app:
-            cursor = await app.history_service.replay(id)
+            cursor = await app.history_service.replay(subject.id)
     if version is not None:
         cursor.goto(version)
     if place.as_json:

@@ -6,21 +6,26 @@ from rhythm.cli.connect import Place, command
 from rhythm.cli.exits import Exit
 from rhythm.cli.parameters import read_source
 from rhythm.cli.show import print_json
+from rhythm.cli.subject import Subject, subject
 from rhythm.history.impact import Parting
 
 
 @click.command("what-if")
-@click.argument("id")
+@subject
 @click.option("--source", metavar="FLOW", required=True, help="The edited .flow file.")
 @command
-async def what_if(place: Place, id: str, source: str) -> None:
+async def what_if(place: Place, subject: Subject, source: str) -> None:
     """Replay an execution's history against another script.
 
     Nothing is written, no task runs. Exit code 1 if it would decide otherwise.
     """
     text = read_source(source)
-    async with place.open() as app:
-        parting = await app.history_service.what_if(id, text)
+    id = subject.id
+    if subject.bundle is not None:
+        parting = subject.bundle.what_if(text, id)
+    else:
+        async with place.open() as app:
+            parting = await app.history_service.what_if(id, text)
     if place.as_json:
         print_json({"unchanged": parting is None, "parting": parting})
     elif parting is None:

@@ -218,6 +218,11 @@ class LiveMachine:
         return timers | set(self._machine.requests)
 
     @property
+    def waiters(self) -> Sequence[flowlang.Waiter]:
+        """The waits for signals that have none yet."""
+        return self._machine.waiters
+
+    @property
     def state(self) -> dict[str, Any]:
         """What the script showed with `State.set`."""
         return self._machine.state

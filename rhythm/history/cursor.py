@@ -427,8 +427,17 @@ def opened(recording: Recording, upto: int | None = None) -> Replay:
         FlowSyntaxError: this release does not accept its source.
         NondeterminismError, UnreadableEvent: as `Replay`.
     """
+    program = compiled(recording.source, recording.path)
+    return Replay(recording.execution_id, program, recording.events, upto)
+
+
+def compiled(source: str, path: str = "workflow.flow") -> flowlang.Program:
+    """The program of a text.
+
+    Raises:
+        FlowSyntaxError: this release does not accept it.
+    """
     try:
-        program = flowlang.compile(recording.source, recording.path)
+        return flowlang.compile(source, path)
     except flowlang.FlowSyntaxError as error:
         raise FlowSyntaxError(error.diagnostics) from error
-    return Replay(recording.execution_id, program, recording.events, upto)

@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 
 from flowlang import Awaited, Suspended
-from rhythm.history.cursor import Replay
 from rhythm.models import Execution, ExecutionStatus, ExecutionType, HistoryEvent, from_unix_ms
 
 _OVERDUE_S: Final = 10.0
@@ -27,15 +26,23 @@ class Surroundings(msgspec.Struct, frozen=True):
         now: the time of the store.
         children: of the execution, by the number of the command that asked.
         child_events: of those that are tasks and not over.
-        serving: live workers of each queue that has some.
+        serving: live workers of each queue that has some; None if that is not known.
         knowing: live workers of each queue and task that they know.
     """
 
     now: datetime
     children: Mapping[int, Execution]
     child_events: Mapping[int, Sequence[HistoryEvent]]
-    serving: Mapping[str, int]
+    serving: Mapping[str, int] | None
     knowing: Mapping[tuple[str, str], int]
+
+
+class Script(msgspec.Struct, frozen=True):
+    """What a workflow runs: where it came from, its text, and its functions that wait."""
+
+    path: str
+    text: str
+    waiting: Sequence[Suspended]
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -55,30 +62,29 @@ class Explanation(msgspec.Struct, frozen=True):
 def explain(
     execution: Execution,
     history: Sequence[HistoryEvent],
-    replay: Replay | None,
+    script: Script | None,
     around: Surroundings,
 ) -> Explanation:
     """Explain an execution.
 
     Args:
         history: its events.
-        replay: of a workflow, at its end.
+        script: of a workflow, as it stands at the end of its history.
     """
     if execution.type is ExecutionType.TASK:
         return _of_task(execution, history, around)
-    assert replay is not None
+    assert script is not None
     if execution.status.finished:
-        return Explanation([*_how_it_ended(execution, replay)], [*_failures(around)], [])
-    waiting = replay.where()
+        return Explanation([*_how_it_ended(execution, script)], [*_failures(around)], [])
     stands = [f"{_name(execution)} is {execution.status}."]
     amiss: list[str] = []
-    for function in waiting:
-        stands.append(_place(function, replay))
+    for function in script.waiting:
+        stands.append(_place(function, script))
         for awaited in _leaves(function.waits_for):
             sentence, trouble = _what_of(awaited, execution, around)
             stands += sentence
             amiss += trouble
-    if not waiting or execution.status is ExecutionStatus.PENDING:
+    if not script.waiting or execution.status is ExecutionStatus.PENDING:
         amiss += _unserved(execution.queue, around, "it")
     if execution.stuck:
         amiss.append(
@@ -92,11 +98,11 @@ def _name(execution: Execution) -> str:
     return f"{str(execution.type).capitalize()} {execution.target_name!r} ({execution.id})"
 
 
-def _place(function: Suspended, replay: Replay) -> str:
-    source = replay.program.source.splitlines()
+def _place(function: Suspended, script: Script) -> str:
+    source = script.text.splitlines()
     line = source[function.line - 1].strip()
     return (
-        f"Its function {function.name} stands at {replay.program.path}:{function.line} and waits "
+        f"Its function {function.name} stands at {script.path}:{function.line} and waits "
         f"for {function.waits_for}:\n    {function.line} | {line}"
     )
 
@@ -147,7 +153,11 @@ def _of_child(child: Execution, number: int, around: Surroundings) -> tuple[list
         return [f"{name} is {child.status}, and the workflow is about to be told."], []
     sentence = f"{name} waits in queue {child.queue!r} since {_ago(child.created_at, around)}."
     amiss = _unserved(child.queue, around, name)
-    if not amiss and not around.knowing.get((child.queue, child.target_name)):
+    if (
+        around.serving is not None
+        and not amiss
+        and not around.knowing.get((child.queue, child.target_name))
+    ):
         amiss = [
             f"No worker of queue {child.queue!r} knows a task {child.target_name!r}: start one "
             "with the module that has it."
@@ -194,7 +204,7 @@ def _of_task(
     return Explanation(stands, failed, amiss)
 
 
-def _how_it_ended(execution: Execution, replay: Replay) -> Iterator[str]:
+def _how_it_ended(execution: Execution, script: Script) -> Iterator[str]:
     ended = execution.completed_at
     when = "" if ended is None else f" at {ended:%Y-%m-%d %H:%M:%S} UTC"
     verb = "was cancelled" if execution.status is ExecutionStatus.CANCELLED else execution.status
@@ -208,12 +218,12 @@ def _how_it_ended(execution: Execution, replay: Replay) -> Iterator[str]:
     yield f"{error.get('name')}: {error.get('message')}"
     line = error.get("line")
     if isinstance(line, int):
-        source = replay.program.source.splitlines()
-        text = source[line - 1]
+        source = script.text.splitlines()
+        text = source[line - 1] if line <= len(source) else ""
         inset = len(text) - len(text.lstrip())
         caret = " " * inset + "^" * max(len(text.strip()), 1)
         gap = " " * len(str(line))
-        yield f"{replay.program.path}:{line}\n    {line} | {text}\n    {gap} | {caret}"
+        yield f"{script.path}:{line}\n    {line} | {text}\n    {gap} | {caret}"
 
 
 def _failures(around: Surroundings) -> Iterator[str]:
@@ -232,7 +242,7 @@ def _failures(around: Surroundings) -> Iterator[str]:
 
 
 def _unserved(queue: str, around: Surroundings, what: str) -> list[str]:
-    if around.serving.get(queue):
+    if around.serving is None or around.serving.get(queue):
         return []
     return [f"No worker serves queue {queue!r}, where {what} waits: start one."]
 

@@ -41,7 +41,7 @@ class Recording(msgspec.Struct, frozen=True):
     events: tuple[StoredEvent, ...]
 
 
-class _Line(msgspec.Struct, omit_defaults=True):
+class EventLine(msgspec.Struct, omit_defaults=True):
     """An event as it stands in the file. `data` is the payload as JSON, `packed` base64 of it."""
 
     version: int
@@ -61,7 +61,7 @@ class _File(msgspec.Struct):
     workflow: str
     path: str
     source: list[str]
-    events: list[_Line] = []
+    events: list[EventLine] = []
 
 
 def encode(recording: Recording) -> bytes:
@@ -74,7 +74,7 @@ def encode(recording: Recording) -> bytes:
         recording.source.split("\n"),
     )
     shown = msgspec.json.format(msgspec.json.encode(head), indent=2)
-    lines = (b"    " + msgspec.json.encode(_line(event)) for event in recording.events)
+    lines = (b"    " + msgspec.json.encode(line_of(event)) for event in recording.events)
     return shown.removesuffix(b"[]\n}") + b"[\n" + b",\n".join(lines) + b"\n  ]\n}\n"
 
 
@@ -89,8 +89,8 @@ def decode(content: bytes, path: str) -> Recording:
     """
     try:
         read = msgspec.json.decode(content, type=_File)
-        recorded = tuple(_event(line) for line in read.events)
-    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error) as error:
+        recorded = tuple(event_of(line) for line in read.events)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, binascii.Error) as error:
         raise ConfigurationError(
             f"{path} is no recorded history: {error}", "record one with record_history()"
         ) from error
@@ -116,14 +116,15 @@ def first_of(execution_id: str, history: Sequence[StoredEvent]) -> Created:
     return created
 
 
-def _line(event: StoredEvent) -> _Line:
-    line = _Line(event.version, event.type, event.at_ms, event.cause, event.plain)
+def line_of(event: StoredEvent, *, tracebacks: bool = False) -> EventLine:
+    """An event for a file, with or without the tracebacks of Python."""
+    line = EventLine(event.version, event.type, event.at_ms, event.cause, event.plain)
     if event.payload:
         content = events.without_sum(event.payload)
         try:
             value = msgspec.msgpack.decode(content)
             if _packed(msgspec.json.decode(msgspec.json.encode(value))) == content:
-                line.data = _without_traceback(value)
+                line.data = value if tracebacks else _without_traceback(value)
                 return line
         except (msgspec.MsgspecError, UnicodeError, TypeError, OverflowError):
             pass  # not what JSON carries: kept as it is
@@ -131,7 +132,8 @@ def _line(event: StoredEvent) -> _Line:
     return line
 
 
-def _event(line: _Line) -> StoredEvent:
+def event_of(line: EventLine) -> StoredEvent:
+    """The event that stands in a file."""
     content = (
         base64.b64decode(line.packed, validate=True)
         if line.data is msgspec.UNSET

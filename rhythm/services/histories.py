@@ -3,28 +3,30 @@ a fork is another execution."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime
+from os import PathLike
 from typing import Any
-
-import msgspec
 
 import flowlang
 from flowlang import Edit, protocol
 from rhythm import events
 from rhythm.engine.retry import duration_ms
 from rhythm.engine.turn import terms_of
-from rhythm.errors import ExecutionNotFound, FlowSyntaxError, InvalidRequest, UnreadableEvent
-from rhythm.events import TERMINAL, Completed, Created, Decided, SignalReceived
-from rhythm.history import forking
-from rhythm.history.cursor import Replay, opened
-from rhythm.history.explain import Explanation, explain
+from rhythm.errors import ExecutionNotFound, InvalidRequest
+from rhythm.events import TERMINAL, Completed
+from rhythm.history import files, forking
+from rhythm.history.bundle import MOST_EXECUTIONS, Bundle, Source, asked_for, without_values
+from rhythm.history.cursor import Replay, compiled, opened
+from rhythm.history.explain import Explanation, Script, explain
 from rhythm.history.explain import Surroundings as Around
 from rhythm.history.impact import Impact, Parting, impact, what_if
+from rhythm.history.reading import readable
 from rhythm.history.recording import Recording, first_of
 from rhythm.history.standing import Standing, standing
+from rhythm.history.timeline import Span, timeline
 from rhythm.models import (
     Execution,
     ExecutionStatus,
@@ -51,6 +53,9 @@ _LIVE = [status for status in ExecutionStatus if not status.finished]
 _ENDED = [status for status in ExecutionStatus if status.finished]
 _ALL = 2**31 - 1
 
+_READ_AT_ONCE = 64
+"""Histories that are asked for together."""
+
 
 class HistoryService:
     """`app.history_service`."""
@@ -68,15 +73,7 @@ class HistoryService:
             ExecutionNotFound: there is no execution of this id.
             UnreadableEvent: an event is damaged, or of a type that this release does not know.
         """
-        check_execution_id(execution_id, "execution_id")
-        with translated():
-            found = [
-                readable(execution_id, event)
-                async for event in stream.read(self._connection, execution_id)
-            ]
-        if not found:
-            raise ExecutionNotFound(execution_id)
-        return found
+        return [readable(execution_id, event) for event in await self._history(execution_id)]
 
     async def record(self, execution_id: str) -> Recording:
         """A workflow's history and source as they are now, to be kept and replayed elsewhere.
@@ -87,11 +84,7 @@ class HistoryService:
             WorkflowNotRegistered: its source is not kept any more.
             UnreadableEvent: an event is damaged.
         """
-        check_execution_id(execution_id, "execution_id")
-        with translated():
-            found = [event async for event in stream.read(self._connection, execution_id)]
-        if not found:
-            raise ExecutionNotFound(execution_id)
+        found = await self._history(execution_id)
         for event in found:
             events.decode(execution_id, event.version, event.type, event.payload)
         created = first_of(execution_id, found)
@@ -99,6 +92,107 @@ class HistoryService:
             raise InvalidRequest("execution_id", f"{execution_id!r} is a task; record its workflow")
         program = await self._workflows.program(created.target, created.definition)
         return Recording(execution_id, created.target, program.path, program.source, tuple(found))
+
+    async def _history(self, execution_id: str) -> list[StoredEvent]:
+        check_execution_id(execution_id, "execution_id")
+        with translated():
+            found = [event async for event in stream.read(self._connection, execution_id)]
+        if not found:
+            raise ExecutionNotFound(execution_id)
+        return found
+
+    async def _family(self, execution_id: str) -> dict[str, Sequence[StoredEvent]]:
+        """The events of an execution and of all below it, the nearer ones first."""
+        found: dict[str, Sequence[StoredEvent]] = {execution_id: await self._history(execution_id)}
+        nearest = [execution_id]
+        while nearest:
+            below = [id_ for parent in nearest for id_ in asked_for(parent, found[parent])]
+            if len(found) + len(below) > MOST_EXECUTIONS:
+                raise InvalidRequest(
+                    "execution_id",
+                    f"more than {MOST_EXECUTIONS:,} executions are below {execution_id!r}: look at "
+                    "one of its child workflows",
+                )
+            nearest = []
+            for at in range(0, len(below), _READ_AT_ONCE):
+                some = below[at : at + _READ_AT_ONCE]
+                for id_, history in zip(some, await self._histories(some), strict=True):
+                    if history:
+                        found[id_] = history
+                        nearest.append(id_)
+        return found
+
+    async def _histories(self, ids: Sequence[str]) -> list[list[StoredEvent]]:
+        async def one(id_: str) -> list[StoredEvent]:
+            return [event async for event in stream.read(self._connection, id_)]
+
+        with translated():
+            return await asyncio.gather(*map(one, ids))
+
+    async def _programs(
+        self, histories: Mapping[str, Sequence[StoredEvent]]
+    ) -> dict[str, flowlang.Program]:
+        """The programs that workflows run, by definition."""
+        programs: dict[str, flowlang.Program] = {}
+        for id_, history in histories.items():
+            created = first_of(id_, history)
+            if created.definition is not None and created.definition not in programs:
+                programs[created.definition] = await self._workflows.program(
+                    created.target, created.definition
+                )
+        return programs
+
+    async def export_bundle(self, execution_id: str, *, values: bool = False) -> Bundle:
+        """An execution with all below it, to be written to a file and looked at elsewhere.
+
+        Args:
+            values: whether inputs, outputs, signals, states and console lines go along. Without
+                them the bundle cannot be replayed, and shows what they look like: type and length.
+
+        Raises:
+            ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
+            InvalidRequest: there are more than 10,000 executions below it.
+            NondeterminismError: without values: a script decides otherwise than recorded.
+        """
+        family = await self._family(execution_id)
+        programs = await self._programs(family)
+        names = {
+            created.definition: created.target
+            for created in (first_of(id_, history) for id_, history in family.items())
+        }
+        with translated():
+            described = await projections.describe(self._connection)
+        bundle = Bundle(
+            execution_id,
+            described.now_ms,
+            True,
+            {id_: tuple(history) for id_, history in family.items()},
+            {
+                digest: Source(names[digest], program.path, program.source)
+                for digest, program in programs.items()
+            },
+        )
+        return bundle if values else without_values(bundle)
+
+    @staticmethod
+    def open_bundle(path: str | PathLike[str]) -> Bundle:
+        """A bundle from its file. No store is asked and no task runs.
+
+        Raises:
+            ConfigurationError: there is no such file, or it is none.
+        """
+        return files.open_bundle(path)
+
+    async def timeline(self, execution_id: str) -> Span:
+        """What an execution spent its time on: itself, all below it, attempts and waits.
+
+        Raises:
+            InvalidRequest: there are more than 10,000 executions below it.
+            NondeterminismError: a script decides otherwise than its history records.
+            ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
+        """
+        family = await self._family(execution_id)
+        return timeline(execution_id, family, await self._programs(family))
 
     async def replay(self, execution_id: str, upto: int | None = None) -> Replay:
         """A workflow's history, replayed and verified, as something to go about in.
@@ -341,8 +435,11 @@ class HistoryService:
             raise ExecutionNotFound(execution_id)
         execution = execution_of(stored)
         is_workflow = execution.type is ExecutionType.WORKFLOW
-        replay = await self.replay(execution_id) if is_workflow else None
-        return explain(execution, history, replay, await self._around(execution, history))
+        script = None
+        if is_workflow:
+            replay = await self.replay(execution_id)
+            script = Script(replay.program.path, replay.program.source, replay.where())
+        return explain(execution, history, script, await self._around(execution, history))
 
     async def _around(self, execution: Execution, history: list[HistoryEvent]) -> Around:
         asked = [
@@ -408,66 +505,4 @@ def _edits(given: Mapping[str, Any]) -> list[Edit]:
 def _compiled(source: str, path: str = "workflow.flow") -> flowlang.Program:
     if not isinstance(source, str):
         raise InvalidRequest("source", f"give the text of a .flow, not {kind_of(source)}")
-    try:
-        return flowlang.compile(source, path)
-    except flowlang.FlowSyntaxError as error:
-        raise FlowSyntaxError(error.diagnostics) from error
-
-
-def readable(execution_id: str, event: StoredEvent) -> HistoryEvent:
-    """An event for reading.
-
-    Raises:
-        UnreadableEvent: it is damaged, or of a type that this release does not know.
-    """
-    payload = events.decode(execution_id, event.version, event.type, event.payload)
-    number = None
-    if event.plain.get("n"):
-        number = events.plain_number(execution_id, event.version, event.plain, "n")
-    of_attempt = event.type in ("started", "attempt_failed", "released")
-    return HistoryEvent(
-        version=event.version,
-        at=_at(execution_id, event),
-        type=event.type,
-        data=_data(execution_id, payload, event),
-        worker=event.plain.get("w"),
-        attempt=number if of_attempt else None,
-        child=None if of_attempt else number,
-        line=_line(payload),
-    )
-
-
-def _at(execution_id: str, event: StoredEvent) -> datetime:
-    try:
-        return from_unix_ms(event.at_ms)
-    except OverflowError as error:
-        raise UnreadableEvent(execution_id, event.version, "its time is none") from error
-
-
-def _data(execution_id: str, payload: events.Payload | None, event: StoredEvent) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    match payload:
-        case None:
-            pass
-        case Created():
-            data = msgspec.structs.asdict(payload) | {"inputs": events.value_of(payload.inputs)}
-        case Completed():
-            data = {"output": events.value_of(payload.output)}
-        case SignalReceived():
-            data = {"name": payload.name, "payload": events.value_of(payload.payload)}
-        case _:
-            data = msgspec.to_builtins(payload)
-    if event.plain.get("e"):
-        data["error"] = {"name": event.plain["e"]}
-    if event.plain.get("r"):
-        data["due_ms"] = events.plain_number(execution_id, event.version, event.plain, "r")
-    return data
-
-
-def _line(payload: events.Payload | None) -> int | None:
-    if isinstance(payload, Decided):
-        lines = [getattr(command, "line", 0) for command in payload.commands]
-        return next((line for line in lines if line), None)
-    if isinstance(payload, events.Failed):
-        return payload.error.line
-    return None
+    return compiled(source, path)

@@ -22,9 +22,9 @@ from rhythm.errors import (
 )
 from rhythm.events import Cancelled, Completed, Decided, Failed
 from rhythm.history import files
+from rhythm.history.reading import readable
 from rhythm.history.recording import Recording, first_of
 from rhythm.models import ExecutionStatus, ExecutionType, HistoryEvent
-from rhythm.services.histories import readable
 from streams.codec import StoredEvent
 
 

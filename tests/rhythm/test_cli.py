@@ -29,6 +29,8 @@ NEED_AN_ADDRESS = (
     ["what-if", "exec_1", "--source", "hello.flow"],
     ["impact", "hello.flow"],
     ["fork", "exec_1", "--at", "3"],
+    ["timeline", "exec_1"],
+    ["export", "exec_1"],
     ["schedule", "list"],
     ["signal", "exec_1", "go"],
     ["cancel", "exec_1"],

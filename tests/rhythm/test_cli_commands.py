@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -463,7 +464,7 @@ def test_get_shows_the_traceback_of_a_failed_task(rhythm: Rhythm) -> None:
 
     told = rhythm("get", task["id"]).stdout
 
-    assert "error      LookupError: nothing there" in told
+    assert re.search(r"^error +LookupError: nothing there$", told, re.MULTILINE)
     assert "cli_tasks.py" in told
 
 
