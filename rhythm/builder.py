@@ -19,6 +19,7 @@ from rhythm.payloads import kind_of
 from rhythm.services import staff
 from rhythm.services.executions import ExecutionService
 from rhythm.services.histories import HistoryService
+from rhythm.services.pauses import PauseService
 from rhythm.services.scheduler import SchedulerService
 from rhythm.services.signals import SignalService
 from rhythm.services.translation import translated
@@ -73,6 +74,7 @@ class Rhythm:
         self.signal_service = SignalService(
             connection, settings, self.surroundings, self.execution_service
         )
+        self.pause_service = PauseService(connection)
         self.history_service = HistoryService(connection, self.workflow_service, self.surroundings)
         self.verification_service = VerificationService(connection, self.workflow_service)
 
@@ -123,6 +125,7 @@ class Rhythm:
                 )
                 for queue in sorted(served | set(described.ready))
             ],
+            pauses=await self.pause_service.list_pauses(),
             due=described.due,
             executions=described.executions,
             warnings=[*report.warnings, *_amiss(described, workers, scheduled)],

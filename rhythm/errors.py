@@ -19,7 +19,7 @@ RhythmError                  catch this to catch them all
 ├── ExecutionExists          the id is taken by a different request: choose another id
 ├── ExecutionNotFinished     a result was asked for too early: wait_for_execution first
 ├── ExecutionNotEnded        it, or something below it, has not ended: cancel it, or wait
-├── ExecutionNotStuck        it goes on by itself: there is nothing to resume
+├── ExecutionNotStuck        it is neither stuck nor paused: there is nothing to resume
 ├── ExecutionFinished        it can take nothing any more: start another one
 ├── ExecutionFailed          it ended with the error in .error
 ├── ExecutionCancelled       it was cancelled before it ended
@@ -326,7 +326,12 @@ class ExecutionNotStuck(RhythmError):
         self.execution_id, self.wake = execution_id, wake
 
     def __str__(self) -> str:
-        return f"execution {self.execution_id!r} is not stuck, it is {self.wake}: nothing to resume"
+        where = (
+            "paused with its workflow or task: resume that" if self.wake == "paused" else self.wake
+        )
+        return (
+            f"execution {self.execution_id!r} is neither stuck nor paused by itself, it is {where}"
+        )
 
 
 class ExecutionFinished(RhythmError):

@@ -104,6 +104,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """Of a workflow: what its script showed with `State.set`."""
     progress: Any = None
     """Of a running task: what it last gave to `TaskContext.progress`."""
+    paused: bool = False
+    """Whether it rests until it is resumed: it alone, or all of its workflow or task."""
     stuck: bool = False
     """Whether it was parked, for the reason in `trouble`: see to that, then `resume_execution`."""
     trouble: str | None = None
@@ -270,6 +272,17 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Workers that serve it now."""
 
 
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that no worker takes work of for now."""
+
+    kind: str
+    """`queue`, `workflow` or `task`."""
+    name: str
+    since: datetime
+    note: str | None
+    """Why."""
+
+
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """The state of an application's Redis, as `rhythm doctor` prints it."""
 
@@ -283,6 +296,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     workers: list[WorkerInfo]
     queues: list[QueueInfo]
+    pauses: list[Pause] = []
+    """What no worker takes work of for now."""
     due: int
     """Timers, scheduled starts, retries and leases that become due later."""
     executions: dict[str, int]
@@ -492,10 +507,10 @@ def check_execution_id(value: object, argument: str) -> str:
     return text
 
 
-def check_reason(value: object) -> str:
-    """Why something is ended: text of at most 1,000 characters."""
-    text = _text(value, "reason", MAX_REASON_LENGTH)
-    check_payload(text, "reason")
+def check_reason(value: object, argument: str = "reason") -> str:
+    """Why something is ended or paused: text of at most 1,000 characters."""
+    text = _text(value, argument, MAX_REASON_LENGTH)
+    check_payload(text, argument)
     return text
 
 

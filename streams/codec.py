@@ -104,11 +104,13 @@ class StoredExecution(msgspec.Struct, frozen=True, gc=False):
         facts: the projection's fields by their stored names.
         version: count of events.
         first: its `created` event; last: its newest event.
-        wake: ``idle``, ``queued``, ``claimed``, ``due``, ``stuck``; empty once it has ended.
+        wake: ``idle``, ``queued``, ``claimed``, ``due``, ``stuck``, ``paused``; empty once it has
+            ended.
         due_ms: when it is handed out, if it waits for a time.
         state: encoded state that a workflow shows; empty for none.
         progress: encoded, what a running task last said of itself; empty for nothing.
         trouble: what stops it, in words; None if nothing does.
+        is_paused: whether nobody goes on with it until it is resumed.
     """
 
     id: str
@@ -121,6 +123,7 @@ class StoredExecution(msgspec.Struct, frozen=True, gc=False):
     state: bytes = b""
     progress: bytes = b""
     trouble: str | None = None
+    is_paused: bool = False
 
 
 class DamagedClaim(msgspec.Struct, frozen=True, gc=False):
@@ -246,7 +249,7 @@ def execution(id_: str, item: Sequence[Any], unsealed: Change) -> StoredExecutio
     """
     if len(item) == 1:
         raise CorruptRecord(id_, item[0].decode(errors="replace"))
-    fields, version, first, last, wake, due, progress, trouble = item
+    fields, version, first, last, wake, due, progress, trouble, paused = item
     if not first or not last:
         raise CorruptRecord(id_, "it has facts but no events")
     try:
@@ -269,4 +272,5 @@ def execution(id_: str, item: Sequence[Any], unsealed: Change) -> StoredExecutio
         state=unsealed(state),
         progress=unsealed(progress or b""),
         trouble=trouble.decode(errors="replace") if trouble else None,
+        is_paused=wake == b"paused" or bool(paused),
     )

@@ -197,6 +197,15 @@ class PartitionKeys:
         """List of due times that wait for the end of what a schedule started before."""
         return f"{self.prefix}y:{schedule_id}"
 
+    @property
+    def pauses(self) -> str:
+        """Hash of paused queues, workflows and tasks: ``queue:<name>`` -> since when, and why."""
+        return self.prefix + "f"
+
+    def aside(self, kind: str, name: str) -> str:
+        """List of executions of a paused workflow or task that were to be taken."""
+        return f"{self.prefix}f:{kind}:{name}"
+
     def replies(self, client: str) -> str:
         """List of executions that ended and that this client waits for."""
         return f"{self.prefix}b:c:{client}"

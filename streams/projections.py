@@ -269,11 +269,11 @@ async def all_executions(connection: Connection) -> AsyncIterator[str]:
 
 
 async def all_due(connection: Connection) -> AsyncIterator[tuple[str, str]]:
-    """Execution and kind of all that becomes due, but for leases and schedules."""
+    """Execution and kind of all that becomes due, but for leases, schedules and what was paused."""
     for keys in connection.keys.partitions:
         async for member, _ in _scanned(connection, "ZSCAN", keys.due, match="*"):
             kind, _, rest = _readable(member).partition("|")
-            if kind not in ("lease", "cron"):
+            if kind not in ("lease", "cron", "release"):
                 yield rest.partition("|")[0], kind
 
 

@@ -32,6 +32,7 @@ _TELL = load("tell_execution")
 
 _SIGNAL_WITH_START = load("signal_with_start")
 _CANCEL = load("cancel_execution")
+_PAUSE = load("pause_execution")
 _RESUME = load("resume_execution")
 _DELETE = load("delete_execution")
 
@@ -343,11 +344,26 @@ async def cancel_execution(
     _refuse(execution_id, answer)
 
 
-async def resume_execution(connection: Connection, execution_id: str) -> None:
-    """Hand out again what was parked because so many workers were lost with it.
+async def pause_execution(connection: Connection, execution_id: str) -> None:
+    """Let nobody go on with an execution until it is resumed.
 
     Raises:
-        NotParked: it goes on by itself.
+        UnknownExecution, ExecutionAlreadyOver: as `cancel_execution`.
+    """
+    keys = connection.keys.partition(execution_id)
+    answer = await connection.write(
+        _PAUSE,
+        [keys.due, keys.control(execution_id), keys.projection(execution_id)],
+        [execution_id],
+    )
+    _refuse(execution_id, answer)
+
+
+async def resume_execution(connection: Connection, execution_id: str) -> None:
+    """Hand out again what was paused, or parked because so many workers were lost with it.
+
+    Raises:
+        NotParked: it is neither.
         UnknownExecution, ExecutionAlreadyOver: as `cancel_execution`.
     """
     keys = connection.keys.partition(execution_id)

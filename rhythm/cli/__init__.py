@@ -26,6 +26,7 @@ from rhythm.cli.impact import impact
 from rhythm.cli.list_executions import list_executions
 from rhythm.cli.logs import show_logs
 from rhythm.cli.migrate import migrate
+from rhythm.cli.pause import pause
 from rhythm.cli.rebuild import rebuild
 from rhythm.cli.replay import replay
 from rhythm.cli.resume import resume
@@ -106,6 +107,7 @@ for _command in (
     signal,
     cancel,
     terminate,
+    pause,
     resume,
     delete,
     doctor,

@@ -9,6 +9,7 @@ from rhythm.cli.connect import Place, command
 from rhythm.cli.show import (
     count,
     duration,
+    moment,
     print_fields,
     print_json,
     print_table,
@@ -46,6 +47,13 @@ def _print(address: str, diagnosis: Diagnosis, workflows: list[str]) -> None:
     if diagnosis.queues:
         rows = [[queue.name, str(queue.ready), str(queue.workers)] for queue in diagnosis.queues]
         print_table(["QUEUE", "READY", "WORKERS"], rows)
+        click.echo()
+    if diagnosis.pauses:
+        rows = [
+            [f"{one.kind} {one.name}", moment(one.since), one.note or "-"]
+            for one in diagnosis.pauses
+        ]
+        print_table(["PAUSED", "SINCE (UTC)", "NOTE"], rows)
         click.echo()
     for warning in diagnosis.warnings:
         click.echo(f"{click.style('warning', fg='yellow')}: {warning}")

@@ -50,6 +50,7 @@ def _fields(execution: Execution) -> list[tuple[str, Any]]:
         ("id", execution.id),
         (str(execution.type), execution.target_name),
         ("status", status(execution.status)),
+        *([("paused", "it rests until it is resumed")] if execution.paused else []),
         *([("stuck", f"{_STUCK}: rhythm resume {execution.id}")] if execution.stuck else []),
         ("queue", execution.queue),
     ]

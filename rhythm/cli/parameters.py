@@ -104,6 +104,27 @@ def one_or_all(action: Callable[..., None]) -> Callable[..., None]:
     return checked
 
 
+def what_rests(action: Callable[..., None]) -> Callable[..., None]:
+    """An execution's ID, or the name of a queue, workflow or task; the command is given `name`,
+    and `kind`, which is None for an execution."""
+
+    @click.argument("id", required=False)
+    @click.option("--queue", metavar="NAME", help="All of this queue.")
+    @click.option("--workflow", metavar="NAME", help="All executions of this workflow.")
+    @click.option("--task", metavar="NAME", help="All executions of this task.")
+    @functools.wraps(action)
+    def checked(
+        *, id: str | None, queue: str | None, workflow: str | None, task: str | None, **options: Any
+    ) -> None:
+        given = {None: id, "queue": queue, "workflow": workflow, "task": task}
+        chosen = [(kind, name) for kind, name in given.items() if name is not None]
+        if len(chosen) != 1:
+            raise click.UsageError("give the ID of an execution, or one of the options with a name")
+        action(kind=chosen[0][0], name=chosen[0][1], **options)
+
+    return checked
+
+
 def read_source(path: str) -> str:
     """The text of a .flow file.
 

@@ -86,12 +86,21 @@ def explain(
             amiss += trouble
     if not script.waiting or execution.status is ExecutionStatus.PENDING:
         amiss += _unserved(execution.queue, around, "it")
+    if execution.paused:
+        amiss.append(_paused(execution))
     if execution.stuck:
         amiss.append(
             "It was parked as stuck, since worker after worker was lost with it: see why, then "
             f"rhythm resume {execution.id}."
         )
     return Explanation(stands, [*_failures(around)], list(dict.fromkeys(amiss)))
+
+
+def _paused(execution: Execution) -> str:
+    return (
+        f"It is paused: rhythm resume {execution.id}, or if its {execution.type} is paused as a "
+        f"whole, rhythm resume --{execution.type} {execution.target_name}."
+    )
 
 
 def _name(execution: Execution) -> str:
@@ -201,6 +210,8 @@ def _of_task(
         since = _ago(execution.created_at, around)
         stands = [f"{name} waits in queue {execution.queue!r} since {since}."]
         amiss = _unserved(execution.queue, around, "it")
+        if execution.paused:
+            amiss.append(_paused(execution))
     return Explanation(stands, failed, amiss)
 
 

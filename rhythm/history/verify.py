@@ -42,6 +42,7 @@ _PLACES: Final = {
     "due": (0, False, True),
     "idle": (0, False, False),
     "stuck": (0, False, False),
+    "paused": (0, False, False),
 }
 """Where an execution is while its wake says so: times queued, held, due."""
 

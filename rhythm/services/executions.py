@@ -253,11 +253,29 @@ class ExecutionService:
         """
         await self._end(execution_id, reason, request_id, at_once=True)
 
-    async def resume_execution(self, execution_id: str) -> None:
-        """Hand out again what was parked because worker after worker was lost with it.
+    async def pause_execution(self, execution_id: str) -> None:
+        """Let no worker go on with an execution until it is resumed.
+
+        What a worker has in hand now it finishes: a task's attempt, one turn of a workflow. A
+        paused workflow gets signals, results and timers, and deals with them in order once it is
+        resumed; what it has asked for goes on. Time limits go on too, and so does the minute of
+        grace after `cancel_execution`.
 
         Raises:
-            ExecutionNotStuck: it goes on by itself.
+            ExecutionNotFound, ExecutionFinished: there is nothing to pause.
+            ConnectionLost: no answer in time; it is safe to repeat the call.
+        """
+        check_execution_id(execution_id, "execution_id")
+        with translated():
+            await transitions.pause_execution(self._connection, execution_id)
+
+    async def resume_execution(self, execution_id: str) -> None:
+        """Hand out again what was paused, or parked because worker after worker was lost with it.
+
+        What rests because its queue, workflow or task is paused goes on when that is resumed.
+
+        Raises:
+            ExecutionNotStuck: it is neither.
             ExecutionNotFound, ExecutionFinished: there is nothing to resume.
             ConnectionLost: no answer in time; it is safe to repeat the call.
         """
@@ -572,6 +590,7 @@ def _execution_of(stored: StoredExecution, created: Created) -> Execution:
         version=stored.version,
         state=events.value_of(msgspec.Raw(stored.state)) if stored.state else {},
         progress=events.value_of(msgspec.Raw(stored.progress)) if stored.progress else None,
+        paused=stored.is_paused,
         stuck=stored.wake == "stuck",
         trouble=stored.trouble,
         forked_from=created.forked_from,

@@ -5,7 +5,7 @@
 -- ARGV      id        executions, at most 64
 -- RETURNS   one item per id, in order: false when unknown, {what is wrong} when its records are damaged, else
 --           {{field, value…} of the projection, version, first event, last event, wake or false, due or false,
---            progress or false, what stops it or false}
+--            progress or false, what stops it or false, whether it alone is paused or false}
 
 --@include transition
 
@@ -15,7 +15,7 @@ local function look(id)
     return false
   end
   local stream = prefix .. "e:" .. id
-  local control = call("HMGET", prefix .. "k:" .. id, "wk", "in", "pg")
+  local control = call("HMGET", prefix .. "k:" .. id, "wk", "in", "pg", "ps")
   local due = false
   if control[1] == "due" then
     due = call("ZSCORE", KEYS[1], due_member("ready", id, 0, control[2]))
@@ -23,7 +23,7 @@ local function look(id)
   return {
     facts, call("XLEN", stream), call("XRANGE", stream, "-", "+", "COUNT", 1)[1] or false,
     call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1] or false, control[1], due, control[3],
-    call("HGET", prefix .. "z", id),
+    call("HGET", prefix .. "z", id), control[4],
   }
 end
 

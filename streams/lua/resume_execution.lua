@@ -1,10 +1,10 @@
--- resume_execution: hand out again what was parked because its workers were lost one after the other.
+-- resume_execution: hand out again what was paused, or parked because its workers were lost one after the other.
 --
 -- KEYS[1]  due         sorted set; gives the partition's prefix
 -- KEYS[2]  control     hash of the execution
 -- KEYS[3]  projection  hash of the execution
 -- ARGV[1]  id          the execution's id
--- RETURNS  {"OK"} | {"NOT", wake} (it is not parked) | {"UNKNOWN"} | {"OVER", status}; only OK writes
+-- RETURNS  {"OK"} | {"NOT", wake} (it is neither) | {"UNKNOWN"} | {"OVER", status}; only OK writes
 
 --@include transition
 
@@ -13,10 +13,16 @@ if not control then
   local status = call("HGET", KEYS[3], "st")
   return status and { "OVER", status } or { "UNKNOWN" }
 end
-if control.wk ~= "stuck" then
+if control.wk ~= "stuck" and not control.ps then
   return { "NOT", control.wk }
 end
-out_of_trouble(control)
-call("HSET", KEYS[2], "wk", "queued", "ls", 0)
-enqueue(control, false)
+call("HDEL", KEYS[2], "ps")
+if control.wk == "stuck" then
+  out_of_trouble(control)
+end
+if control.wk == "stuck" or control.wk == "paused" then
+  -- If its workflow, task or queue is paused, it is put aside once more.
+  call("HSET", KEYS[2], "wk", "queued", "ls", 0)
+  enqueue(control, false)
+end
 return { "OK" }

@@ -398,10 +398,36 @@ end
 
 call("HSET", held, "#", seq .. " " .. now)
 
+-- Queues, workflows and tasks of which nobody takes work: nearly always none.
+local any_paused = room > 0 and call("HLEN", prefix .. "f") > 0
+
+local function is_paused(kind, name)
+  return any_paused and call("HEXISTS", prefix .. "f", kind .. ":" .. name) == 1
+end
+
+-- Whether it is not to be taken now. Then it lies where it is found when that ends: put aside by its name, in
+-- its queue, or nowhere when it alone is paused.
+local function put_aside(control)
+  if control.ps then
+    call("HSET", prefix .. "k:" .. control.id, "wk", "paused")
+  elseif is_paused(control.ty, control.tg) then
+    call("HSET", prefix .. "k:" .. control.id, "wk", "paused")
+    call("RPUSH", prefix .. "f:" .. control.ty .. ":" .. control.tg, control.id)
+  elseif is_paused("queue", control.q) then
+    enqueue(control, true)
+  else
+    return false
+  end
+  return true
+end
+
 local function claim(id, queue)
   local control = load(id)
   if not control or control.wk ~= "queued" or (queue and control.q ~= queue) then
     -- Ended or taken since it was enqueued, or deleted and begun anew elsewhere: nothing to hand out.
+    return
+  end
+  if put_aside(control) then
     return
   end
   if control.ty == "task" then
@@ -453,8 +479,11 @@ if room <= 0 and #queues > 0 then
   hand_over(worker, HANDED_OVER_AT_ONCE)
 end
 for _, queue in ipairs(queues) do
-  claim_from(prefix .. "q:" .. queue, queue)
-  if call("LLEN", prefix .. "q:" .. queue) > 0 then
+  local takes = not is_paused("queue", queue)
+  if takes then
+    claim_from(prefix .. "q:" .. queue, queue)
+  end
+  if takes and call("LLEN", prefix .. "q:" .. queue) > 0 then
     -- More than this worker takes: let the next one know.
     ring("q:" .. queue)
   end

@@ -233,7 +233,34 @@ local function fire_schedule(schedule, due, revision)
   end
 end
 
+-- A name is paused no longer: what was put aside goes back to its queues.
+local function release(kind, _, name)
+  local aside = prefix .. "f:" .. kind .. ":" .. name
+  while call("HEXISTS", prefix .. "f", kind .. ":" .. name) == 0 do
+    if units <= 0 then
+      later(now, "release", kind, 0, name)
+      return
+    end
+    local id = call("LPOP", aside)
+    if not id then
+      return
+    end
+    units = units - 1
+    local done, reason = apart(function()
+      local control = load(id)
+      if control and control.wk == "paused" and not control.ps then
+        call("HSET", prefix .. "k:" .. id, "wk", "queued")
+        enqueue(control, false)
+      end
+    end)
+    if not done then
+      park(id, reason)
+    end
+  end
+end
+
 local FIRE = {
+  release = release,
   cron = fire_schedule, timer = fire_timer, ready = make_ready, deadline = end_late, unclaimed = end_unclaimed,
   grace = end_after_grace, beat = miss_beat, close = close_children, ["end"] = end_children,
 }

@@ -31,12 +31,13 @@ def test_every_key_is_there() -> None:
         "mailbox": "<worker>",
         "mailbox_bell": "<worker>",
         "replies": "<client>",
+        "aside": "<kind>|<name>",
     }
     names = {name for name in vars(PartitionKeys) if not name.startswith("_")}
     made = {
         value
         if isinstance(value := getattr(keys, name), str)
-        else value(arguments.get(name, "<id>"))
+        else value(*arguments.get(name, "<id>").split("|"))
         for name in names - {"prefix", "tag", "index"}
     }
     space = KeySpace("<ns>")

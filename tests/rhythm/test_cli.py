@@ -35,6 +35,7 @@ NEED_AN_ADDRESS = (
     ["signal", "exec_1", "go"],
     ["cancel", "exec_1"],
     ["terminate", "exec_1"],
+    ["pause", "exec_1"],
     ["resume", "exec_1"],
     ["delete", "exec_1"],
     ["doctor"],

@@ -339,7 +339,7 @@ def test_what_is_not_stuck_is_not_resumed(rhythm: Rhythm) -> None:
     result = rhythm("resume", started(rhythm, "approval"))
 
     assert result.exit_code == Exit.REFUSED
-    assert "is not stuck, it is queued" in result.stderr
+    assert "is neither stuck nor paused by itself, it is queued" in result.stderr
 
 
 def test_only_what_has_ended_is_deleted(rhythm: Rhythm) -> None:
@@ -710,3 +710,22 @@ def test_a_schedule_from_its_making_to_its_end(rhythm: Rhythm) -> None:
     assert rhythm("schedule", "get", "daily").exit_code == Exit.NOT_FOUND
     assert rhythm("schedule", "change", "daily", "--note", "x").exit_code == Exit.NOT_FOUND
     assert rhythm("schedule", "change", "daily").exit_code == Exit.USAGE
+
+
+# pause
+
+
+def test_pause_and_resume_by_id_and_by_name(rhythm: Rhythm) -> None:
+    id_ = started(rhythm, "approval")
+
+    assert rhythm("pause", id_).stdout == f"{id_} is paused\n"
+    assert "it rests" in rhythm("get", id_).stdout
+    assert rhythm("resume", id_).stdout == f"{id_} waits for a worker again\n"
+    assert rhythm("resume", id_).exit_code == Exit.REFUSED
+    assert rhythm("pause", "--queue", "mail", "--note", "down").stdout == "queue mail is paused\n"
+    assert re.search(r"queue mail +\d.* +down", rhythm("doctor").stdout)
+    assert rhythm("resume", "--queue", "mail").stdout == "queue mail is resumed\n"
+    assert rhythm("resume", "--queue", "mail").stdout == "queue mail was not paused\n"
+    assert rhythm("pause").exit_code == Exit.USAGE
+    assert rhythm("pause", id_, "--task", "x").exit_code == Exit.USAGE
+    assert rhythm("pause", id_, "--note", "x").exit_code == Exit.USAGE

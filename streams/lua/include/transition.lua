@@ -18,11 +18,11 @@ local REPLIES_KEPT_MS = 60000
 
 -- What stops an execution stands in the hash z under its id, in words, for people alone: its records are
 -- damaged, a worker cannot go on with it, or worker after worker was lost with it.
--- pz: whether something stands there; cq: payload of the request to cancel it; dm: the kinds of time limits set for it; hb, ma, ri: of a
+-- ps: whether it is paused; pz: whether something stands there; cq: payload of the request to cancel it; dm: the kinds of time limits set for it; hb, ma, ri: of a
 -- task, ms between heartbeats, attempts at most, ms before the next one; hd: what its heartbeat said.
 local CONTROL = {
   "v", "a", "in", "ty", "tg", "q", "st", "wk", "tk", "lt", "at", "p", "n", "cr", "up", "by", "ch", "ow", "ls", "us",
-  "cq", "dm", "hb", "ma", "ri", "hd", "pz",
+  "cq", "dm", "hb", "ma", "ri", "hd", "pz", "ps",
 }
 
 local function clock(given)
