@@ -13,9 +13,9 @@ from rhythm.cli.show import print_json
 @what_rests
 @command
 async def resume(place: Place, kind: Any, name: str) -> None:
-    """Go on with what was paused, or with an execution that was parked as stuck.
+    """Go on with what was paused, or was parked as stuck.
 
-    One is parked when worker after worker was lost with it. See first what became of them.
+    An execution is parked when worker after worker was lost with it. See first what became of them.
     """
     async with place.open() as app:
         if kind is None:
