@@ -17,6 +17,7 @@ import redis.asyncio.sentinel
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streams.cluster import ClusterClient
 
@@ -80,12 +81,23 @@ def open_cluster(url: str, connections: int) -> ClusterClient:
     return ClusterClient(place.nodes, _ours() | place.options, connections)
 
 
+class _OneSentinel(redis.asyncio.Redis):
+    async def sentinel_masters(self, *words: Any) -> Any:
+        """All masters it knows; timed here, for the reason given in `_ours`."""
+        try:
+            async with asyncio.timeout(SENTINEL_TIMEOUT_S):
+                return await super().sentinel_masters(*words)
+        except TimeoutError as error:
+            raise RedisTimeoutError(f"it said nothing for {SENTINEL_TIMEOUT_S:g} s") from error
+
+
 class _Sentinels(redis.asyncio.sentinel.Sentinel):
     """Asked by one at a time: redis-py moves who answered to the front, and two that do so at once
     leave one out."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]  # redis-py's
+    def __init__(self, nodes: tuple[tuple[str, int], ...], options: dict[str, Any]) -> None:
+        super().__init__(())  # type: ignore[no-untyped-call]  # redis-py's
+        self.sentinels = [_OneSentinel(host=host, port=port, **options) for host, port in nodes]
         self._one_at_a_time = asyncio.Lock()
 
     async def discover_master(self, service_name: str) -> Any:
@@ -120,10 +132,7 @@ def _open_sentinel_client(url: str, connections: int) -> Client:
         for name in ("username", "password")
         if f"sentinel_{name}" in options
     }
-    sentinel: Any = _Sentinels(
-        place.nodes,
-        sentinel_kwargs=_ours() | {"socket_timeout": SENTINEL_TIMEOUT_S} | of_sentinels,
-    )
+    sentinel: Any = _Sentinels(place.nodes, _ours() | of_sentinels)
     client: Client = sentinel.master_for(
         service,
         redis_class=_MastersClient,

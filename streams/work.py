@@ -75,7 +75,7 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         deadline_ms: from its creation, or from when it was to start, to its end.
-        queue_ms: from then to its first attempt.
+        queue_ms: of a task, from then to its first attempt.
         heartbeat_ms: of a task, the longest silence of an attempt.
         attempts: how many there may be, for a task that fell silent.
         interval_ms: from a silent attempt to the next.

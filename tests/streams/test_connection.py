@@ -13,15 +13,16 @@ from tests.conftest import RedisServer
 from tests.streams.house import House, Run, play
 
 
+@pytest.mark.everywhere
 def test_a_cancelled_call_is_cancelled_whatever_it_is_just_doing(house: House, run: Run) -> None:
     async def story() -> None:
         over = False
 
         async def call_on_and_on() -> None:
             while not over:
-                await house.connection.command("PING")
+                await house.connection.command("PING", near=house.keys.due)
 
-        for turns in range(300):
+        for turns in range(90):
             calling = asyncio.create_task(call_on_and_on())
             for _ in range(turns % 30):
                 await asyncio.sleep(0)

@@ -116,8 +116,11 @@ def is_to_end(history: list[StoredEvent]) -> bool:
 
 
 def of_type(type_: str, bounds: Bounds) -> Bounds:
-    """What of these bounds an execution of this type can have: workflows send no heartbeats."""
-    return bounds if type_ == "task" else msgspec.structs.replace(bounds, heartbeat_ms=0)
+    """What of these bounds an execution of this type can have: only tasks send heartbeats, and
+    wait for a first attempt."""
+    if type_ == "task":
+        return bounds
+    return msgspec.structs.replace(bounds, heartbeat_ms=0, queue_ms=0)
 
 
 def root_of(id_: str) -> str:
