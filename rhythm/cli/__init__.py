@@ -15,6 +15,7 @@ from rhythm.cli.check import check
 from rhythm.cli.debug import debug
 from rhythm.cli.delete import delete
 from rhythm.cli.deploy import deploy
+from rhythm.cli.dev import dev
 from rhythm.cli.doctor import doctor
 from rhythm.cli.exits import Exit, exit_code
 from rhythm.cli.explain import explain
@@ -27,6 +28,7 @@ from rhythm.cli.list_executions import list_executions
 from rhythm.cli.logs import show_logs
 from rhythm.cli.migrate import migrate
 from rhythm.cli.pause import pause
+from rhythm.cli.new import new
 from rhythm.cli.rebuild import rebuild
 from rhythm.cli.replay import replay
 from rhythm.cli.resume import resume
@@ -85,8 +87,10 @@ def main() -> None:
 
 
 for _command in (
+    new,
     run,
     check,
+    dev,
     worker,
     deploy,
     start,

@@ -1,0 +1,244 @@
+"""`rhythm dev`: a server, a worker that starts again with what changes, and what happens, live.
+
+This process keeps the server and looks at files (by `watchfiles`, which asks the system instead of
+looking again and again); a child works, and is another one after every change, so that no module
+of before is left in it. The child is `rhythm dev --work` on the same server.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from watchfiles import Change, DefaultFilter, awatch
+
+from rhythm.cli.connect import MEMORY, Place, command, import_module, import_object
+from rhythm.cli.live import LiveView
+from rhythm.cli.logs import show_logs
+from rhythm.cli.parameters import input_option, module_option, workflows_option
+from rhythm.errors import ConfigurationError
+from rhythm.tasks import registry
+from rhythm.worker import Worker
+
+_KEPT_IN = Path(".rhythm")
+_PORT = 6399
+# How long a child may finish what it has in hand, before it gives it back.
+_DRAIN_S = 1.0
+_LIMIT_S = 20.0
+
+
+@click.command("dev")
+@module_option
+@workflows_option
+@click.option(
+    "--resources", metavar="MODULE:NAME", help="What gives the tasks their Provided[...] values."
+)
+@click.option("--start", metavar="NAME", help="A workflow to start, and again after every change.")
+@input_option
+@click.option("--memory", is_flag=True, help="Keep nothing, even where there is a redis-server.")
+@click.option("--work", is_flag=True, hidden=True)
+@command
+async def dev(
+    place: Place,
+    modules: tuple[str, ...],
+    workflows: tuple[str, ...],
+    resources: str | None,
+    start: str | None,
+    inputs: tuple[tuple[str, Any], ...],
+    memory: bool,
+    work: bool,
+) -> None:
+    """Work on workflows: what you change is run from then on, what happens is shown.
+
+    Without an address it starts a redis-server of its own, if there is one on the PATH, and keeps
+    what it stores in .rhythm/; else all is in memory, and begins anew with every change.
+    Executions that wait go on across changes, as they would across a deploy.
+
+    \b
+    rhythm dev -m tasks --workflows flows
+    rhythm dev -m tasks --workflows flows --start order --input item=tea --input quantity=2
+    """
+    if inputs and start is None:
+        raise click.UsageError("--input needs --start, the workflow that gets it")
+    if work:
+        await _work(place, modules, workflows, resources, start, dict(inputs))
+        return
+    async with _server(place, memory) as address:
+        click.echo(f"server: {_shown(address)}", err=True)
+        words = [*_without_address(sys.argv[1:]), "--work", "--redis", address]
+        await _restarting([sys.executable, "-m", "rhythm", *words], workflows)
+
+
+async def _work(
+    place: Place,
+    modules: Iterable[str],
+    workflows: tuple[str, ...],
+    resources: str | None,
+    start: str | None,
+    inputs: dict[str, Any],
+) -> None:
+    """What the child does, until it is told to stop."""
+    show_logs(logging.WARNING)
+    for module in modules:
+        import_module(module)
+    provided = None if resources is None else import_object(resources)
+    async with place.open(workflows=workflows, migrate=True) as app:
+        known = await app.workflow_service.list_workflows()
+        queues = {"default"} | {info.queue for info in known}
+        queues |= {task.queue for task in registry if task.queue is not None}
+
+        def say_ready() -> None:
+            names = ", ".join(info.name for info in known) or "none"
+            tasks = ", ".join(registry.names()) or "none"
+            click.echo(
+                f"ready: workflows {names}; tasks {tasks}; queues {', '.join(sorted(queues))}",
+                err=True,
+            )
+
+        worker = Worker(app, queues=sorted(queues), resources=provided, on_ready=say_ready)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, worker.stop)
+        loop.add_signal_handler(signal.SIGUSR1, worker.give_back)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # the parent says when to stop
+        view = asyncio.create_task(LiveView(app, datetime.now(UTC)).follow())
+        try:
+            if start is not None:
+                await app.execution_service.create_execution(target_name=start, inputs=inputs)
+            await worker.run()
+        finally:
+            view.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await view
+    if worker.in_threads:
+        os._exit(0)  # Python would wait for the threads of these tasks, which nothing can end
+
+
+async def _restarting(child: list[str], workflows: Iterable[str]) -> None:
+    """Keep a child going, another after every change, until Ctrl-C or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    process = await _begin(child)
+    async for changes in awatch(".", *workflows, watch_filter=_Sources(), stop_event=stop):
+        click.echo(f"changed: {_named(changes)}", err=True)
+        await _end(process)
+        process = await _begin(child)
+    await _end(process)
+
+
+class _Sources(DefaultFilter):
+    """What a worker is made of."""
+
+    def __call__(self, change: Change, path: str) -> bool:
+        return path.endswith((".py", ".flow")) and super().__call__(change, path)
+
+
+def _named(changes: Iterable[tuple[Change, str]]) -> str:
+    names = sorted({os.path.relpath(path) for _, path in changes})
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+async def _begin(child: list[str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(*child)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Let it finish what it has in hand, for a moment; then it gives it back, then it must go."""
+    for number, patience_s in ((signal.SIGTERM, _DRAIN_S), (signal.SIGUSR1, _LIMIT_S)):
+        if process.returncode is None:
+            process.send_signal(number)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), patience_s)
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def _server(place: Place, memory: bool) -> AsyncIterator[str]:
+    """The address of the server to use; one that this process keeps ends with it."""
+    given = place.settings().database_url
+    if memory or given is not None:
+        yield MEMORY if memory else str(given)
+        return
+    binary = shutil.which("redis-server")
+    if binary is None:
+        yield MEMORY
+        return
+    folder = _KEPT_IN / "redis"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot make {folder}: {error.strerror}",
+            "run it where you may write, or with --memory",
+        ) from error
+    port = _free_port()
+    options = ("--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction")
+    process = await asyncio.create_subprocess_exec(
+        *(binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *options),
+        *("--logfile", str((folder / "redis.log").resolve())),
+        process_group=0,  # a terminal's Ctrl-C is for this process
+    )
+    try:
+        await _until_it_listens(process, port, folder)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+async def _until_it_listens(process: asyncio.subprocess.Process, port: int, folder: Path) -> None:
+    while process.returncode is None:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.02)
+            continue
+        writer.close()
+        return
+    raise ConfigurationError(
+        f"redis-server ended with exit code {process.returncode}",
+        f"see {folder / 'redis.log'}; another `rhythm dev` may run in this folder",
+    )
+
+
+def _free_port() -> int:
+    """The usual one, so that other terminals may keep their address, if nobody has it."""
+    for port in (_PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise ConfigurationError("there is no free port", "close something, or give --redis")
+
+
+def _shown(address: str) -> str:
+    if address.startswith(MEMORY):
+        return f"{address}, in the worker: nothing is kept, and only --start starts something"
+    return f"{address}\n  elsewhere: export RHYTHM_DATABASE_URL={address}"
+
+
+def _without_address(words: list[str]) -> list[str]:
+    """The words of this command line without `--redis URL` and what only the parent needs."""
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--redis":
+            next(rest, None)
+        elif not word.startswith("--redis=") and word != "--memory":
+            kept.append(word)
+    return kept
