@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NoReturn
 
 from flowlang.library.registry import charge_text, namespace, static
 from flowlang.limits import (
@@ -83,10 +83,17 @@ def decode_uri(text: Value = UNDEFINED, *_: Value) -> str:
 @static("structuredClone", 1)
 def structured_clone(*args: Value) -> Value:
     if not args:
-        throw("TypeError", "structuredClone needs a value")
+        _refuse_to_clone("ERR_MISSING_ARGS", "structuredClone needs a value")
     if len(args) > 1 and not (args[1] is None or args[1] is UNDEFINED or is_object(args[1])):
-        throw("TypeError", "the options of structuredClone must be an object")
+        _refuse_to_clone("ERR_INVALID_ARG_TYPE", "the options of structuredClone must be an object")
     return _clone(args[0], {}, 0)
+
+
+def _refuse_to_clone(code: str, message: str) -> NoReturn:
+    """As Node does it: `structuredClone` is its own, and its own errors have codes."""
+    error = make_error("TypeError", message)
+    error["code"] = code
+    raise Throw(error)
 
 
 def _encode(text: str, to_escape: re.Pattern[str]) -> str:

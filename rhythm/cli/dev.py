@@ -57,11 +57,11 @@ async def dev(
     memory: bool,
     work: bool,
 ) -> None:
-    """Work on workflows: what you change is run from then on, what happens is shown.
+    """Work on workflows: what you change runs at once.
 
-    Without an address it starts a redis-server of its own, if there is one on the PATH, and keeps
-    what it stores in .rhythm/; else all is in memory, and begins anew with every change.
-    Executions that wait go on across changes, as they would across a deploy.
+    What happens is shown as it happens. Without an address it starts a redis-server of its own, if
+    there is one on the PATH, and keeps what it stores in .rhythm/; else all is in memory, and begins
+    anew with every change. Executions that wait go on across changes, as across a deploy.
 
     \b
     rhythm dev -m tasks --workflows flows

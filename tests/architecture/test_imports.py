@@ -47,6 +47,7 @@ THIRD_PARTY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "cryptography": ("codecs/encryption.py",),
         "rich": ("debugger/",),
         "textual": ("debugger/",),
+        "watchfiles": ("cli/dev.py",),
     },
 }
 
