@@ -27,8 +27,8 @@ from rhythm.cli.impact import impact
 from rhythm.cli.list_executions import list_executions
 from rhythm.cli.logs import show_logs
 from rhythm.cli.migrate import migrate
-from rhythm.cli.pause import pause
 from rhythm.cli.new import new
+from rhythm.cli.pause import pause
 from rhythm.cli.rebuild import rebuild
 from rhythm.cli.replay import replay
 from rhythm.cli.resume import resume

@@ -60,8 +60,8 @@ async def dev(
     """Work on workflows: what you change runs at once.
 
     What happens is shown as it happens. Without an address it starts a redis-server of its own, if
-    there is one on the PATH, and keeps what it stores in .rhythm/; else all is in memory, and begins
-    anew with every change. Executions that wait go on across changes, as across a deploy.
+    there is one on the PATH, and keeps what it stores in .rhythm/; else all is in memory, and
+    begins anew with every change. Executions that wait go on across changes, as across a deploy.
 
     \b
     rhythm dev -m tasks --workflows flows
