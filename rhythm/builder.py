@@ -17,6 +17,7 @@ from rhythm.errors import ConfigurationError
 from rhythm.models import Diagnosis, QueueInfo, WorkerInfo, from_unix_ms
 from rhythm.payloads import kind_of
 from rhythm.services import staff
+from rhythm.services.bulk import BulkService
 from rhythm.services.executions import ExecutionService
 from rhythm.services.histories import HistoryService
 from rhythm.services.pauses import PauseService
@@ -76,6 +77,7 @@ class Rhythm:
         )
         self.pause_service = PauseService(connection)
         self.history_service = HistoryService(connection, self.workflow_service, self.surroundings)
+        self.bulk_service = BulkService(connection, self.execution_service, self.history_service)
         self.verification_service = VerificationService(connection, self.workflow_service)
 
     @property

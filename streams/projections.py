@@ -201,6 +201,15 @@ async def query_executions(
     return [id_ for _, id_ in found[offset:wanted]]
 
 
+async def matching(connection: Connection, filters: Filters) -> AsyncIterator[str]:
+    """Ids of all executions that match, in each partition the newest first. None is passed over
+    because others begin, end or are deleted meanwhile."""
+    for keys in connection.keys.partitions:
+        async for some in _pages(connection, keys, filters):
+            for id_ in some:
+                yield id_
+
+
 async def count_executions(connection: Connection, filters: Filters) -> int:
     """How many executions match."""
 
@@ -398,10 +407,22 @@ async def _query_partition(
     connection: Connection, keys: PartitionKeys, filters: Filters, wanted: int | None
 ) -> list[tuple[float, str]]:
     found: dict[str, float] = {}
+    async for some in _pages(connection, keys, filters):
+        found.update(some)
+        if wanted is not None and len(found) >= wanted:
+            break
+    return [(created, id_) for id_, created in found.items()]
+
+
+async def _pages(
+    connection: Connection, keys: PartitionKeys, filters: Filters
+) -> AsyncIterator[dict[str, float]]:
+    """What matches in a partition, the newest first, as the script looks at it. Where to go on is
+    told by the last one seen: what begins, ends or is deleted meanwhile moves nothing."""
     indexes = filters.indexes(keys)
     after: str = ""
     after_id: str | bytes = ""
-    while wanted is None or len(found) < wanted:
+    while True:
         done, last, last_id, flat = await connection.call(
             _QUERY,
             [keys.due, keys.workers, *indexes],
@@ -420,12 +441,10 @@ async def _query_partition(
                 len(indexes),
             ],
         )
-        for id_, created in codec.pairs(flat):
-            found[_readable(id_)] = float(created)
+        yield {_readable(id_): float(created) for id_, created in codec.pairs(flat)}
         if done:
-            break
+            return
         after, after_id = last.decode(), last_id
-    return [(created, id_) for id_, created in found.items()]
 
 
 async def _scanned(

@@ -83,6 +83,7 @@ async def put(
     revision: str,
     is_paused: bool,
     next_ms: int | None,
+    after_ms: int,
     payload: bytes,
 ) -> None:
     """Keep a schedule, new or changed.
@@ -90,7 +91,7 @@ async def put(
     Args:
         expected: the revision that this one follows; None for a new schedule.
         revision: names this change; repeated with the same one it is done once.
-        next_ms: when it is due next, unix ms. A due time that had come is had first.
+        next_ms: when it is due next after `after_ms`, unix ms. One that had come then is had first.
 
     Raises:
         ScheduleChanged: it is at another revision. Nothing was changed.
@@ -106,6 +107,7 @@ async def put(
             revision,
             "1" if is_paused else "0",
             "" if next_ms is None else next_ms,
+            after_ms,
             connection.sealing.seal(payload),
         ],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Unpack, overload
 
 import msgspec
@@ -338,8 +338,17 @@ class ExecutionService:
         chosen = parse_filters(filters)
         with translated():
             ids = await projections.query_executions(
-                self._connection, _stored(chosen), limit=chosen.limit, offset=chosen.offset
+                self._connection, stored_filters(chosen), limit=chosen.limit, offset=chosen.offset
             )
+            found = await projections.get_executions(self._connection, ids)
+        return list(_readable(found))
+
+    async def get_executions(self, ids: Sequence[str]) -> list[Execution]:
+        """Executions in the order of `ids`; those that there are not, or that are damaged, are left
+        out, the latter with an error in the log."""
+        for id_ in ids:
+            check_execution_id(id_, "ids")
+        with translated():
             found = await projections.get_executions(self._connection, ids)
         return list(_readable(found))
 
@@ -349,7 +358,7 @@ class ExecutionService:
         """How many executions match all given filters; `limit` and `offset` do not matter."""
         with translated():
             return await projections.count_executions(
-                self._connection, _stored(parse_filters(filters))
+                self._connection, stored_filters(parse_filters(filters))
             )
 
     async def wait_for_execution(
@@ -609,11 +618,14 @@ def _output(stored: StoredExecution) -> Any:
     raise ValueError(f"it says {stored.facts['st']}, and its last event is {last.type}")
 
 
-def _stored(filters: ExecutionFilters) -> projections.Filters:
+def stored_filters(
+    filters: ExecutionFilters, status: ExecutionStatus | None = None
+) -> projections.Filters:
+    """Filters as the store takes them, with another `status` if one is given."""
     before_ms = filters.created_before_ms
     return projections.Filters(
         target=filters.target_name,
-        status=filters.status,
+        status=status or filters.status,
         parent=filters.parent_workflow_id,
         queue=filters.queue,
         type=filters.type,

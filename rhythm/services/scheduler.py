@@ -336,23 +336,27 @@ class SchedulerService:
                 await self._check_start(schedule_id, plan)
             paused = before.is_paused if is_paused is None else is_paused
             try:
-                await self._put(schedule_id, before.revision, plan, is_paused=paused)
+                await self._put(schedule_id, before, plan, is_paused=paused)
             except ScheduleChanged:
                 continue  # from what it is now
             return await self._one(schedule_id)
 
     async def _put(
-        self, schedule_id: str, expected: str | None, plan: Plan, *, is_paused: bool
+        self, schedule_id: str, before: StoredSchedule | None, plan: Plan, *, is_paused: bool
     ) -> None:
-        now_ms = await self._now_ms()
+        after_ms = await self._now_ms()
+        if before is not None and before.last_due_ms is not None:
+            # The clock may have been set back since: what was had is not had again.
+            after_ms = max(after_ms, before.last_due_ms)
         with translated():
             await schedules.put(
                 self._connection,
                 schedule_id,
-                expected=expected,
+                expected=None if before is None else before.revision,
                 revision=self._surroundings.new_name(),
                 is_paused=is_paused,
-                next_ms=None if is_paused else timing_of.next_due(plan.timing, now_ms),
+                next_ms=None if is_paused else timing_of.next_due(plan.timing, after_ms),
+                after_ms=after_ms,
                 payload=encode_plan(plan),
             )
 

@@ -9,7 +9,8 @@
 -- ARGV[4]  revision   names this change; the same again changes nothing
 -- ARGV[5]  paused     "1" or "0"
 -- ARGV[6]  next       when it is due next, unix ms, or "" for never
--- ARGV[7]  payload    encoded: what it starts and when
+-- ARGV[7]  after      unix ms after which that was looked for
+-- ARGV[8]  payload    encoded: what it starts and when
 -- RETURNS  "OK" | "CONFLICT" the schedule is at another revision; writes nothing
 
 --@include transition
@@ -25,14 +26,14 @@ if (known[1] or "") ~= expected then
 end
 
 local now = clock(ARGV[1])
-call("HSET", KEYS[3], "rv", revision, "sp", ARGV[7], "pa", paused)
+call("HSET", KEYS[3], "rv", revision, "sp", ARGV[8], "pa", paused)
 call("HSETNX", KEYS[3], "in", revision)
 call("HSETNX", KEYS[3], "cr", now)
 call("SADD", KEYS[2], id)
 if known[2] and known[2] ~= "" then
   call("ZREM", KEYS[1], due_member("cron", id, known[2], known[1]))
-  -- Its time has come, and it was not paused then: it is not lost by the change.
-  if paused == "0" and known[3] == "0" and tonumber(known[2]) <= now then
+  -- Its time has come, also if the clock was set back since; it is not lost by the change.
+  if paused == "0" and known[3] == "0" and tonumber(known[2]) <= math.max(now, tonumber(ARGV[7])) then
     next_due = known[2]
   end
 end

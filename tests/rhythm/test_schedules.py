@@ -357,6 +357,42 @@ def test_a_time_that_has_just_come_is_not_lost_by_a_change(
     run(story())
 
 
+def test_a_clock_set_back_amid_a_change_loses_no_time(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace) as stage:
+            await stage.service.create_schedule({**MINUTE, "overlap": "allow"})
+            ask = stage.connection.server_ms
+
+            async def set_back_afterwards() -> int:
+                stage.now_ms += 150_000
+                told = await ask()
+                stage.now_ms -= 150_000
+                return told
+
+            monkeypatch.setattr(stage.connection, "server_ms", set_back_afterwards)
+            await stage.service.change_schedule("minutely", note="changed")
+            await stage.until(stage.at(12, 3, 30))
+            assert await stage.fired() == [stage.at(12, minute) for minute in (1, 2, 3)]
+
+    run(story())
+
+
+def test_after_a_clock_was_set_back_a_change_has_no_time_again(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace) as stage:
+            await stage.service.create_schedule({**MINUTE, "overlap": "allow"})
+            await stage.until(stage.at(12, 5))
+            stage.now_ms = unix_ms(stage.at(12, 2, 30))
+            changed = await stage.service.change_schedule("minutely", every="1m")
+            assert changed.next_times[0] == stage.at(12, 6)
+
+    run(story())
+
+
 def test_changes_at_once_are_all_made(database_url: str, namespace: str, run: Run) -> None:
     async def story() -> None:
         async with on_stage(database_url, namespace) as stage:

@@ -28,8 +28,8 @@ import asyncio
 import hashlib
 import logging
 import random
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import redis
@@ -47,6 +47,7 @@ from streams.codec import StoredEvent
 from streams.connection import Connection
 from streams.keys import KeySpace, even_tags
 from tests.simulation.network import FAULTS, Died, Network, Process
+from tests.simulation.operators import judge_schedule, keep_schedule, let_rest
 from tests.simulation.scenario import FLOWS, QUEUES, Ledger, client, registry, wishes
 from tests.simulation.servers import Server
 
@@ -139,6 +140,7 @@ class _World:
         )
         self.workers: dict[Process, asyncio.Task[None]] = {}
         self.names = 0
+        self.has_schedule = False
         self.histories: dict[str, list[StoredEvent]] = {}
 
     def _some(self, kinds: Sequence[T], most: int) -> list[T]:
@@ -165,10 +167,20 @@ class _World:
             )
             for number, wish in enumerate(wanted)
         ]
-        await asyncio.gather(*clients, self.upheave(), self.watch(setup))
+        await asyncio.gather(*clients, *self.operate(), self.upheave(), self.watch(setup))
         await self.until_all_ended(setup)
         await self.end_workers()
         await self.judge(setup, len(wanted))
+
+    def operate(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What those do in some runs who look after it."""
+        chance = random.Random(f"{self.seed} operators")
+        self.has_schedule, is_paused = chance.random() < 0.25, chance.random() < 0.25
+        if self.has_schedule:
+            app = self.remote_app(Process("keeper"))
+            yield keep_schedule(app, chance, self.ledger, QUIET_AT_S)
+        if is_paused:
+            yield let_rest(self.remote_app(Process("pauser")), chance, QUIET_AT_S)
 
     def app(self, name: str, connection: Connection) -> Rhythm:
         """An application in a process of that name."""
@@ -314,7 +326,9 @@ class _World:
     async def judge(self, app: Rhythm, wanted: int) -> None:
         """Blame what the invariants forbid; nobody works any more."""
         ids = await self.inspect(app)
-        roots = {id_ for id_ in ids if "/" not in id_ and not id_.endswith("-peer")}
+        if self.has_schedule:
+            await judge_schedule(app, self.ledger)
+        roots = {id_ for id_ in ids if not ({"/", "!"} & set(id_) or id_.endswith("-peer"))}
         if len(roots) != wanted:
             self.ledger.blame(f"{wanted} were asked for, there are {sorted(roots)}")
         for execution_id, count in self.ledger.signalled.items():

@@ -1,0 +1,105 @@
+"""What those do who look after a simulated world: they keep a schedule, and let work rest.
+
+Chance decides apart from the rest of the run, so that runs without them go as they did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from rhythm import ScheduleExists, ScheduleNotFound
+from rhythm.builder import Rhythm
+from tests.simulation.scenario import FLOWS, QUEUES, Ledger, repeated
+
+SCHEDULE = "each-second"
+EVERY_MS = 1_000
+
+_RESTING: tuple[tuple[Any, str], ...] = (
+    *(("queue", queue) for queue in QUEUES),
+    *(("workflow", name) for name in FLOWS),
+    *(("task", name) for name in ("add", "square", "slow", "patient")),
+)
+
+
+async def keep_schedule(
+    app: Rhythm, chance: random.Random, ledger: Ledger, quiet_at_s: float
+) -> None:
+    """Have something started every second for a while, whatever is lost."""
+    loop = asyncio.get_running_loop()
+    service = app.scheduler_service
+    overlap = chance.choice(("allow", "skip", "queue", "cancel"))
+    await asyncio.sleep(chance.uniform(0, quiet_at_s / 2))
+    failovers = -1
+
+    async def create() -> None:
+        with contextlib.suppress(ScheduleExists):  # changed already
+            await service.create_schedule(
+                id=SCHEDULE,
+                target_name="square",
+                exec_type="task",
+                inputs={"x": 5},
+                every=EVERY_MS / 1000,
+                overlap=overlap,
+                queue="other",
+            )
+
+    async def change(call: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        try:
+            await call()
+        except ScheduleNotFound:
+            if failovers == ledger.failovers_of(SCHEDULE):
+                ledger.blame("the schedule was acknowledged and is gone")
+            await create()
+            await call()
+
+    while failovers != ledger.failovers_of(SCHEDULE):
+        # What was acknowledged may be gone with a failover, or as it was before.
+        failovers = ledger.failovers_of(SCHEDULE)
+        await repeated(create)
+        await asyncio.sleep(chance.uniform(1, 5))
+        await repeated(lambda: change(lambda: service.change_schedule(SCHEDULE, note="changed")))
+        await asyncio.sleep(chance.uniform(0, 3))
+        await repeated(lambda: change(lambda: service.pause_schedule(SCHEDULE)))
+        await asyncio.sleep(max(quiet_at_s - loop.time(), 0))
+
+
+async def let_rest(app: Rhythm, chance: random.Random, quiet_at_s: float) -> None:
+    """Pause queues, workflows and tasks, and resume them; at the end nothing is paused."""
+    loop = asyncio.get_running_loop()
+    service = app.pause_service
+    resting = chance.sample(_RESTING, chance.randint(1, 4))
+    while loop.time() < quiet_at_s:
+        kind, name = chance.choice(resting)
+        await repeated(lambda kind=kind, name=name: service.pause(kind, name))
+        await asyncio.sleep(chance.uniform(0.1, 4))
+        await repeated(lambda kind=kind, name=name: service.resume(kind, name))
+        await asyncio.sleep(chance.uniform(0, 2))
+    for kind, name in resting:
+        await repeated(lambda kind=kind, name=name: service.resume(kind, name))
+
+
+async def judge_schedule(app: Rhythm, ledger: Ledger) -> None:
+    """Blame due times that were had twice, or not at all; nobody works any more."""
+    schedule = await app.scheduler_service.get_schedule(SCHEDULE)
+    if schedule is None:
+        ledger.blame("the schedule was acknowledged and is gone")
+        return
+    found = await app.execution_service.query_executions({"schedule": SCHEDULE, "limit": 10_000})
+    if len(found) != schedule.started:
+        ledger.blame(f"the schedule counts {schedule.started} starts, there are {len(found)}")
+    if schedule.running or schedule.failed or schedule.missed:
+        ledger.blame(f"the schedule ended as {schedule}")
+    for one in found:
+        is_well = one.status == "completed" and one.output == 25
+        if not is_well and not (schedule.overlap == "cancel" and one.status == "cancelled"):
+            ledger.blame(f"{one.id} is {one.status} with {one.output!r}")
+    had = sorted(int(one.id.partition("!")[2]) for one in found)
+    # A paused schedule that a failover woke has no times between.
+    if had and schedule.overlap != "skip" and not ledger.failovers_of(SCHEDULE):
+        due = list(range(had[0], had[-1] + 1, EVERY_MS))
+        if had != due:
+            ledger.blame(f"of the schedule's due times {sorted({*due} ^ {*had})} are missing")
