@@ -43,7 +43,11 @@ QUERY_UNITS = 256
 
 
 class Filters(msgspec.Struct, frozen=True):
-    """What a query asks for; None is any. Times are unix ms, both ends included."""
+    """What a query asks for; None is any. Times are unix ms, both ends included.
+
+    `as_recorded`: a workflow in a worker's hands has the status that its events give it, not
+    "running"; so that several queries by status find every one.
+    """
 
     target: str | None = None
     status: str | None = None
@@ -53,6 +57,7 @@ class Filters(msgspec.Struct, frozen=True):
     schedule: str | None = None
     oldest_ms: int | None = None
     newest_ms: int | None = None
+    as_recorded: bool = False
 
     def indexes(self, keys: PartitionKeys) -> list[str]:
         """The indexes that hold every match; the script takes the smallest."""
@@ -438,6 +443,7 @@ async def _pages(
                 filters.queue or "",
                 filters.type or "",
                 filters.schedule or "",
+                int(filters.as_recorded),
                 len(indexes),
             ],
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from rhythm.cli.bulk import bulk
 from rhythm.cli.cancel import cancel
 from rhythm.cli.check import check
 from rhythm.cli.debug import debug
@@ -114,6 +115,7 @@ for _command in (
     pause,
     resume,
     delete,
+    bulk,
     doctor,
     verify,
     rebuild,

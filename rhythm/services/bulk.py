@@ -180,11 +180,11 @@ class BulkService:
         looks = action == "resume" or error_name is not None or definition is not None
         found: dict[str, None] = {}
         for status in possible:
-            # What a worker holds is running, and is found by what it was before, too.
+            stored = stored_filters(filters, status)
+            if filters.status is None:
+                stored = msgspec.structs.replace(stored, as_recorded=True)
             with translated():
-                async for id_ in projections.matching(
-                    self._connection, stored_filters(filters, status)
-                ):
+                async for id_ in projections.matching(self._connection, stored):
                     if action not in ("retry", "delete") or "/" not in id_:
                         found[id_] = None
         ids = list(found)

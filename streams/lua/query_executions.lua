@@ -10,14 +10,15 @@
 -- ARGV[5]   after_id  "" or the id of the last entry seen
 -- ARGV[6]   target, ARGV[7] status, ARGV[8] parent, ARGV[9] queue, ARGV[10] type: "" for any
 -- ARGV[11]  schedule  "" for any
--- ARGV[12]  count     how many indexes
+-- ARGV[12]  recorded  "1": what a worker holds counts as what its events say, not as running; else "0"
+-- ARGV[13]  count     how many indexes
 -- RETURNS   {done, last created, last id, {id, created, …}}; done is 1 when nothing follows
 
 --@include transition
 
 local units, newest, oldest, after, after_id = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local target, status, parent, queue, type_ = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local schedule = ARGV[11]
+local schedule, recorded = ARGV[11], ARGV[12] == "1"
 
 -- A workflow's turn is not an event, so it is in no index: what workers hold tells.
 local function is_held(id)
@@ -30,7 +31,7 @@ local function matches(id)
     return false
   end
   local now_status = facts[2]
-  if facts[5] == "workflow" and (now_status == "pending" or now_status == "suspended") and is_held(id) then
+  if not recorded and facts[5] == "workflow" and (now_status == "pending" or now_status == "suspended") and is_held(id) then
     now_status = "running"
   end
   return (target == "" or facts[1] == target) and (status == "" or now_status == status)
@@ -40,7 +41,7 @@ end
 
 local found = {}
 
-if status == "running" then
+if status == "running" and not recorded then
   -- What runs is bounded by the workers' room: look at all of it at once.
   local seen, list = {}, {}
   local function look(id)
@@ -76,7 +77,7 @@ if status == "running" then
 end
 
 local index, smallest = KEYS[3], nil
-for i = 3, 2 + tonumber(ARGV[12]) do
+for i = 3, 2 + tonumber(ARGV[13]) do
   local size = call("ZCARD", KEYS[i])
   if not smallest or size < smallest then
     index, smallest = KEYS[i], size

@@ -38,6 +38,7 @@ NEED_AN_ADDRESS = (
     ["pause", "exec_1"],
     ["resume", "exec_1"],
     ["delete", "exec_1"],
+    ["bulk", "delete", "--every", "--yes"],
     ["doctor"],
     ["verify", "--all"],
     ["rebuild", "--all"],

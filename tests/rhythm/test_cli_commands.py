@@ -729,3 +729,22 @@ def test_pause_and_resume_by_id_and_by_name(rhythm: Rhythm) -> None:
     assert rhythm("pause").exit_code == Exit.USAGE
     assert rhythm("pause", id_, "--task", "x").exit_code == Exit.USAGE
     assert rhythm("pause", id_, "--note", "x").exit_code == Exit.USAGE
+
+
+# bulk
+
+
+def test_bulk_looks_first_and_wants_to_be_told(rhythm: Rhythm) -> None:
+    ids = {started(rhythm, "approval") for _ in range(3)}
+    words = ("bulk", "terminate", "--target", "approval")
+
+    assert rhythm(*words).exit_code == Exit.USAGE
+    looked = rhythm(*words, "--dry-run")
+    assert set(looked.stdout.split()) == ids
+    assert "would terminate 3 executions" in looked.stderr
+    assert rhythm("bulk", "terminate", "--yes").exit_code == Exit.USAGE
+    done = rhythm(*words, "--yes", "--reason", "enough")
+    assert done.stdout == "terminate: 3 of 3 done, 0 had moved on, 0 refused\n"
+    removed = json.loads(rhythm("bulk", "delete", "--every", "--yes", "--json").stdout)
+    assert set(removed["ids"]) == ids
+    assert rhythm("list").stdout == "0 executions\n"
