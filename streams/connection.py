@@ -132,6 +132,12 @@ class Connection:
         return 1 if self._cluster is None else CLUSTER_PARTITIONS
 
     @property
+    def declares_keys(self) -> bool:
+        """Whether the server is to know which keys a script will use beyond its first ones: a
+        Cluster, which refuses the script while one of them is being moved."""
+        return self._cluster is not None
+
+    @property
     def is_embedded(self) -> bool:
         """Whether the server lives in this process and keeps nothing."""
         return self._server is not None

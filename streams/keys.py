@@ -210,6 +210,11 @@ class PartitionKeys:
         """List of executions that ended and that this client waits for."""
         return f"{self.prefix}b:c:{client}"
 
+    @property
+    def index_notes(self) -> str:
+        """List of changes of the indexes that are not folded in yet."""
+        return self.prefix + "i"
+
     def index(self, name: str, value: str | None = None) -> str:
         """Sorted set of execution ids by creation time: ``all``, or one value of a filter."""
         return f"{self.prefix}i:{name}" if value is None else f"{self.prefix}i:{name}:{value}"

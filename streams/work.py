@@ -34,6 +34,8 @@ UNITS = 256
 """The most commands that one chunk of a decision may carry: no script does more at once."""
 
 Claim = TaskClaim | WorkflowClaim | DamagedClaim
+_ENDS: Final = frozenset({"completed", "failed", "cancelled"})
+
 Verdict = Literal["OK", "DONE", "STALE", "DAMAGED"]
 """What became of a settlement: done now, done by an earlier call, not this worker's any more, or
 impossible since its records are damaged."""
@@ -63,11 +65,11 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
 
     def arguments(self, sealed: Change) -> list[Argument]:
         """As the script takes it."""
+        common: list[Argument] = ["task", self.id, self.token, self.outcome, sealed(self.payload)]
+        if self.outcome in _ENDS:
+            return common
         due = "" if self.due_ms is None else self.due_ms
-        return [
-            *("task", self.id, self.token, self.outcome, sealed(self.payload), due),
-            *(self.worker, self.trouble),
-        ]
+        return [*common, due, self.worker, self.trouble]
 
 
 class Bounds(msgspec.Struct, frozen=True, gc=False):
@@ -342,14 +344,12 @@ class WorkerSeat:
             *queues,
             len(settlements),
         ]
+        keys = self._keys
         for settlement in settlements:
-            keys = self._keys
-            declared += [
-                keys.events(settlement.id),
-                keys.control(settlement.id),
-                keys.projection(settlement.id),
-            ]
             arguments += settlement.arguments(sealing.seal)
+            if self._connection.declares_keys:
+                id_ = settlement.id
+                declared += [keys.events(id_), keys.control(id_), keys.projection(id_)]
         answer = await self._connection.call(
             _STEP, [self._keys.due, self._keys.held(self.worker), *declared], arguments
         )

@@ -18,6 +18,7 @@ if call("EXISTS", KEYS[2]) == 1 then
   -- A server that is full refuses a script that begins by storing, and who waits stores next to nothing.
   call("SREM", waiting, ARGV[2])
   call("SADD", waiting, ARGV[2])
+  call("HSET", KEYS[2], "ew", "1")
   delivered(ARGV[3])
   return "WAITING"
 end

@@ -42,4 +42,4 @@ if at_once then
 else
   cancel(control, now, request, payload)
 end
-return { "OK" }
+return commit({ "OK" })

@@ -10,6 +10,7 @@
 
 --@include transition
 
+fold_all()
 local newest, oldest, status = ARGV[1], ARGV[2], ARGV[3]
 local number = call("ZCOUNT", KEYS[3], oldest, newest)
 if status ~= "pending" and status ~= "suspended" then

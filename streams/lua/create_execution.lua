@@ -45,4 +45,4 @@ create({
   due = due ~= "" and tonumber(due) > now and tonumber(due) or nil,
   bounds = ARGV[10], payload = ARGV[11],
 }, now)
-return "CREATED"
+return commit("CREATED")

@@ -21,6 +21,7 @@ if call("EXISTS", prefix .. "k:" .. id) == 1 or below > 0 then
   return { "ALIVE", status, below }
 end
 
+fold_all()
 if delete_tree(id, units) then
   return { "DONE" }
 end

@@ -6,13 +6,14 @@
 -- ARGV[1]  now      unix ms, or "" for the server's clock
 -- RETURNS  {now, {worker, about, lease end, held count, last claim, …}, {queue, ready count, …}, due count,
 --           {status, count, …}, count of those in trouble, {id, what stops it, …}}; the last is empty when
---           they are too many to name; writes nothing
+--           they are too many to name
 
 --@include transition
 
 -- A screen of them.
 local TOLD = 20
 
+fold_all()
 local now = clock(ARGV[1])
 local workers = {}
 local about = call("HGETALL", KEYS[2])

@@ -8,15 +8,33 @@
 -- RETURNS  {version, {field, value, …} of control, {field, value, …} of projection,
 --           {status, …} whose index has it, {name, …} of the other indexes that have it, times it is queued,
 --           1 if the worker of its token holds it, due or false, {timer, …} that are in the due set,
---           what stops it or false}; writes nothing
+--           what stops it or false}
 
 --@include transition
 
 local id = ARGV[1]
-local control, facts = call("HGETALL", KEYS[3]), call("HGETALL", KEYS[4])
-local by_name, of_facts = {}, {}
-for i = 1, #control, 2 do
-  by_name[control[i]] = control[i + 1]
+fold_all()
+local fields, facts = call("HGETALL", KEYS[3]), call("HGETALL", KEYS[4])
+local control, by_name, of_facts = {}, {}, {}
+local function known(name, value)
+  by_name[name] = value
+  control[#control + 1] = name
+  control[#control + 1] = tostring(value)
+end
+for i = 1, #fields, 2 do
+  local done, record = true, nil
+  if fields[i] == "c" then
+    done, record = apart(parse, id, fields[i + 1])
+  end
+  if done and record then
+    for _, name in ipairs(WORDS) do
+      if record[name] then
+        known(name, record[name])
+      end
+    end
+  else
+    known(fields[i], fields[i + 1])
+  end
 end
 for i = 1, #facts, 2 do
   of_facts[facts[i]] = facts[i + 1]
@@ -40,7 +58,15 @@ end
 local queued = 0
 if by_name.q then
   local message = by_name.ty .. " " .. id
-  queued = #call("LPOS", prefix .. "q:" .. by_name.q, message, "COUNT", 0)
+  local queue = prefix .. "q:" .. by_name.q
+  queued = #call("LPOS", queue, message, "COUNT", 0)
+  local first = call("XRANGE", KEYS[2], "1-0", "1-0")[1]
+  for i = 1, first and #first[2] or 0, 2 do
+    if first[2][i] == "d" then
+      local full = message_of({ id = id, ["in"] = by_name["in"], born = first[2][i + 1] })
+      queued = queued + #call("LPOS", queue, full, "COUNT", 0)
+    end
+  end
   if by_name.by then
     queued = queued + #call("LPOS", prefix .. "h:" .. by_name.by, message, "COUNT", 0)
   end

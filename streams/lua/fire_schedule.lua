@@ -125,4 +125,4 @@ end
 
 local answer = fire()
 start_waiting(schedule, now)
-return answer
+return commit(answer)

@@ -51,4 +51,4 @@ for _, born in ipairs(forks) do
     call("HSET", prefix .. "x:" .. born.id, "sv", born.state)
   end
 end
-return "CREATED"
+return commit("CREATED")

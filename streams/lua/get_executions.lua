@@ -15,15 +15,18 @@ local function look(id)
     return false
   end
   local stream = prefix .. "e:" .. id
-  local control = call("HMGET", prefix .. "k:" .. id, "wk", "in", "pg", "ps")
-  local due = false
-  if control[1] == "due" then
-    due = call("ZSCORE", KEYS[1], due_member("ready", id, 0, control[2]))
+  local control = load(id)
+  local due, progress = false, false
+  if control then
+    progress = call("HGET", prefix .. "k:" .. id, "pg")
+  end
+  if control and control.wk == "due" then
+    due = call("ZSCORE", KEYS[1], due_member("ready", id, 0, control["in"]))
   end
   return {
     facts, call("XLEN", stream), call("XRANGE", stream, "-", "+", "COUNT", 1)[1] or false,
-    call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1] or false, control[1], due, control[3],
-    call("HGET", prefix .. "z", id), control[4],
+    call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1] or false, control and control.wk or false, due, progress,
+    call("HGET", prefix .. "z", id), control and control.ps or false,
   }
 end
 

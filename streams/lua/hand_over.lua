@@ -8,4 +8,4 @@
 
 --@include transition
 
-return hand_over(ARGV[1], tonumber(ARGV[2]))
+return commit(hand_over(ARGV[1], tonumber(ARGV[2])))

@@ -21,4 +21,4 @@ if call("HGET", KEYS[4], "worker") == ARGV[1] then
   call("DEL", KEYS[4])
   ring("resign")
 end
-return "LEFT"
+return commit("LEFT")

@@ -25,11 +25,9 @@ if not known then
 end
 call("HDEL", KEYS[2], what)
 if ARGV[2] == "queue" then
-  for _ = 1, BELL_TOKENS do
-    ring("q:" .. ARGV[3])
-  end
+  ring("q:" .. ARGV[3])
 else
   -- There may be many: the timekeeper gives them back in pieces.
   later(now, "release", ARGV[2], 0, ARGV[3])
 end
-return 1
+return commit(1)

@@ -43,4 +43,4 @@ if next_due ~= "" then
   later(next_due, "cron", id, next_due, revision)
 end
 start_waiting(id, now)
-return "OK"
+return commit("OK")

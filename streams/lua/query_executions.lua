@@ -22,7 +22,8 @@ local schedule, recorded = ARGV[11], ARGV[12] == "1"
 
 -- A workflow's turn is not an event, so it is in no index: what workers hold tells.
 local function is_held(id)
-  return redis.pcall("HGET", prefix .. "k:" .. id, "wk") == "claimed"
+  local done, control = apart(load, id)
+  return done and control and control.wk == "claimed"
 end
 
 local function matches(id)
@@ -39,6 +40,7 @@ local function matches(id)
     and (type_ == "" or facts[5] == type_) and (schedule == "" or facts[7] == schedule), facts[6]
 end
 
+fold_all()
 local found = {}
 
 if status == "running" and not recorded then

@@ -15,6 +15,7 @@ local id = ARGV[1]
 if call("XLEN", KEYS[2]) ~= tonumber(ARGV[2]) then
   return "CHANGED"
 end
+fold_all()
 local fields, facts = {}, {}
 for i = 4, #ARGV, 2 do
   fields[#fields + 1] = ARGV[i]

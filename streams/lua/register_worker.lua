@@ -15,4 +15,4 @@ local ends = clock(ARGV[1]) + tonumber(ARGV[3])
 call("HSET", KEYS[2], ARGV[2], ARGV[4])
 call("HSETNX", KEYS[3], "#", 0)
 later(ends, "lease", ARGV[2], 0, 0)
-return ends
+return commit(ends)

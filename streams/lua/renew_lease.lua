@@ -27,8 +27,8 @@ local entries = call("HGETALL", KEYS[2])
 for i = 1, #entries, 2 do
   local id, token = entries[i], string.match(entries[i + 1], "^%S+")
   if id ~= "#" then
-    local control = call("HMGET", prefix .. "k:" .. id, "tk", "cq", "ty")
-    if control[1] ~= token or (control[2] and control[3] == "task") then
+    local done, control = apart(load, id)
+    if not (done and control and control.tk == token) or (control.cq and control.ty == "task") then
       answer[#answer + 1] = token .. " " .. id
     end
   end

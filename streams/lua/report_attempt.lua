@@ -21,7 +21,7 @@ end
 if ARGV[5] ~= "" then
   call("HSET", KEYS[2], "pg", ARGV[5])
 end
-if control.hb and control.hb ~= "0" then
+if control.hb then
   call("ZADD", KEYS[1], clock(ARGV[1]) + control.hb, beat_member(control))
 end
 return control.cq and "CANCEL" or "OK"

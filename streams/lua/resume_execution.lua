@@ -17,12 +17,14 @@ if control.wk ~= "stuck" and not control.ps then
   return { "NOT", control.wk }
 end
 call("HDEL", KEYS[2], "ps")
+control.ps = nil
 if control.wk == "stuck" then
   out_of_trouble(control)
 end
 if control.wk == "stuck" or control.wk == "paused" then
   -- If its workflow, task or queue is paused, it is put aside once more.
-  call("HSET", KEYS[2], "wk", "queued", "ls", 0)
+  control.wk, control.ls = "queued", nil
+  save(control)
   enqueue(control, false)
 end
-return { "OK" }
+return commit({ "OK" })

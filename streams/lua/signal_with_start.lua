@@ -48,6 +48,5 @@ if not control then
 end
 append(control, now, request, "signal_received", "d", ARGV[10])
 call("HSET", KEYS[5], request, control.v)
-save(control)
 wake(control)
-return { answer }
+return commit({ answer })

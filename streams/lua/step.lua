@@ -11,7 +11,7 @@
 -- ARGV[6]   queues   how many names follow, most wanted first: queue…; also without room: what is
 --                    then left in them is rung for others, and what waits at its door goes to them
 -- then      count    how many settlements follow, each one of
---   "task", id, token, outcome, payload, due, by, trouble
+--   "task", id, token, outcome, payload; then, unless it has ended, due, by, trouble
 --       outcome   "completed" | "failed" | "cancelled" | "attempt_failed" (due: when to try again) |
 --                 "released" (not run; due: when to hand it out again, "" for now) |
 --                 "unknown" (as released; remembers since when nobody knows the task, and who is to get it)
@@ -53,6 +53,8 @@
 local CLAIM_BYTES = 1048576
 -- Events handed out with a claim; a longer history is read in pages.
 local CLAIM_EVENTS = 256
+-- Each may bring a MiB, and what is too much goes back.
+local POPPED_AT_ONCE = 16
 -- As in streams/work.py.
 local HANDED_OVER_AT_ONCE = 64
 
@@ -82,6 +84,9 @@ local queues = {}
 for i = 1, tonumber(take()) do
   queues[i] = take()
 end
+
+-- What was settled is let go at once for all.
+local let_go_of = {}
 
 local function judge(id, token)
   local control = load(id)
@@ -123,17 +128,24 @@ local function give_back(control, token, due, trouble)
     -- Not to this worker, which could not go on with it: another release may know how.
     enqueue(control, true)
   end
-  save(control, "st", control.st, "wk", wake_state, "tk", "", "lt", token)
+  control.wk, control.tk, control.lt = wake_state, nil, token
+  save(control)
 end
 
 local function settle_task(id)
-  local token, outcome, payload, due, by, trouble = take(), take(), take(), take(), take(), take()
+  local token, outcome, payload = ARGV[position + 1], ARGV[position + 2], ARGV[position + 3]
+  position = position + 3
+  local due, by, trouble = "", "", ""
+  local is_end = outcome == "completed" or outcome == "failed" or outcome == "cancelled"
+  if not is_end then
+    due, by, trouble = take(), take(), take()
+  end
   local verdict, control = judge(id, token)
   if verdict ~= "OK" then
     return verdict
   end
-  call("HDEL", held, id)
-  if outcome == "completed" or outcome == "failed" or outcome == "cancelled" then
+  let_go_of[#let_go_of + 1] = id
+  if is_end then
     finish(control, now, token, outcome, outcome == "cancelled" and control.cq or payload)
     return "OK"
   end
@@ -142,21 +154,25 @@ local function settle_task(id)
     finish(control, now, token, "cancelled", control.cq)
     return "OK"
   end
-  if control.hb and control.hb ~= "0" then
+  if control.hb then
     call("ZREM", KEYS[1], beat_member(control))
   end
   local kind = outcome == "attempt_failed" and outcome or "released"
   append(control, now, token, kind, "n", control.at, "r", due, "d", payload)
   if kind == "released" then
     -- The next claim counts this attempt again: it never ran.
-    call("HSET", prefix .. "k:" .. id, "at", control.at - 1)
+    control.at = digits(control.at - 1)
   end
   if outcome == "unknown" then
-    control.by = by
-    call("HSET", prefix .. "k:" .. id, "us", control.us or now, "by", by)
+    control.by = by ~= "" and by or nil
+    keep(control, "us", control.us or now)
   elseif outcome == "attempt_failed" then
     -- It ran: its worker knew it and lived.
-    call("HDEL", prefix .. "k:" .. id, "us", "ls")
+    if control.us then
+      call("HDEL", prefix .. "k:" .. id, "us")
+      control.us = nil
+    end
+    control.ls = nil
   end
   move(control, "pending")
   give_back(control, token, due, trouble)
@@ -206,14 +222,13 @@ local function settle_workflow(id)
   end
 
   if last then
-    -- First, since it frees memory: a server that is full refuses a script that begins by storing.
-    call("HDEL", held, id)
+    let_go_of[#let_go_of + 1] = id
   end
   -- Own events of earlier chunks are no news; anything else above `upto` is.
   local own = tonumber(control.ow or 0)
   local news = control.v - own > upto
   if decided ~= "" then
-    append(control, now, token, "decided", "u", upto, "d", decided)
+    append(control, now, token, "decided", "u", digits(upto), "d", decided)
     own = own + 1
     if control.st == "pending" then
       move(control, "suspended", "sa", control.a)
@@ -245,23 +260,22 @@ local function settle_workflow(id)
   end
   if #ended > 0 then
     -- A child that nobody runs ends at once, and its end is an event of this stream.
-    save(control)
+    local before = control.v
     for _, n in ipairs(ended) do
       local entry = call("HGET", prefix .. "c:" .. id, n)
       if entry then
         part_with(control, n, entry, now, token, reason, false)
       end
     end
-    local told = load(id)
-    news = news or told.v > control.v
-    control.v, control.a = told.v, told.a
+    news = news or control.v > before
   end
   for _, refusal in ipairs(refusals) do
     append(control, now, token, "child_failed", "n", refusal.n, "d", refusal.payload)
     news = true
   end
   if not last then
-    save(control, "st", control.st, "ch", chunk, "ow", own)
+    control.ch, control.ow = digits(chunk), digits(own)
+    save(control)
     return "OK"
   end
 
@@ -271,16 +285,16 @@ local function settle_workflow(id)
   end
   out_of_trouble(control)
   if outcome ~= "" then
-    finish(control, now, token, outcome, payload, "u", upto)
+    finish(control, now, token, outcome, payload, "u", digits(upto))
     return "OK"
   end
   if snapshot ~= "" then
     redis.pcall("HSET", prefix .. "s:" .. id, "u", upto, "i", identity, "d", snapshot)
   end
-  save(control, "st", control.st, "up", upto, "by", worker, "tk", "", "lt", token, "ch", 0, "ow", 0,
-    "ls", 0, "wk", news and "queued" or "idle")
+  control.up, control.by, control.tk, control.lt = digits(upto), worker, nil, token
+  control.ch, control.ow, control.ls, control.wk = nil, nil, nil, news and "queued" or "idle"
+  save(control)
   if news then
-    control.by = worker
     enqueue_at_door(control, false)
   end
   return "OK"
@@ -295,7 +309,12 @@ local function stop(id, reason)
 end
 
 local verdicts = {}
-for i = 1, tonumber(take()) do
+local settlements = tonumber(take())
+if settlements > 0 then
+  -- A server that is full refuses a script that begins by storing, and what is done must be told.
+  call("HDEL", held, "")
+end
+for i = 1, settlements do
   local settle = take() == "task" and settle_task or settle_workflow
   local id = take()
   local done, verdict = apart(settle, id)
@@ -304,6 +323,10 @@ for i = 1, tonumber(take()) do
   end
   verdicts[i] = done and verdict or "DAMAGED"
 end
+for i = 1, #let_go_of, 256 do
+  call("HDEL", held, unpack(let_go_of, i, math.min(i + 255, #let_go_of)))
+end
+write_pushed()
 
 local told = {}
 local box = prefix .. "m:" .. worker
@@ -319,14 +342,17 @@ local function first_event(id)
   return call("XRANGE", prefix .. "e:" .. id, "1-0", "1-0")[1] or damaged("its first event is missing")
 end
 
-local function hand_out_task(control, first)
-  local payload = ""
-  local fields = first[2]
+local function payload_of(event)
+  local fields = event[2]
   for i = 1, #fields, 2 do
     if fields[i] == "d" then
-      payload = fields[i + 1]
+      return fields[i + 1]
     end
   end
+  return ""
+end
+
+local function hand_out_task(control, payload)
   bytes = bytes + #payload
   claims[#claims + 1] = {
     "task", control.id, tonumber(control.at), payload, tonumber(control.ls or 0), tonumber(control.us or 0),
@@ -386,17 +412,19 @@ if repeated then
       local control = entries[i] ~= "#" and load(entries[i])
       if control and control.tk == claim_token then
         if control.ty == "task" then
-          hand_out_task(control, first_event(control.id))
+          hand_out_task(control, payload_of(first_event(control.id)))
         else
           hand_out_workflow(control)
         end
       end
     end)
   end
-  return { "OK", now, verdicts, claims, told, troubles }
+  return commit({ "OK", now, verdicts, claims, told, troubles })
 end
 
 call("HSET", held, "#", seq .. " " .. now)
+-- What is held from now on, each with its message.
+local taken = {}
 
 -- Queues, workflows and tasks of which nobody takes work: nearly always none.
 local any_paused = room > 0 and call("HLEN", prefix .. "f") > 0
@@ -408,11 +436,14 @@ end
 -- Whether it is not to be taken now. Then it lies where it is found when that ends: put aside by its name, in
 -- its queue, or nowhere when it alone is paused.
 local function put_aside(control)
+  local target = any_paused and call("HGET", prefix .. "x:" .. control.id, "tg")
   if control.ps then
-    call("HSET", prefix .. "k:" .. control.id, "wk", "paused")
-  elseif is_paused(control.ty, control.tg) then
-    call("HSET", prefix .. "k:" .. control.id, "wk", "paused")
-    call("RPUSH", prefix .. "f:" .. control.ty .. ":" .. control.tg, control.id)
+    control.wk = "paused"
+    save(control)
+  elseif target and is_paused(control.ty, target) then
+    control.wk = "paused"
+    save(control)
+    push(prefix .. "f:" .. control.ty .. ":" .. target, control.id, false)
   elseif is_paused("queue", control.q) then
     enqueue(control, true)
   else
@@ -421,7 +452,7 @@ local function put_aside(control)
   return true
 end
 
-local function claim(id, queue)
+local function claim(id, incarnation, payload, queue)
   local control = load(id)
   if not control or control.wk ~= "queued" or (queue and control.q ~= queue) then
     -- Ended or taken since it was enqueued, or deleted and begun anew elsewhere: nothing to hand out.
@@ -431,42 +462,59 @@ local function claim(id, queue)
     return
   end
   if control.ty == "task" then
-    local first = first_event(id)
-    control.at = (control.at or 0) + 1
+    if incarnation ~= control["in"] then
+      payload = payload_of(first_event(id))
+    end
+    control.at = digits((control.at or 0) + 1)
     append(control, now, claim_token, "started", "n", control.at, "w", worker)
-    move(control, "running", "at", control.at)
-    if control.at == 1 then
-      -- A released first attempt begins once more under its number.
+    if control.at ~= "1" then
+      move(control, "running", "at", control.at)
+    elseif not control.lt then
+      move(control, "running", "at", "1", "sa", control.a)
+    else
+      -- A first attempt that was given back begins once more under its number.
+      move(control, "running", "at", "1")
       call("HSETNX", prefix .. "x:" .. id, "sa", control.a)
     end
-    save(control, "st", "running", "wk", "claimed", "tk", claim_token, "at", control.at)
+    control.wk, control.tk = "claimed", claim_token
+    save(control)
     if control.dm and lift_limit(control, "q") then
-      call("HSET", prefix .. "k:" .. id, "dm", control.dm)
+      keep(control, "dm", control.dm)
     end
-    if control.hb and control.hb ~= "0" then
-      control.tk = claim_token
+    if control.hb then
       call("ZADD", KEYS[1], now + control.hb, beat_member(control))
     end
-    hand_out_task(control, first)
+    hand_out_task(control, payload)
   else
-    call("HSET", prefix .. "k:" .. id, "wk", "claimed", "tk", claim_token, "ch", 0, "ow", 0)
+    control.wk, control.tk, control.ch, control.ow = "claimed", claim_token, nil, nil
+    save(control)
     hand_out_workflow(control)
   end
-  call("HSET", held, id, claim_token .. " " .. control.ty .. " " .. control.q)
+  taken[#taken + 1] = id
+  taken[#taken + 1] = claim_token .. " " .. control.ty .. " " .. control.q
 end
 
 local function claim_from(list, queue)
   while room > 0 and bytes < CLAIM_BYTES do
-    local message = call("LPOP", list)
-    if not message then
+    local messages = call("LPOP", list, math.min(room, POPPED_AT_ONCE))
+    if not messages then
       break
     end
     local before = #claims
-    local id = string.match(message, "^%a+ (.+)$")
-    if id then
-      local done, reason = apart(claim, id, queue)
-      if not done then
-        stop(id, reason)
+    for i, message in ipairs(messages) do
+      if bytes >= CLAIM_BYTES then
+        for j = #messages, i, -1 do
+          call("LPUSH", list, messages[j])
+        end
+        break
+      end
+      local id, incarnation, payload = string.match(message, "^task (%S+) (%S+) (.*)$")
+      id = id or string.match(message, "^%a+ (%S+)$")
+      if id then
+        local done, reason = apart(claim, id, incarnation, payload, queue)
+        if not done then
+          stop(id, reason)
+        end
       end
     end
     room = room - (#claims - before)
@@ -489,4 +537,8 @@ for _, queue in ipairs(queues) do
   end
 end
 
-return { "OK", now, verdicts, claims, told, troubles }
+for i = 1, #taken, 256 do
+  call("HSET", held, unpack(taken, i, math.min(i + 255, #taken)))
+end
+
+return commit({ "OK", now, verdicts, claims, told, troubles })

@@ -50,6 +50,5 @@ else
   append(control, clock(ARGV[1]), request, type_, "n", n, "d", payload)
 end
 call("HSET", KEYS[5], request, control.v)
-save(control)
 wake(control)
-return { "OK", control.v }
+return commit({ "OK", control.v })

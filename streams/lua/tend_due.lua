@@ -40,7 +40,6 @@ local function fire_timer(id, n, incarnation)
   local control = load(id)
   if control and control["in"] == incarnation and call("HDEL", prefix .. "k:" .. id, "T" .. n) == 1 then
     append(control, now, "timer", "timer_fired", "n", n)
-    save(control)
     wake(control)
   end
 end
@@ -49,7 +48,7 @@ local function make_ready(id, _, incarnation)
   local control = load(id)
   if control and control["in"] == incarnation and control.wk == "due" then
     control.wk = "queued"
-    save(control, "wk", "queued")
+    save(control)
     if control.ty == "task" then
       enqueue_at_door(control, false)
     else
@@ -103,7 +102,8 @@ local function miss_beat(id, attempt, token)
     append(control, now, "beat", "attempt_failed", "n", attempt, "e", "TimeoutError", "r", due)
     move(control, "pending")
     later(due, "ready", id, 0, control["in"])
-    save(control, "st", "pending", "wk", "due", "tk", "")
+    control.wk, control.tk = "due", nil
+    save(control)
   end
 end
 
@@ -184,13 +184,14 @@ local function take_back(id, token)
     end
     append(control, now, "lost", "attempt_failed", "n", control.at, "e", "WorkerLost", "r", "")
     move(control, "pending")
-    if control.hb and control.hb ~= "0" then
+    if control.hb then
       call("ZREM", due_set, beat_member(control))
     end
   elseif lost >= max_lost then
     wake_state = "stuck"
   end
-  save(control, "st", control.st, "wk", wake_state, "tk", "", "ls", lost, "ch", 0, "ow", 0)
+  control.wk, control.tk, control.ls, control.ch, control.ow = wake_state, nil, digits(lost), nil, nil
+  save(control)
   if wake_state == "queued" then
     enqueue(control, true)
   else
@@ -210,6 +211,7 @@ end
 local function recover(lost_worker)
   local held = prefix .. "a:" .. lost_worker
   call("HDEL", held, "#")
+  at_work[lost_worker] = false
   units = units - hand_over(lost_worker, units)
   local entries = call("HGETALL", held)
   for i = 1, #entries, 2 do
@@ -249,7 +251,8 @@ local function release(kind, _, name)
     local done, reason = apart(function()
       local control = load(id)
       if control and control.wk == "paused" and not control.ps then
-        call("HSET", prefix .. "k:" .. id, "wk", "queued")
+        control.wk = "queued"
+        save(control)
         enqueue(control, false)
       end
     end)
@@ -313,10 +316,11 @@ local function delete_old(status, ended_before)
 end
 
 if ARGV[11] ~= "" then
+  fold_all()
   for _, status in ipairs({ "completed", "failed", "cancelled" }) do
     delete_old(status, now - tonumber(ARGV[11]))
   end
 end
 
 local next_due = call("ZRANGE", due_set, 0, 0, "WITHSCORES")[2]
-return { "KEEPER", now, tonumber(next_due or 0), lost_workers, fired }
+return commit({ "KEEPER", now, tonumber(next_due or 0), lost_workers, fired })

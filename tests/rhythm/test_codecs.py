@@ -20,6 +20,7 @@ from rhythm.settings import Settings, load_settings
 from rhythm.tasks import TaskContext, TaskDefinition, TaskRegistry
 from streams.connection import Connection
 from streams.sealing import MARK, Sealing
+from tests.control import get_word
 from tests.rhythm.stored import all_that_is_stored
 from tests.rhythm.test_workflows import Stage, flows
 
@@ -120,8 +121,7 @@ def test_without_its_key_an_execution_waits_and_goes_on_when_it_is_there(
 
     async def tried(connection: Connection, id_: str) -> bool:
         """Whether a worker had it and gave it back."""
-        keys = connection.keys.partition(id_)
-        return bool(await connection.command("HGET", keys.control(id_), "lt"))
+        return await get_word(connection, id_, "lt") != "-"
 
     run(story())
 

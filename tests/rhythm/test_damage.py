@@ -205,10 +205,10 @@ DAMAGES: dict[str, Callable[[Store, str], Any]] = {
     ),
     "no control": lambda store, id_: _replace(store, store.keys.control(id_)),
     "a control without numbers": lambda store, id_: store.connection.command(
-        "HSET", store.keys.control(id_), "v", "many"
+        "HSET", store.keys.control(id_), "c", "many"
     ),
     "half a control": lambda store, id_: store.connection.command(
-        "HDEL", store.keys.control(id_), "in", "cr"
+        "HSET", store.keys.control(id_), "c", "1 2 pending queued"
     ),
     "no projection": lambda store, id_: _replace(store, store.keys.projection(id_)),
     "half a projection": lambda store, id_: store.connection.command(

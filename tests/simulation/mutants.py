@@ -146,14 +146,14 @@ MUTANTS: Final = (
         "an attempt that was lost counts",
         in_lua(
             _STEP,
-            old="control.at = (control.at or 0) + 1",
-            new="control.at = math.max(control.at or 0, 1)",
+            old="control.at = digits((control.at or 0) + 1)",
+            new="control.at = digits(math.max(control.at or 0, 1))",
         ),
         0,
     ),
     Mutant(
         "the end of a child wakes its parent",
-        in_lua(_STEP, old="save(parent)\n      wake(parent)", new="save(parent)"),
+        in_lua(_STEP, old="      wake(parent)", new=""),
         0,
     ),
     Mutant(
@@ -178,7 +178,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a timer of an ended execution is gone with it",
-        in_lua(_STEP, _TEND, old='if string.sub(all[i], 1, 1) == "T" then', new="if false then"),
+        in_lua(_STEP, _TEND, old='if string.sub(field, 1, 1) == "T" then', new="if false then"),
         9,
     ),
     Mutant(

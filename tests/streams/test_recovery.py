@@ -14,6 +14,7 @@ from streams.errors import BackendFull, BackendUnavailable, Overtaken, WorkerLos
 from streams.outbox import Delivery, Message
 from streams.work import Outgoing, TaskSettlement, WorkerSeat, WorkflowSettlement
 from tests.conftest import RedisServer
+from tests.control import set_words
 from tests.streams.house import House, Run, play
 
 pytestmark = pytest.mark.everywhere
@@ -162,7 +163,7 @@ def test_a_worker_whose_last_answers_a_failover_lost_begins_anew(house: House, r
 
 LOST_WITH_A_FAILOVER: dict[str, tuple[list[str], bool]] = {
     "nothing": ([], True),
-    "the decision that it holds": (["HSET", "{control}", "up", "0", "by", "nobody"], False),
+    "the decision that it holds": (["CONTROL", "up", "0", "by", "nobody"], False),
     "the event that it was fed last": (["HSET", "{snapshot}", "i", "1699999999999 s0"], False),
 }
 
@@ -185,9 +186,12 @@ def test_a_snapshot_is_handed_out_if_this_history_made_it(
         )
         await seat.step([], 0, [made])
         assert await seat.leave()
-        keys = {"control": house.keys.control("f"), "snapshot": house.keys.snapshot("f")}
-        if command:
-            await house.connection.command(*(word.format(**keys) for word in command))
+        if command[:1] == ["CONTROL"]:
+            names, values = command[1::2], command[2::2]
+            await set_words(house.connection, "f", **dict(zip(names, values, strict=True)))
+        elif command:
+            snapshot = house.keys.snapshot("f")
+            await house.connection.command(*(word.format(snapshot=snapshot) for word in command))
         await house.signal("f", "s2")
 
         (claim,) = (await (await house.seat("w2")).step(["default"], 1, [])).claims

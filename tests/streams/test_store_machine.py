@@ -716,7 +716,7 @@ class Store(RuleBasedStateMachine):
         waiting: Counter[str] = Counter()
         for name in [*map(keys.ready, QUEUES), *doors]:
             for message in await connection.command("LRANGE", name, 0, -1):
-                waiting[message.decode().partition(" ")[2]] += 1
+                waiting[message.split(b" ", 2)[1].decode()] += 1
         return waiting
 
     async def leased(self) -> list[str]:
@@ -752,6 +752,8 @@ class Store(RuleBasedStateMachine):
 
     async def check(self) -> None:
         connection, keys = self.house.connection, self.house.keys
+        # What changes in indexes is folded in when somebody reads them by the scripts.
+        await projections.count_executions(connection, Filters())
         queued = await self.queued()
         holders: Counter[str] = Counter()
         members = await connection.command("ZRANGE", keys.due, 0, -1)
@@ -811,7 +813,7 @@ class Store(RuleBasedStateMachine):
             spare = min(self.left_queued[id_], queued[id_] - (found.wake == "queued"))
             where = (queued[id_] - max(spare, 0), *where[1:])
             if found.wake == "idle":
-                upto = int((await connection.command("HGET", keys.control(id_), "up")) or 0)
+                upto = int((await projections.examine(connection, id_)).control.get("up", "0"))
                 news = [e for e in history if e.version > upto and e.type not in ("decided",)]
                 assert where == (0, 0, 0) and not news, (where, news)
             else:

@@ -16,14 +16,10 @@ local STAGED_KEPT_MS = 3600000
 -- A minute: replies nobody fetched belong to a client that has gone.
 local REPLIES_KEPT_MS = 60000
 
--- What stops an execution stands in the hash z under its id, in words, for people alone: its records are
--- damaged, a worker cannot go on with it, or worker after worker was lost with it.
--- ps: whether it is paused; pz: whether something stands there; cq: payload of the request to cancel it; dm: the kinds of time limits set for it; hb, ma, ri: of a
--- task, ms between heartbeats, attempts at most, ms before the next one; hd: what its heartbeat said.
-local CONTROL = {
-  "v", "a", "in", "ty", "tg", "q", "st", "wk", "tk", "lt", "at", "p", "n", "cr", "up", "by", "ch", "ow", "ls", "us",
-  "cq", "dm", "hb", "ma", "ri", "hd", "pz", "ps",
-}
+-- Notes of index changes that wait to be folded in; then as many are folded in as came, and some more. So
+-- whoever reads an index has few to fold in first.
+local NOTES_KEPT = 512
+local NOTES_AT_ONCE = 128
 
 local function clock(given)
   if given ~= "" then
@@ -31,6 +27,11 @@ local function clock(given)
   end
   local time = call("TIME")
   return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- A whole number as text: Lua and Redis format numbers as fractions, which takes five times as long.
+local function digits(number)
+  return string.format("%d", number)
 end
 
 -- How errors begin that come of what is stored: those of these scripts and Lua's own, and the server's about
@@ -58,20 +59,112 @@ local function apart(work, ...)
       return false, sign == "damaged: " and string.sub(reason, at + #sign) or "its records are damaged: " .. reason
     end
   end
+  -- The server refuses a script's first write or none: nothing has been changed that `commit` would write.
   error(result, 0)
 end
 
+-- What is known of a live execution is its control record, the hash k. What changes with nearly every
+-- transition, or is needed by it, stands in its field c: words in this order, "-" for none. Further fields:
+-- cq: payload of the request to cancel it; dm: the kinds of time limits set for it; of a task, hb: "ms between
+-- heartbeats, attempts at most, ms before the next one", hd: what its heartbeat said, us: since when nobody knows
+-- it; ps: whether it is paused; pz: whether something stands in z; ew: whether somebody waits for its end; T<n>: when timer n is due.
+local WORDS = {
+  "v", "a", "st", "wk", "tk", "lt", "at", "ls", "up", "by", "ch", "ow", "ty", "in", "cr", "q",
+}
+local WORDS_PATTERN = "^(%d+) (%d+) " .. string.rep("(%S+) ", #WORDS - 3) .. "(%S+)$"
+
+local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew" }
+
+-- A script reads and writes each record once: they are kept here until `commit`. False is an execution that
+-- has ended or never was.
+local controls, changed, is_changed = {}, {}, {}
+
+local function word(value)
+  if value ~= "-" then
+    return value
+  end
+end
+
+local function parse(id, record)
+  local v, a, st, wk, tk, lt, at, ls, up, by, ch, ow, ty, incarnation, cr, q = string.match(record, WORDS_PATTERN)
+  if not v then
+    damaged("its control record is incomplete")
+  end
+  return {
+    id = id, v = tonumber(v), a = a, st = st, wk = wk, tk = word(tk), lt = word(lt), at = word(at), ls = word(ls),
+    up = word(up), by = word(by), ch = word(ch), ow = word(ow), ty = ty, ["in"] = incarnation, cr = cr, q = q,
+  }
+end
+
+local function record_of(k)
+  return digits(k.v) .. " " .. k.a .. " " .. k.st .. " " .. k.wk .. " " .. (k.tk or "-") .. " "
+    .. (k.lt or "-") .. " " .. (k.at or "-") .. " " .. (k.ls or "-") .. " " .. (k.up or "-") .. " " .. (k.by or "-") .. " "
+    .. (k.ch or "-") .. " " .. (k.ow or "-") .. " " .. k.ty .. " " .. k["in"] .. " " .. k.cr .. " " .. k.q
+end
+
+-- What is known of a live execution, or nil when it has ended or never was.
+local function load(id)
+  local control = controls[id]
+  if control ~= nil then
+    return control or nil
+  end
+  local key = prefix .. "k:" .. id
+  local found = call("HMGET", key, "c", unpack(FURTHER))
+  if not found[1] then
+    if call("EXISTS", key) == 1 then
+      damaged("its control record is incomplete")
+    end
+    controls[id] = false
+    return nil
+  end
+  control = parse(id, found[1])
+  for i = 2, #found do
+    if found[i] then
+      control[FURTHER[i - 1]] = found[i]
+    end
+  end
+  if control.hb then
+    control.hb, control.ma, control.ri = string.match(control.hb, "^(%d+) (%d+) (%d+)$")
+  end
+  controls[id] = control
+  return control
+end
+
+-- Words of a record have been changed.
+local function save(control)
+  if not is_changed[control] then
+    is_changed[control] = true
+    changed[#changed + 1] = control
+  end
+end
+
+-- Sets further fields of it.
+local function keep(control, ...)
+  for i = 1, select("#", ...), 2 do
+    local name, value = select(i, ...)
+    control[name] = value
+  end
+  call("HSET", prefix .. "k:" .. control.id, ...)
+end
+
+-- What stops an execution stands in the hash z under its id, in words, for people alone: its records are
+-- damaged, a worker cannot go on with it, or worker after worker was lost with it.
 local function in_trouble(id, reason)
   redis.pcall("HSET", prefix .. "z", id, string.sub(reason, 1, 500))
   if redis.pcall("EXISTS", prefix .. "k:" .. id) == 1 then
     redis.pcall("HSET", prefix .. "k:" .. id, "pz", 1)
+    if controls[id] then
+      controls[id].pz = "1"
+    end
   end
 end
 
 -- Nobody goes on with it until it is resumed.
 local function park(id, reason)
-  if redis.pcall("EXISTS", prefix .. "k:" .. id) == 1 then
-    redis.pcall("HSET", prefix .. "k:" .. id, "wk", "stuck", "tk", "")
+  local done, control = pcall(load, id)
+  if done and control then
+    control.wk, control.tk = "stuck", nil
+    save(control)
   end
   in_trouble(id, reason)
 end
@@ -80,52 +173,22 @@ local function out_of_trouble(control)
   if control.pz then
     call("HDEL", prefix .. "z", control.id)
     call("HDEL", prefix .. "k:" .. control.id, "pz")
+    control.pz = nil
   end
-end
-
--- So many fields are had sooner all at once than one by one; with timers there may be thousands.
-local FEW_FIELDS = 40
-
--- What is known of a live execution, or nil when it has ended or never was.
-local function load(id)
-  local key = prefix .. "k:" .. id
-  local control = { id = id }
-  if call("HLEN", key) <= FEW_FIELDS then
-    local pairs_ = call("HGETALL", key)
-    if #pairs_ == 0 then
-      return nil
-    end
-    for i = 1, #pairs_, 2 do
-      control[pairs_[i]] = pairs_[i + 1]
-    end
-  else
-    local values = call("HMGET", key, unpack(CONTROL))
-    for i, field in ipairs(CONTROL) do
-      control[field] = values[i]
-    end
-  end
-  control.v = tonumber(control.v)
-  control.a = tonumber(control.a)
-  if not (control.v and control.a and control["in"] and control.q and control.cr) then
-    damaged("its control record is incomplete")
-  end
-  return control
-end
-
-local function save(control, ...)
-  call("HSET", prefix .. "k:" .. control.id, "v", control.v, "a", control.a, ...)
 end
 
 local function append(control, now, token, kind, ...)
-  control.v = control.v + 1
-  if now > control.a then
-    control.a = now
+  local version, at = control.v + 1, control.a
+  if now > tonumber(at) then
+    at = digits(now)
   end
-  local written = call("XADD", prefix .. "e:" .. control.id, "NOMKSTREAM", control.v .. "-0",
-    "t", kind, "a", control.a, "k", token, ...)
+  local written = call("XADD", prefix .. "e:" .. control.id, "NOMKSTREAM", digits(version) .. "-0",
+    "t", kind, "a", at, "k", token, ...)
   if not written then
     damaged("its events are gone")
   end
+  control.v, control.a = version, at
+  save(control)
 end
 
 local function at_of(entry)
@@ -137,16 +200,169 @@ local function at_of(entry)
   end
 end
 
+-- What is put into lists, and which bells ring, is written once for the whole script.
+local pushed, pushed_to = {}, {}
+local rung, to_ring = {}, {}
+
 local function ring(bell)
-  local list = prefix .. "b:" .. bell
-  if call("LLEN", list) < BELL_TOKENS then
-    call("RPUSH", list, "")
+  if not rung[bell] then
+    rung[bell] = true
+    to_ring[#to_ring + 1] = bell
   end
 end
 
+local function write_pushed()
+  for _, list in ipairs(pushed_to) do
+    local messages = pushed[list]
+    for i = 1, #messages, 256 do
+      call("RPUSH", list, unpack(messages, i, math.min(i + 255, #messages)))
+    end
+  end
+  pushed, pushed_to = {}, {}
+end
+
+local function push(list, message, at_head)
+  if at_head then
+    write_pushed()
+    call("LPUSH", list, message)
+    return
+  end
+  local messages = pushed[list]
+  if not messages then
+    messages = {}
+    pushed[list] = messages
+    pushed_to[#pushed_to + 1] = list
+  end
+  messages[#messages + 1] = message
+end
+
+-- A message: type, id; of a new task with little to say also the incarnation, and the payload of its first event.
+local CARRIED_BYTES = 512
+
+local function message_of(control)
+  if control.born then
+    return "task " .. control.id .. " " .. control["in"] .. " " .. control.born
+  end
+  return control.ty .. " " .. control.id
+end
+
 local function enqueue(control, at_head)
-  call(at_head and "LPUSH" or "RPUSH", prefix .. "q:" .. control.q, control.ty .. " " .. control.id)
+  push(prefix .. "q:" .. control.q, message_of(control), at_head)
   ring("q:" .. control.q)
+end
+
+-- The schedule that a root was started by, which its id names; nil for any other.
+local function schedule_of(id)
+  return string.find(id, "!", 1, true) and string.match(id, "^([^/!]+)!%d+$")
+end
+
+-- What changes in the indexes is noted in the list i, oldest first, and folded in when they are read, or when
+-- many notes have come together: most executions have ended by then, and their status changes once instead of
+-- three times. A note: status before, "-" for a new one, status, when it was created, id; of a new one also its
+-- type, target, queue and parent.
+local notes = {}
+
+local function fold(most)
+  local found = call("LRANGE", prefix .. "i", 0, most - 1)
+  if #found == 0 then
+    return
+  end
+  -- First, since it frees memory.
+  call("LTRIM", prefix .. "i", #found, -1)
+  local added, removed, ids, before, last, created_at = {}, {}, {}, {}, {}, {}
+  local function members(groups, index)
+    local group = groups[index]
+    if not group then
+      group = {}
+      groups[index] = group
+      groups[#groups + 1] = index
+    end
+    return group
+  end
+  local function add(index, created, id)
+    local group = members(added, index)
+    local size = #group
+    group[size + 1] = created
+    group[size + 2] = id
+  end
+  for i = 1, #found do
+    local from, to, created, id, more = string.match(found[i], "^(%S+) (%S+) (%S+) (%S+)(.*)$")
+    if id then
+      if not last[id] then
+        before[id], created_at[id] = from, created
+        ids[#ids + 1] = id
+      end
+      last[id] = to
+      if from == "-" then
+        local type_, target, queue, parent = string.match(more, "^ (%S+) (%S+) (%S+) (%S+)$")
+        created_at[id] = created
+        add("all", created, id)
+        add("y:" .. type_, created, id)
+        add("g:" .. target, created, id)
+        add("q:" .. queue, created, id)
+        if parent ~= "-" then
+          add("p:" .. parent, created, id)
+        end
+        local schedule = schedule_of(id)
+        if schedule then
+          add("c:" .. schedule, created, id)
+        end
+      end
+    end
+  end
+  for _, id in ipairs(ids) do
+    if before[id] ~= last[id] then
+      if before[id] ~= "-" then
+        local group = members(removed, "s:" .. before[id])
+        group[#group + 1] = id
+      end
+      add("s:" .. last[id], created_at[id], id)
+    end
+  end
+  local function write(command, groups)
+    for _, index in ipairs(groups) do
+      local group = groups[index]
+      for i = 1, #group, 256 do
+        -- What is no index is left as it is; `rhythm verify` tells of it.
+        redis.pcall(command, prefix .. "i:" .. index, unpack(group, i, math.min(i + 255, #group)))
+      end
+    end
+  end
+  write("ZREM", removed)
+  write("ZADD", added)
+end
+
+-- Whoever reads the indexes sees in them all that was acknowledged.
+local function fold_all()
+  fold(100000)
+end
+
+-- Every script that changes something ends with this.
+local function commit(answer)
+  for _, control in ipairs(changed) do
+    if controls[control.id] == control then
+      call("HSET", prefix .. "k:" .. control.id, "c", record_of(control))
+    end
+  end
+  changed, is_changed = {}, {}
+  write_pushed()
+  for _, bell in ipairs(to_ring) do
+    -- Work that was taken in the same script needs nobody.
+    local list = prefix .. "b:" .. bell
+    if (string.sub(bell, 1, 2) ~= "q:" or call("LLEN", prefix .. bell) > 0) and call("LLEN", list) < BELL_TOKENS then
+      call("RPUSH", list, "")
+    end
+  end
+  rung, to_ring = {}, {}
+  local noted = 0
+  for i = 1, #notes, 256 do
+    noted = call("RPUSH", prefix .. "i", unpack(notes, i, math.min(i + 255, #notes)))
+  end
+  if noted > NOTES_KEPT then
+    fold(#notes + NOTES_AT_ONCE)
+  end
+  notes = {}
+  return answer
 end
 
 -- Which worker calls, if one does: it looks by itself at what it puts at its own door.
@@ -154,10 +370,14 @@ local caller = false
 
 -- An activation waits at the door of the worker that holds the machine, while that lives: another one
 -- would have to bring a machine up to date first. A task does so that not every worker knows.
+local at_work = {}
 local function enqueue_at_door(control, at_head)
   local by = control.by
-  if by and call("HEXISTS", prefix .. "a:" .. by, "#") == 1 then
-    call(at_head and "LPUSH" or "RPUSH", prefix .. "h:" .. by, control.ty .. " " .. control.id)
+  if by and at_work[by] == nil then
+    at_work[by] = call("HEXISTS", prefix .. "a:" .. by, "#") == 1
+  end
+  if by and at_work[by] then
+    push(prefix .. "h:" .. by, control.ty .. " " .. control.id, at_head)
     if by ~= caller then
       ring("m:" .. by)
     end
@@ -168,6 +388,7 @@ end
 
 -- What waits at a worker's door goes to whoever serves its queue, `most` of it; how much was moved.
 local function hand_over(worker, most)
+  write_pushed()
   local door = prefix .. "h:" .. worker
   local moved = 0
   while moved < most do
@@ -175,7 +396,7 @@ local function hand_over(worker, most)
     if not message then
       break
     end
-    local id = string.match(message, "^%a+ (.+)$") or ""
+    local id = string.match(message, "^%a+ (%S+)") or ""
     local done, reason = apart(function()
       local control = load(id)
       if control and control.wk == "queued" then
@@ -240,7 +461,7 @@ end
 local function wake(control)
   if control.wk == "idle" then
     control.wk = "queued"
-    call("HSET", prefix .. "k:" .. control.id, "wk", "queued")
+    save(control)
     enqueue_at_door(control, false)
   end
 end
@@ -248,9 +469,9 @@ end
 -- Move an execution between the indexes by status, and in its projection.
 local function move(control, status, ...)
   if control.st ~= status then
-    call("ZREM", prefix .. "i:s:" .. control.st, control.id)
-    call("ZADD", prefix .. "i:s:" .. status, control.cr, control.id)
+    notes[#notes + 1] = control.st .. " " .. status .. " " .. control.cr .. " " .. control.id
     control.st = status
+    save(control)
   end
   call("HSET", prefix .. "x:" .. control.id, "st", status, ...)
 end
@@ -269,11 +490,6 @@ local GRACE_MS = 60000
 
 local function root_of(id)
   return string.match(id, "^[^/]+")
-end
-
--- The schedule that a root was started by, which its id names; nil for any other.
-local function schedule_of(id)
-  return string.match(id, "^([^/!]+)!%d+$")
 end
 
 -- What was to be started while others ran, and waits for their end: the next of it goes to the timekeeper,
@@ -309,28 +525,24 @@ end
 -- nil; bounds, "" or five numbers, 0 for none: ms until it must have ended and until it must have
 -- begun, then hb, ma, ri. A fork begins with events that were staged: how many, and when the last was.
 local function create(born, now)
-  local id, stream = born.id, prefix .. "e:" .. born.id
+  local id, stream, at = born.id, prefix .. "e:" .. born.id, digits(now)
   if born.staged then
     call("RENAME", born.staged, stream)
     call("PERSIST", stream)
   else
-    call("XADD", stream, "1-0", "t", "created", "a", now, "k", born["in"], "h", born.h or "", "d", born.payload)
+    call("XADD", stream, "1-0", "t", "created", "a", at, "k", born["in"], "h", born.h or "", "d", born.payload)
     shrink(stream)
   end
-  local wake_state = born.due and "due" or "queued"
   local control = {
-    "v", born.version or 1, "a", born.last_at or now, "in", born["in"], "ty", born.ty, "tg", born.tg, "q", born.q,
-    "st", "pending", "wk", wake_state, "cr", now, "up", 0,
+    id = id, v = born.version or 1, a = born.last_at and digits(born.last_at) or at, ["in"] = born["in"], ty = born.ty,
+    q = born.q, st = "pending", wk = born.due and "due" or "queued", cr = at, up = "0",
   }
-  local facts = { "ty", born.ty, "tg", born.tg, "q", born.q, "st", "pending", "cr", now }
+  controls[id] = control
+  save(control)
+  local facts = { "ty", born.ty, "tg", born.tg, "q", born.q, "st", "pending", "cr", at }
   if born.p then
-    control[#control + 1] = "p"
-    control[#control + 1] = born.p
-    control[#control + 1] = "n"
-    control[#control + 1] = born.n
     facts[#facts + 1] = "p"
     facts[#facts + 1] = born.p
-    call("ZADD", prefix .. "i:p:" .. born.p, now, id)
     call("HSET", prefix .. "c:" .. born.p, born.n, born.policy)
     call("HINCRBY", prefix .. "c:" .. root_of(id), "#", 1)
   end
@@ -338,7 +550,6 @@ local function create(born, now)
   if schedule then
     facts[#facts + 1] = "sc"
     facts[#facts + 1] = schedule
-    call("ZADD", prefix .. "i:c:" .. schedule, now, id)
   end
   if born.df and born.df ~= "" then
     facts[#facts + 1] = "df"
@@ -348,22 +559,22 @@ local function create(born, now)
     local ends, begins, beat, attempts, interval = string.match(born.bounds, "^(%d+) (%d+) (%d+) (%d+) (%d+)$")
     local from = born.due or now
     if ends ~= "0" then
-      limit(born, "d", from + ends)
+      limit(control, "d", from + ends)
     end
     if begins ~= "0" then
-      limit(born, "q", from + begins)
+      limit(control, "q", from + begins)
     end
-    for _, value in ipairs({ "dm", born.dm or "", "hb", beat, "ma", attempts, "ri", interval }) do
-      control[#control + 1] = value
+    if control.dm then
+      keep(control, "dm", control.dm)
+    end
+    if beat ~= "0" then
+      keep(control, "hb", beat .. " " .. attempts .. " " .. interval)
+      control.hb, control.ma, control.ri = beat, attempts, interval
     end
   end
-  call("HSET", prefix .. "k:" .. id, unpack(control))
   call("HSET", prefix .. "x:" .. id, unpack(facts))
-  call("ZADD", prefix .. "i:all", now, id)
-  call("ZADD", prefix .. "i:s:pending", now, id)
-  call("ZADD", prefix .. "i:g:" .. born.tg, now, id)
-  call("ZADD", prefix .. "i:q:" .. born.q, now, id)
-  call("ZADD", prefix .. "i:y:" .. born.ty, now, id)
+  notes[#notes + 1] = "- pending " .. at .. " " .. id .. " " .. born.ty .. " " .. born.tg .. " " .. born.q .. " "
+    .. (born.p or "-")
   if born.q ~= "default" then
     -- So that work in a queue that nobody serves can be found; the default queue always is.
     call("SADD", prefix .. "q", born.q)
@@ -371,7 +582,8 @@ local function create(born, now)
   if born.due then
     later(born.due, "ready", id, 0, born["in"])
   else
-    enqueue(born, false)
+    control.born = born.ty == "task" and #born.payload <= CARRIED_BYTES and born.payload or nil
+    enqueue(control, false)
   end
 end
 
@@ -434,7 +646,6 @@ local function tell_parent(id, now, cause, ...)
     local parent = load(id)
     if parent then
       append(parent, now, cause, unpack(told))
-      save(parent)
       wake(parent)
     end
   end)
@@ -453,25 +664,33 @@ local function finish(control, now, token, kind, payload, ...)
   end
   move(control, kind, "co", control.a)
   if control.ty == "workflow" then
-    local all = call("HGETALL", prefix .. "k:" .. id)
-    for i = 1, #all, 2 do
-      if string.sub(all[i], 1, 1) == "T" then
-        call("ZREM", KEYS[1], due_member("timer", id, string.sub(all[i], 2), control["in"]))
+    if call("HLEN", prefix .. "k:" .. id) > 1 then
+      for _, field in ipairs(call("HKEYS", prefix .. "k:" .. id)) do
+        if string.sub(field, 1, 1) == "T" then
+          call("ZREM", KEYS[1], due_member("timer", id, string.sub(field, 2), control["in"]))
+        end
       end
     end
     call("PEXPIRE", prefix .. "r:" .. id, REQUESTS_KEPT_MS)
   end
   if control.wk == "due" then
     call("ZREM", KEYS[1], due_member("ready", id, 0, control["in"]))
-  elseif control.wk == "claimed" and control.hb and control.hb ~= "0" then
+  elseif control.wk == "claimed" and control.hb then
     call("ZREM", KEYS[1], beat_member(control))
   end
-  for letter in string.gmatch(control.dm or "", ".") do
-    lift_limit(control, letter)
+  if control.dm then
+    for letter in string.gmatch(control.dm, ".") do
+      lift_limit(control, letter)
+    end
   end
   out_of_trouble(control)
-  call("DEL", prefix .. "k:" .. id, prefix .. "s:" .. id)
-  local waiting = call("SMEMBERS", prefix .. "b:x:" .. id)
+  if control.ty == "task" then
+    call("DEL", prefix .. "k:" .. id)
+  else
+    call("DEL", prefix .. "k:" .. id, prefix .. "s:" .. id)
+  end
+  controls[id] = false
+  local waiting = control.ew and call("SMEMBERS", prefix .. "b:x:" .. id) or {}
   for _, client in ipairs(waiting) do
     local starter, n, incarnation = string.match(client, "^@([^|]*)|([^|]*)|(.*)$")
     if starter then
@@ -484,7 +703,8 @@ local function finish(control, now, token, kind, payload, ...)
   if #waiting > 0 then
     call("DEL", prefix .. "b:x:" .. id)
   end
-  if control.p then
+  local parent, n = string.match(id, "^(.*)/([^/]+)$")
+  if parent then
     local tree = prefix .. "c:" .. root_of(id)
     if call("HINCRBY", tree, "#", -1) == 0 then
       call("HDEL", tree, "#")
@@ -492,14 +712,14 @@ local function finish(control, now, token, kind, payload, ...)
   end
   if control.ty == "workflow" and lives_below(id) then
     later(now, control.closing or "close", id, 0, control["in"])
-    if control.p then
-      call("HSET", prefix .. "c:" .. control.p, control.n, "-")
+    if parent then
+      call("HSET", prefix .. "c:" .. parent, n, "-")
     end
-  else
+  elseif parent then
     leave_tree(id)
   end
-  if control.p then
-    tell_parent(control.p, now, id, "child_" .. kind, "n", control.n, "d", payload)
+  if parent then
+    tell_parent(parent, now, id, "child_" .. kind, "n", n, "d", payload)
   else
     local schedule = schedule_of(id)
     if schedule then
@@ -519,10 +739,9 @@ local function cancel(control, now, cause, payload)
     finish(control, now, cause, "cancelled", payload)
     return
   end
-  control.cq = payload
   append(control, now, cause, "cancel_requested", "d", payload)
   limit(control, "g", now + GRACE_MS)
-  save(control, "cq", payload, "dm", control.dm)
+  keep(control, "cq", payload, "dm", control.dm)
   if control.ty == "task" then
     tell_worker(control)
   else
