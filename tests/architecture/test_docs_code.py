@@ -23,7 +23,11 @@ import flowlang
 from rhythm.cli import main
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("**/*.md")),
+    *sorted((ROOT / "examples").glob("*/README.md")),
+]
 
 FENCE = re.compile(r"^( *)(`{3,})(\w*)([^\n`]*)\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
 
@@ -62,7 +66,9 @@ def blocks(page: str, text: str) -> list[Block]:
     ]
 
 
-ALL = [block for page in PAGES for block in blocks(page.name, page.read_text())]
+ALL = [
+    block for page in PAGES for block in blocks(page.relative_to(ROOT).as_posix(), page.read_text())
+]
 
 
 def check(block: Block) -> None:
@@ -110,7 +116,7 @@ def test_a_block_is_what_its_language_says(block: Block) -> None:
     check(block)
 
 
-@pytest.mark.parametrize("page", [page.name for page in PAGES])
+@pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in PAGES])
 def test_what_claims_to_run_gives_the_output_it_claims(page: str, tmp_path: Path) -> None:
     mine = [block for block in ALL if block.page == page]
     for block in mine:

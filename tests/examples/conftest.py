@@ -33,3 +33,19 @@ def census_tasks() -> TaskRegistry:
 def onboarding_tasks() -> TaskRegistry:
     """The tasks of `examples/onboarding`."""
     return _ONBOARDING
+
+
+_SAGA = _tasks_of("examples.order_saga.tasks")
+_APPROVAL = _tasks_of("examples.approval.tasks")
+
+
+@pytest.fixture
+def saga_tasks() -> TaskRegistry:
+    """The tasks of `examples/order_saga`."""
+    return _SAGA
+
+
+@pytest.fixture
+def approval_tasks() -> TaskRegistry:
+    """The tasks of `examples/approval`."""
+    return _APPROVAL

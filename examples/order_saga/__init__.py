@@ -1,0 +1,1 @@
+"""An order in three steps, each with what takes it back: see README.md."""
