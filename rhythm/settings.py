@@ -157,7 +157,8 @@ def load_settings(
 
 # Addresses.
 
-_AVAILABLE = ("memory", "redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+_SENTINEL, _CLUSTER = ("redis+sentinel", "rediss+sentinel"), ("redis+cluster", "rediss+cluster")
+_AVAILABLE = ("memory", "redis", "rediss", "unix", *_SENTINEL, *_CLUSTER)
 _PLANNED = ("redis+local",)
 _OTHER_DATABASES = {
     "postgres": "PostgreSQL",
@@ -180,7 +181,7 @@ def check_database_url(url: object) -> str:
 
     Those are `redis://`, `rediss://` (TLS), `unix://` (a socket), `memory://` (inside this process,
     nothing is kept), `redis+sentinel://` with the Sentinels' hosts and the name of the service,
-    and `redis+cluster://` with some nodes of a Redis Cluster.
+    and `redis+cluster://` with some nodes of a Redis Cluster; for TLS, `rediss+` before these two.
 
     Raises:
         ConfigurationError: saying what to give instead.
@@ -195,9 +196,9 @@ def check_database_url(url: object) -> str:
     if scheme in _AVAILABLE:
         if scheme in ("redis", "rediss"):
             _check_server(url, shown)
-        elif scheme == "redis+sentinel":
+        elif scheme in _SENTINEL:
             _check_sentinels(url, shown)
-        elif scheme == "redis+cluster":
+        elif scheme in _CLUSTER:
             _check_cluster(url, shown)
         elif scheme == "unix" and not rest.partition("?")[0].strip("/"):
             raise ConfigurationError(

@@ -2,7 +2,7 @@
 
 `redis://`, `rediss://` and `unix://` name one server. `redis+sentinel://` names Sentinels, which
 say who is master now; every new connection asks them. `redis+cluster://` names some nodes of a
-Redis Cluster, which say who has which slot.
+Redis Cluster, which say who has which slot. With `rediss+` their connections are encrypted.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streams.cluster import ClusterClient
 
-SENTINEL_SCHEME = "redis+sentinel"
-CLUSTER_SCHEME = "redis+cluster"
+SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
+CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 
 CONNECT_TIMEOUT_S = 3.0
 # A Sentinel answers from memory; one that does not is passed over for the next.
@@ -35,7 +35,8 @@ class _Place(NamedTuple):
 
     Attributes:
         path: without the slash before it.
-        options: what redis-py makes of the user, the password and what stands behind the ``?``.
+        options: what redis-py makes of the user, the password and what stands behind the ``?``,
+            and whether connections are encrypted, as ``ssl``.
     """
 
     nodes: tuple[tuple[str, int], ...]
@@ -52,7 +53,7 @@ def open_client(url: str, connections: int) -> Client:
     Raises:
         ValueError, TypeError: the address is malformed, or has an unknown option.
     """
-    if urlsplit(url).scheme == SENTINEL_SCHEME:
+    if urlsplit(url).scheme in SENTINEL_SCHEMES:
         return _open_sentinel_client(url, connections)
     ours = _ours()
     if urlsplit(url).scheme == "unix":
@@ -82,6 +83,11 @@ def open_cluster(url: str, connections: int) -> ClusterClient:
 
 
 class _OneSentinel(redis.asyncio.Redis):
+    def __repr__(self) -> str:
+        """What redis-py says of one that does not answer, in a sentence that users read."""
+        of = self.connection_pool.connection_kwargs
+        return f"{of['host']}:{of['port']}"
+
     async def sentinel_masters(self, *words: Any) -> Any:
         """All masters it knows; timed here, for the reason given in `_ours`."""
         try:
@@ -132,6 +138,8 @@ def _open_sentinel_client(url: str, connections: int) -> Client:
         for name in ("username", "password")
         if f"sentinel_{name}" in options
     }
+    # The same authority, and the same certificate of ours, for Sentinels and what they look after.
+    of_sentinels |= {name: value for name, value in options.items() if name.startswith("ssl")}
     sentinel: Any = _Sentinels(place.nodes, _ours() | of_sentinels)
     client: Client = sentinel.master_for(
         service,
@@ -166,6 +174,8 @@ def _place(url: str, default_port: int) -> _Place:
             raise ValueError("a host has no name")
         nodes.append((one.hostname, one.port or default_port))
     query = f"?{parts.query}" if parts.query else ""
-    options: Mapping[str, Any] = parse_url(f"redis://{user}{at}host{query}")
-    known = {name: value for name, value in options.items() if name not in ("host", "port", "db")}
-    return _Place(tuple(nodes), parts.path.strip("/"), known)
+    kind = parts.scheme.partition("+")[0]
+    options: Mapping[str, Any] = parse_url(f"{kind}://{user}{at}host{query}")
+    not_ours = ("host", "port", "db", "connection_class")
+    known = {name: value for name, value in options.items() if name not in not_ours}
+    return _Place(tuple(nodes), parts.path.strip("/"), known | {"ssl": kind == "rediss"})

@@ -20,11 +20,11 @@ from redis.exceptions import (
     ClusterDownError,
     ClusterError,
     MovedError,
-    ReadOnlyError,
+    ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from streams.faults import FAULTS
+from streams.faults import FAULTS, is_read_only
 from streams.keys import slot_of
 
 logger = logging.getLogger("rhythm.streams")
@@ -32,7 +32,7 @@ logger = logging.getLogger("rhythm.streams")
 # A node that was told by another that it owns a slot may not know yet; more is a Cluster at odds.
 _MOST_REDIRECTS = 5
 
-_LOST = (RedisConnectionError, OSError, ClusterDownError, ReadOnlyError)
+_LOST = (RedisConnectionError, OSError, ClusterDownError)
 
 # Where the first key stands, if not behind the command.
 _AT = {"EVAL": 3, "EVALSHA": 3}
@@ -43,7 +43,7 @@ class ClusterClient:
 
     Args:
         nodes: hosts and ports of some nodes.
-        options: of every connection, as redis-py takes them.
+        options: of every connection, as redis-py takes them; ``ssl`` says if it is encrypted.
         connections: to each node, at most so many; more callers wait for one.
     """
 
@@ -79,6 +79,10 @@ class ClusterClient:
                 # Cancelled: it took too long.
                 self.draw_anew()
                 raise
+            except ResponseError as error:
+                if is_read_only(error):
+                    self.draw_anew()
+                raise
         raise ClusterError(f"its nodes do not agree on who owns the slot of {key}")
 
     async def send_together(self, key: str, commands: Sequence[Sequence[Any]]) -> list[Any]:
@@ -91,6 +95,8 @@ class ClusterClient:
                 self.draw_anew()
                 raise
             if not isinstance(replies[0], MovedError):
+                if is_read_only(replies[0]):
+                    self.draw_anew()
                 return replies
             await self._map.move_slot(replies[0])
         raise ClusterError(f"its nodes do not agree on who owns the slot of {key}")
@@ -142,8 +148,11 @@ class ClusterClient:
         return client
 
     def _opened(self, host: str, port: int, connections: int) -> redis.asyncio.Redis:
+        options = dict(self._options)
+        if options.pop("ssl"):
+            options["connection_class"] = redis.asyncio.SSLConnection
         pool = redis.asyncio.BlockingConnectionPool(
-            host=host, port=port, max_connections=connections, timeout=None, **self._options
+            host=host, port=port, max_connections=connections, timeout=None, **options
         )
         return redis.asyncio.Redis.from_pool(pool)
 

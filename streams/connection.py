@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from redis.exceptions import NoScriptError, ReadOnlyError
+from redis.exceptions import NoScriptError
 
 from streams import clients, embedded, inspection
 from streams.clients import Client
@@ -29,7 +29,7 @@ from streams.errors import (
     NotReplicated,
     StreamsError,
 )
-from streams.faults import FAULTS, translated
+from streams.faults import FAULTS, is_read_only, translated
 from streams.inspection import ServerReport
 from streams.keys import KeySpace, guard_of, mark_of
 from streams.scripts import Argument, BlockingRunner, Script
@@ -68,7 +68,7 @@ class Connection:
     Args:
         url: ``redis://``, ``rediss://``, ``unix://``, ``memory://[name]``,
             ``redis+sentinel://host:port[,host:port…]/service[/db]`` or
-            ``redis+cluster://host:port[,host:port…]``.
+            ``redis+cluster://host:port[,host:port…]``, both also as ``rediss+…`` for encryption.
         namespace: what every key begins with.
         replicas: by how many replicas a write is to be confirmed; not for an embedded server.
         patience_s: how long a call is repeated before `BackendUnavailable`; None is without end.
@@ -109,7 +109,7 @@ class Connection:
         )
         self._cluster = (
             self._opened(lambda: clients.open_cluster(url, POOL_SIZE))
-            if parts.scheme == clients.CLUSTER_SCHEME
+            if parts.scheme in clients.CLUSTER_SCHEMES
             else None
         )
         # redis-py's two kinds of client have much in common, and no type for it.
@@ -339,7 +339,7 @@ class Connection:
             # A client's caller hears of it by the error; a worker's operator only by the log.
             level = logging.WARNING if self.patience_s is None else logging.INFO
             logger.log(level, "%s; trying again in %.2f s", failure, pause)
-            if isinstance(cause, ReadOnlyError) and self._cluster is None:
+            if is_read_only(cause) and self._cluster is None:
                 # The master has become a replica: the next connection finds the new one.
                 await self._client.connection_pool.disconnect()
             await asyncio.sleep(pause)

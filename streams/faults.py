@@ -94,7 +94,7 @@ def translated(
         return BackendFull(address)
     if isinstance(error, _ON_THE_MOVE) or _HALF_WAY in text:
         return BackendUnavailable(address, "a slot of the Cluster is being moved")
-    if isinstance(error, _PASSING) or text.startswith(_PASSING_WORDS):
+    if isinstance(error, _PASSING) or is_read_only(error) or text.startswith(_PASSING_WORDS):
         return BackendUnavailable(address, _of_the_way(error) or _named(error))
     if isinstance(error, InvalidResponse):
         return BackendUnavailable(address, "what answers there does not speak Redis's protocol")
@@ -131,6 +131,11 @@ def _of_the_way(error: Exception) -> str | None:
 
 def _named(error: Exception) -> str:
     return _first_line(str(error)) or type(error).__name__
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether a master has become a replica; within a script redis-py does not see that."""
+    return isinstance(error, ReadOnlyError) or str(error).startswith("READONLY")
 
 
 def _damage(text: str) -> str:

@@ -20,6 +20,10 @@ CLIENTS = 30
 RECOVERY_S = 90.0
 
 
+# What is cancelled has so long to end by itself.
+GRACE_S = 60.0
+
+
 class Report(msgspec.Struct, frozen=True):
     """What came of a run.
 
@@ -92,6 +96,9 @@ async def _ask(
         for wish in wishes(chance):
             if loop.time() >= over_at:
                 return
+            if wish.target == "stubborn" and loop.time() >= over_at - GRACE_S:
+                # It resists its cancellation: all would wait until its time of grace is over.
+                continue
             done_by = over_at + RECOVERY_S
             # It asks at once, and waits for no calm before the next.
             await client(app, numbers.next(), wish, chance, ledger, 0.0, done_by)

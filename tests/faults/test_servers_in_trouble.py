@@ -60,9 +60,12 @@ def test_a_worker_goes_on_when_it_is_over(
             assert (await executions.wait_for_execution(after, timeout=40)).result() == "hello"
             ended = await executions.wait_for_execution(held, timeout=40)
             found = [item async for _, item in app.verification_service.verify_all()]
+            types = [event.type for event in await app.history_service.events(held)]
 
         assert ended.status is ExecutionStatus.COMPLETED
         assert found == [[], []]
+        # The worker kept its lease: it was not run again when that had run out.
+        assert types == ["created", "started", "completed"]
 
     run(story())
 

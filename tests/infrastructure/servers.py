@@ -33,7 +33,7 @@ class Node:
 
     def __init__(self, folder: Path, *options: str) -> None:
         folder.mkdir()
-        self.folder, self.port = folder, _free_port()
+        self.folder, self.port = folder, free_port()
         self._options = options
         self.process: subprocess.Popen[bytes] | None = None
         self.client = redis.Redis(port=self.port, decode_responses=True, protocol=2)
@@ -275,7 +275,7 @@ def _quiet(ask: Callable[[], Any]) -> Any:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

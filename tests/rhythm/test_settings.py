@@ -271,6 +271,8 @@ def test_settings_are_checked_however_they_are_made() -> None:
         "redis+sentinel://a/orders/2?sentinel_password=other",
         "redis+cluster://user:secret@a:7000,b:7001",
         "redis+cluster://a/",
+        "rediss+sentinel://a,b/orders?ssl_ca_certs=ca.pem",
+        "rediss+cluster://user:secret@a:7000,b:7001",
     ],
 )
 def test_addresses_that_can_be_used(url: str) -> None:
