@@ -11,7 +11,7 @@ Nothing of this is charged to the program, and ordinary code knows nothing of it
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from operator import length_hint
 from types import FrameType
@@ -219,14 +219,14 @@ class Stepper:
     def hits(self) -> dict[int, int]:
         """How often the turn came to each line up to here, this stop included; lines that it did
         not come to are left out. A line with several statements counts as the busiest of them."""
+        return _by_line(self._points, self.hits_of_stops())
+
+    def hits_of_stops(self) -> list[int]:
+        """As `hits`, for each place in the program to stop at."""
         run = self._new_run()
         hits = run.count_hits(self._count)
         self._play(run)
-        by_line: dict[int, int] = {}
-        for point, count in zip(self._points, hits, strict=True):
-            if count:
-                by_line[point.line] = max(by_line.get(point.line, 0), count)
-        return by_line
+        return hits
 
     def commands(self) -> tuple[Command, ...]:
         """What the turn has asked for up to here, console lines included."""
@@ -255,16 +255,7 @@ class Stepper:
 
     def holds(self, condition: str) -> Look:
         """A look that says whether an expression is true at a stop; where it throws, it is not."""
-
-        def look(stop: Stop) -> bool:
-            try:
-                return to_boolean(self._machine.evaluate(condition, stop.calls[0]))
-            except EvaluationRefused:
-                raise
-            except EvaluationError:
-                return False
-
-        return look
+        return lambda stop: _holds(self._machine, condition)(stop)
 
     def where(self) -> list[Suspended]:
         """The functions that wait, as `Machine.where` tells it; not those that run."""
@@ -335,6 +326,79 @@ class Stepper:
             return None
 
 
+class Scout:
+    """Runs turns one after the other and looks at their stops on the way, forwards alone.
+
+    It keeps no states and goes back nowhere, so that it costs little more than an ordinary run: to
+    find where to send a `Stepper`.
+    """
+
+    def __init__(self, program: Program, machine: Machine) -> None:
+        """Runs a machine of `program.stepping`, which it takes over."""
+        self._points = _points(program.stepping)
+        self._run = _Run(machine, self._points)
+        self.machine = machine
+
+    def turn(self, go: Callable[[Machine], Turn], lines: Lines, look: Look) -> Stop | None:
+        """Run one turn and look at each stop on one of `lines`. Where `look` says True it ends, and
+        with it the scout; None at the end of the turn."""
+        meant = {point.line: False for point in self._points}
+        meant = {line: bool(lines(line)) for line in meant}
+        self._run.begin_anew()
+        self._run.watch([meant[point.line] for point in self._points], 0, look)
+        self._play(go)
+        return self._run.stop
+
+    def count(self, go: Callable[[Machine], Turn], hits: list[int]) -> None:
+        """Run one turn, and add to `hits` how often it came to each stop of the program."""
+        self._run.begin_anew()
+        counted = self._run.count_hits(sys.maxsize)
+        self._play(go)
+        for number, count in enumerate(counted):
+            hits[number] += count
+
+    def holds(self, condition: str) -> Look:
+        """As `Stepper.holds`."""
+        return _holds(self.machine, condition)
+
+    def _play(self, go: Callable[[Machine], Turn]) -> None:
+        try:
+            go(self.machine)
+        except _Stopped:
+            if self._run.failure is not None:
+                raise self._run.failure from None
+
+
+def stops_of(program: Program) -> int:
+    """How many places there are in a program to stop at."""
+    return len(_points(program.stepping))
+
+
+def by_line(program: Program, hits: Sequence[int]) -> dict[int, int]:
+    """Hits of stops as those of lines: of several statements in one the busiest counts."""
+    return _by_line(_points(program.stepping), hits)
+
+
+def _by_line(points: Sequence[_Point], hits: Sequence[int]) -> dict[int, int]:
+    by_line: dict[int, int] = {}
+    for point, count in zip(points, hits, strict=True):
+        if count:
+            by_line[point.line] = max(by_line.get(point.line, 0), count)
+    return by_line
+
+
+def _holds(machine: Machine, condition: str) -> Look:
+    def look(stop: Stop) -> bool:
+        try:
+            return to_boolean(machine.evaluate(condition, stop.calls[0]))
+        except EvaluationRefused:
+            raise
+        except EvaluationError:
+            return False
+
+    return look
+
+
 def _selective(look: Look | None, within: int | None) -> Look:
     """Both conditions in one."""
 
@@ -396,6 +460,12 @@ class _Run:
         self._act: Callable[[int, FrameType], None] = self.end
         machine.gates = [()] * len(points)
         machine.hook = self._arrive
+
+    def begin_anew(self) -> None:
+        """Be ready for another turn of the same machine, whose code knows these gates."""
+        self.stop, self.running, self.failure = None, (), None
+        self._passed, self._open, self._act = 0, [], self.end
+        self.machine.gates[:] = [()] * len(self.points)
 
     # ------------------------------------------------------------------ what to do on the way
 

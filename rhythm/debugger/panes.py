@@ -41,7 +41,7 @@ def source(cursor: Replay, breakpoints: Collection[int], selected: int) -> Text:
     """The source, with what is known of each line before it: breakpoint, where it stands, and how
     often this turn ran it."""
     lines = cursor.program.source.splitlines()
-    here, hits = current_line(cursor), cursor.hits()
+    here, hits = current_line(cursor), cursor.heat()
     waits = {function.line for function in cursor.where()}
     width = len(str(len(lines)))
     text = Text(no_wrap=True)
@@ -55,7 +55,8 @@ def source(cursor: Replay, breakpoints: Collection[int], selected: int) -> Text:
         marks.append(arrow, "bold yellow")
         marks.append(f"{number:>{width}} ", "dim")
         heat = hits.get(number, 0)
-        marks.append(f"{heat:>4} " if heat else "     ", _warmth(heat))
+        shown = str(heat) if heat < 10_000 else f"{heat // 1000}k"
+        marks.append(f"{shown:>4} " if heat else "     ", _warmth(heat))
         marks.append(line, "reverse" if number == selected else "bold" if is_here else "")
         text.append_text(marks)
         text.append("\n")

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import bisect
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 import flowlang
 from flowlang import Log, Position, Stepper, Stop, Suspended, protocol
-from flowlang.stepper import Lines, Look, every_line
+from flowlang.stepper import Lines, Look, Scout, by_line, every_line, stops_of
 from flowlang.values import Value
 from rhythm import events
 from rhythm.engine.history import LiveMachine, context_of, told
@@ -74,6 +74,8 @@ class Replay:
         self._kept: dict[int, bytes] = {}
         self._near: OrderedDict[int, bytes] = OrderedDict()
         self._interval = _FIRST_INTERVAL
+        # How often the script had come to each stop, before some turns.
+        self._warmth: dict[int, list[int]] = {0: [0] * stops_of(program)}
         self._turns: list[_Turn] = []
         self._verify(history if upto is None else history[:upto])
         self._versions = [turn.event.version for turn in self._turns]
@@ -199,32 +201,38 @@ class Replay:
     def run_to_any(self, lines: Collection[int], condition: str | None = None) -> Stop | None:
         """As `run_to`, to whichever of some lines; without any, to all."""
         meant = self._lines(lines, condition)
-        while True:
-            # At the end of a turn there is nothing more to run in it.
-            at_end = self.stop is None
-            if not at_end and self._stepper.run(meant, self._look(condition)) is not None:
-                return self.stop
-            if self._at == len(self._turns) - 1:
-                return None
-            self._go_on()
-            if self.stop is not None and self._fits(meant, condition):
-                return self.stop
+        # At the end of a turn there is nothing more to run in it.
+        if self.stop is not None and self._stepper.run(meant, self._look(condition)) is not None:
+            return self.stop
+        last = len(self._turns) - 1
+        found = self._scouted(self._at + 1, last + 1, meant, condition, first=True)
+        if found is None:
+            self._open(last)
+            self._stepper.finish()
+            return None
+        self._open(found[0])
+        return self._stepper.goto(found[1])
 
     def run_back_to_any(self, lines: Collection[int], condition: str | None = None) -> Stop | None:
         """As `run_back_to`, to whichever of some lines; without any, to all."""
         meant = self._lines(lines, condition)
-        while True:
-            here = self.stop
-            found = self._stepper.run_back(meant, self._look(condition))
-            # It goes to the first stop also if that is not meant, or if it stood there.
-            is_before = found is not None and (here is None or found.number < here.number)
-            if is_before and self._fits(meant, condition):
-                return found
-            if self._at == 0:
-                self._stepper.goto(1)
-                return None
-            self._open(self._at - 1)
-            self._stepper.finish()
+        here = self.stop
+        found = self._stepper.run_back(meant, self._look(condition))
+        # It goes to the first stop also if that is not meant, or if it stood there.
+        is_before = found is not None and (here is None or found.number < here.number)
+        if is_before and self._fits(meant, condition):
+            return found
+        upto = self._at
+        while upto > 0:
+            since = (upto - 1) // self._interval * self._interval
+            there = self._scouted(since, upto, meant, condition, first=False)
+            if there is not None:
+                self._open(there[0])
+                return self._stepper.goto(there[1])
+            upto = since
+        self._open(0)
+        self._stepper.goto(1)
+        return None
 
     # ------------------------------------------------------------------ looking
 
@@ -275,6 +283,22 @@ class Replay:
     def hits(self) -> dict[int, int]:
         """How often this turn came to each line up to here."""
         return self._stepper.hits()
+
+    def heat(self) -> dict[int, int]:
+        """How often the script came to each line from its beginning up to here."""
+        since = max(at for at in self._warmth if at <= self._at)
+        hits = list(self._warmth[since])
+        if since < self._at:
+            scout = self._scout(since)
+            for at in range(since, self._at):
+                if at % self._interval == 0 and at not in self._warmth:
+                    self._warmth[at] = list(hits)
+                scout.count(self._go(at), hits)
+            self._warmth[self._at] = list(hits)
+            while len(self._warmth) > _MOST_KEPT:
+                del self._warmth[sorted(self._warmth)[1]]
+        now = self._stepper.hits_of_stops()
+        return by_line(self.program, [a + b for a, b in zip(hits, now, strict=True)])
 
     def lines(self) -> list[int]:
         """Lines that have a statement."""
@@ -355,13 +379,7 @@ class Replay:
             return state
         begun = max((at for at in (*self._kept, *self._near) if at <= turn), default=0)
         if begun == 0:
-            machine = flowlang.Machine(
-                self.program,
-                events.value_of(self.created.inputs),
-                self._contexts[0][1],
-                self.created.seed,
-                self._first.at_ms,
-            )
+            machine = self._at_beginning(self.program)
             machine.start()
             begun = 1
         else:
@@ -397,6 +415,53 @@ class Replay:
             if self.stop is not None:
                 return self.stop
         return None
+
+    def _go(self, turn: int) -> Callable[[flowlang.Machine], protocol.Turn]:
+        """What a machine that stands before a turn does in it."""
+        event, said, _ = self._turns[turn]
+        if said is None:
+            return flowlang.Machine.start
+        return lambda machine: machine.feed(said, event.at_ms)
+
+    def _scout(self, turn: int) -> Scout:
+        """A scout that stands before a turn."""
+        stepping = self.program.stepping
+        if turn == 0:
+            machine = self._at_beginning(stepping)
+        else:
+            machine = flowlang.decode_state(stepping, self._before(turn), self._context(turn))
+        return Scout(self.program, machine)
+
+    def _scouted(
+        self, since: int, upto: int, lines: Lines, condition: str | None, *, first: bool
+    ) -> tuple[int, int] | None:
+        """The first or last stop meant in some turns: which turn, and its number in that."""
+        if since >= upto:
+            return None
+        scout = self._scout(since)
+        look = None if condition is None else scout.holds(condition)
+        found: tuple[int, int] | None = None
+        for turn in range(since, upto):
+
+            def note(stop: Stop, turn: int = turn) -> bool:
+                nonlocal found
+                if look is None or look(stop):
+                    found = turn, stop.number
+                    return first
+                return False
+
+            if scout.turn(self._go(turn), lines, note) is not None:
+                break
+        return found
+
+    def _at_beginning(self, program: flowlang.Program) -> flowlang.Machine:
+        return flowlang.Machine(
+            program,
+            events.value_of(self.created.inputs),
+            self._contexts[0][1],
+            self.created.seed,
+            self._first.at_ms,
+        )
 
     def _lines(self, lines: Collection[int], condition: str | None) -> Lines:
         if not lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def opened(path: Path) -> Replay:
 def seen(replay: Replay) -> dict[str, Any]:
     """All that can be looked at where it stands, in words."""
     return {
-        "stop": None if replay.stop is None else (replay.stop.line, replay.stop.column),
+        "stop": None if (at := replay.stop) is None else (at.line, at.column, at.is_round),
         "variables": {name: show(value) for name, value in replay.variables().items()},
         "stack": [(at.name, at.line) for at in replay.stack()],
         "waits": [(at.name, at.line, str(at.waits_for)) for at in replay.where()],
@@ -181,3 +182,38 @@ def test_a_history_that_the_script_would_not_make_is_refused() -> None:
 
     with pytest.raises(NondeterminismError, match=r"'add'.*'subtract'"):
         Replay(recording.execution_id, other, recording.events)
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+def test_running_to_a_line_finds_what_walking_there_does(path: Path) -> None:
+    order, sights = walked(path)
+    replay = opened(path)
+
+    for line in replay.lines():
+        passed = [at for at in order if sights[at]["stop"] and sights[at]["stop"][0] == line]
+        # The walk begins at the first stop, to which it did not run.
+        expected = [at for at in passed if at != order[0]]
+        replay.goto(1, stop=1)
+        going = [replay.place for _ in expected if replay.run_to(line)]
+        assert replay.run_to(line) is None
+        assert going == expected
+        back = [replay.place for _ in passed if replay.run_back_to(line)]
+        assert back == passed[::-1]
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+def test_heat_counts_how_often_each_line_was_come_to(path: Path) -> None:
+    order, sights = walked(path)
+    replay = opened(path)
+    counted: Counter[tuple[int, int, bool]] = Counter()
+    heat: list[dict[int, int]] = []
+    for place in order:
+        if (stop := sights[place]["stop"]) is not None:
+            counted[stop] += 1
+        heat.append({line: 0 for line, _, _ in counted})
+        for (line, _, _), count in counted.items():
+            heat[-1][line] = max(heat[-1][line], count)
+
+    for at in [*range(0, len(order), 7), len(order) - 1, len(order) // 2]:
+        replay.goto(*order[at])
+        assert replay.heat() == heat[at]
