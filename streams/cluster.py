@@ -34,6 +34,9 @@ _MOST_REDIRECTS = 5
 
 _LOST = (RedisConnectionError, OSError, ClusterDownError)
 
+# A node answers from memory; after this the next one is asked when the map is wanted again.
+_DRAWING_S = 1.0
+
 # Where the first key stands, if not behind the command.
 _AT = {"EVAL": 3, "EVALSHA": 3}
 
@@ -165,7 +168,12 @@ class ClusterClient:
 
     async def _draw(self) -> None:
         try:
-            await self._map.initialize()
+            # redis-py asks one node after the other, in a new order each time, and waits for each
+            # without end.
+            async with asyncio.timeout(_DRAWING_S):
+                await self._map.initialize()
+        except TimeoutError:
+            logger.info("a node of the Cluster does not say who owns what within %g s", _DRAWING_S)
         except FAULTS as error:
             logger.info("the Cluster does not say who owns what: %s", error)
 

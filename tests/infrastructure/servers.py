@@ -5,6 +5,7 @@ Sentinels look after. All on this machine, on free ports, ended by whoever start
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -74,6 +75,16 @@ class Node:
             self.process.kill()
             self.process.wait(20)
             self.process = None
+
+    def fall_silent(self) -> None:
+        """Say nothing more, and keep all connections."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Go on where it fell silent."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         self.kill()
