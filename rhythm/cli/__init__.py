@@ -17,12 +17,14 @@ from rhythm.cli.debug import debug
 from rhythm.cli.delete import delete
 from rhythm.cli.deploy import deploy
 from rhythm.cli.dev import dev
+from rhythm.cli.diff import diff
 from rhythm.cli.doctor import doctor
 from rhythm.cli.exits import Exit, exit_code
 from rhythm.cli.explain import explain
 from rhythm.cli.export import export
 from rhythm.cli.fork import fork
 from rhythm.cli.get import get
+from rhythm.cli.grep import grep
 from rhythm.cli.history import history
 from rhythm.cli.impact import impact
 from rhythm.cli.list_executions import list_executions
@@ -106,6 +108,8 @@ for _command in (
     where,
     what_if,
     impact,
+    diff,
+    grep,
     fork,
     export,
     schedule,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import bisect
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import flowlang
@@ -39,6 +39,32 @@ class _Turn(NamedTuple):
     event: StoredEvent
     said: protocol.Event | None
     commands: tuple[protocol.Command, ...]
+
+
+class Passed(NamedTuple):
+    """What ran in the turn of one event.
+
+    Attributes:
+        stops: number and line of each statement that it came to.
+    """
+
+    version: int
+    stops: list[tuple[int, int]]
+
+
+class Found(NamedTuple):
+    """What an expression gave where the script came to a line.
+
+    Attributes:
+        at_ms: the time of the event, unix ms.
+        value: as `console` shows it; None if it threw.
+        error: why it has no value.
+    """
+
+    version: int
+    at_ms: int
+    value: str | None
+    error: str | None
 
 
 class Replay:
@@ -299,6 +325,52 @@ class Replay:
                 del self._warmth[sorted(self._warmth)[1]]
         now = self._stepper.hits_of_stops()
         return by_line(self.program, [a + b for a, b in zip(hits, now, strict=True)])
+
+    def passed(self) -> Iterator[Passed]:
+        """All that ran, turn by turn from the beginning; wherever it stands."""
+        scout = self._scout(0)
+        for turn in range(len(self._turns)):
+            stops: list[tuple[int, int]] = []
+
+            def note(stop: Stop, stops: list[tuple[int, int]] = stops) -> None:
+                stops.append((stop.number, stop.line))
+
+            scout.turn(self._go(turn), every_line, note)
+            yield Passed(self._versions[turn], stops)
+
+    def grep(self, line: int, expression: str) -> Iterator[Found]:
+        """What an expression gives each time that the script comes to a line.
+
+        Raises:
+            InvalidRequest: no statement begins on the line.
+            EvaluationRefused: it is no expression, or would do more than read.
+        """
+        meant = self._lines((line,), None)
+        scout = self._scout(0)
+        for turn, (event, _, _) in enumerate(self._turns):
+            found: list[Found] = []
+
+            def note(stop: Stop, event: StoredEvent = event, found: list[Found] = found) -> None:
+                value = error = None
+                try:
+                    value = flowlang.show(scout.machine.evaluate(expression, stop.calls[0]))
+                except flowlang.EvaluationRefused:
+                    raise
+                except flowlang.EvaluationError as reason:
+                    error = str(reason)
+                found.append(Found(event.version, event.at_ms, value, error))
+
+            scout.turn(self._go(turn), meant, note)
+            yield from found
+
+    @property
+    def inputs(self) -> Any:
+        """What it was started with."""
+        return events.value_of(self.created.inputs)
+
+    def event_at(self, version: int) -> StoredEvent:
+        """The event whose turn a version falls into."""
+        return self._turns[bisect.bisect_right(self._versions, version) - 1].event
 
     def lines(self) -> list[int]:
         """Lines that have a statement."""

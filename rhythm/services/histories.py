@@ -19,7 +19,8 @@ from rhythm.errors import ExecutionNotFound, InvalidRequest
 from rhythm.events import TERMINAL, Completed
 from rhythm.history import files, forking
 from rhythm.history.bundle import MOST_EXECUTIONS, Bundle, Source, asked_for, without_values
-from rhythm.history.cursor import Replay, compiled, opened
+from rhythm.history.cursor import Found, Replay, compiled, opened
+from rhythm.history.difference import Difference, difference
 from rhythm.history.explain import Explanation, Script, explain
 from rhythm.history.explain import Surroundings as Around
 from rhythm.history.impact import Impact, Parting, impact, what_if
@@ -394,6 +395,44 @@ class HistoryService:
             for n, child in zip(ids, found, strict=True)
             if isinstance(child, StoredExecution)
         }
+
+    async def diff(self, a: str, b: str) -> Difference:
+        """Where two executions of a workflow part, and by which variables.
+
+        Raises:
+            NondeterminismError, InvalidRequest, ExecutionNotFound, WorkflowNotRegistered,
+            UnreadableEvent: as `replay`, of either.
+        """
+        return difference(await self.replay(a), await self.replay(b))
+
+    async def grep(
+        self, name: str, line: int, expression: str, *, last: int = 100, definition: str = ""
+    ) -> dict[str, list[Found]]:
+        """What an expression gives at a line of a workflow, each time that an execution came there:
+        of all that live, and those that ended last; by id. Nothing is written.
+
+        Args:
+            last: how many of those that have ended.
+            definition: of the source that has the line; "" is what a start by the name runs.
+                Executions of other sources are left out.
+
+        Raises:
+            InvalidRequest: no statement begins on the line.
+            EvaluationRefused: it is no expression, or would do more than read.
+            WorkflowNotRegistered: there is no such workflow.
+            NondeterminismError, UnreadableEvent: one cannot be replayed.
+        """
+        definition = definition or (await self._workflows.resolve(name)).definition
+        ids = await self._of_workflow(name, _LIVE, None)
+        ids += (await self._of_workflow(name, _ENDED, last))[:last]
+        found: dict[str, list[Found]] = {}
+        for id_ in ids:
+            replay = await self.replay(id_)
+            if replay.program.digest == definition and (
+                came := list(replay.grep(line, expression))
+            ):
+                found[id_] = came
+        return found
 
     async def where(self, name: str) -> list[Standing]:
         """Where the live executions of a workflow stand, for each source that some of them run,
