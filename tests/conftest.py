@@ -35,6 +35,7 @@ WORKFLOWS = Path(__file__).parent / "rhythm"
 WITHOUT_WORKFLOWS = {
     "test_health.py",
     "test_least_privilege.py",
+    "test_metrics.py",
     "test_payloads.py",
     "test_plain_api.py",
     "test_schedules.py",

@@ -19,6 +19,7 @@ from rhythm.cli.show import print_json
 from rhythm.tasks import registry
 from rhythm.worker import Worker
 from rhythm.worker.health import HealthServer
+from rhythm.worker.metrics import Metrics
 from rhythm.worker.supervisor import Supervisor
 
 
@@ -51,8 +52,8 @@ from rhythm.worker.supervisor import Supervisor
 @click.option(
     "--health",
     type=Listening(),
-    help="Serve /health and /ready over HTTP there; HOST is 127.0.0.1 unless given. The nth of "
-    "several processes takes the nth port from there.",
+    help="Serve /health, /ready and /metrics over HTTP there; HOST is 127.0.0.1 unless given. "
+    "The nth of several processes takes the nth port from there.",
 )
 @click.option("--until-input-ends", is_flag=True, hidden=True)
 @command
@@ -107,19 +108,22 @@ async def worker(
                 err=True,
             )
 
+        metrics = None if health is None else Metrics()
         running = Worker(
             app,
             queues=list(queues),
             concurrency=concurrency,
             resources=provided,
             on_ready=say_ready,
+            metrics=metrics,
         )
         _on_signals(_Stopping(running).once_more)
         if until_input_ends:
             _when_input_ends(running.stop)
         with contextlib.ExitStack() as around:
-            if health is not None:
-                server = around.enter_context(HealthServer(*health, running.condition))
+            if health is not None and metrics is not None:
+                page = metrics.of(running, app.diagnose).page
+                server = around.enter_context(HealthServer(*health, running.condition, page))
                 facts["health"] = server.url
             await running.run()
     if running.in_threads:

@@ -28,6 +28,7 @@ from rhythm.worker.activations import Activations
 from rhythm.worker.aside import Aside
 from rhythm.worker.attempt import Attempt
 from rhythm.worker.lease import RENEWALS_PER_LEASE, keep_lease
+from rhythm.worker.metrics import Metrics
 from rhythm.worker.room import Room
 from rhythm.worker.task_runner import TaskRunner, describe
 from rhythm.worker.timekeeping import keep_time
@@ -65,6 +66,7 @@ class Workshop:
         in_threads: ids of the sync tasks whose functions run now.
         stopping: set when it is to drain.
         giving_back: set when it is not to wait for what runs.
+        metrics: counts what is done; None counts nothing.
         on_registered: called when a partition begins to be served.
     """
 
@@ -83,6 +85,7 @@ class Workshop:
     stopping: asyncio.Event
     giving_back: asyncio.Event
     on_registered: Callable[[PartitionKeys, Desk], None]
+    metrics: Metrics | None = None
 
 
 class Desk:
@@ -118,6 +121,7 @@ class Desk:
             workshop.threads,
             workshop.in_threads,
             self._known_elsewhere,
+            workshop.metrics,
         )
         self._under_way: dict[str, tuple[TaskClaim, asyncio.Task[None]]] = {}
         self._attempts: dict[str, Attempt] = {}
@@ -245,6 +249,8 @@ class Desk:
         self._clock_ms, self._clock_read_at = step.now_ms, self._loop.time()
         for settlement, verdict in zip(settled, step.verdicts, strict=True):
             if verdict == "STALE":
+                if self._workshop.metrics is not None:
+                    self._workshop.metrics.count_stale()
                 logger.warning("%s is no longer this worker's to settle: dropped", settlement.id)
             if verdict in ("STALE", "DAMAGED"):
                 self._activations.drop(settlement.id)
@@ -261,8 +267,11 @@ class Desk:
         return step
 
     async def _run_activation(self, claim: WorkflowClaim) -> None:
+        began = self._loop.time()
         settlements = await self._activations.run(claim, self.seat.worker, self._now_ms())
         *firsts, last = settlements
+        if self._workshop.metrics is not None:
+            self._workshop.metrics.count_turn(last.outcome or "waiting", self._loop.time() - began)
         for chunk in firsts:
             # One script does not take a large decision at once; the last chunk ends the claim.
             step = await self.seat.step((), 0, [chunk])

@@ -1,7 +1,7 @@
 """An HTTP endpoint that tells how a worker is, for those who watch over its process.
 
 It answers from threads of its own: also when the worker's event loop is blocked, and then the
-answer is no. Nothing but two paths is served, so the standard library's server is enough.
+answer is no. Nothing but three paths is served, so the standard library's server is enough.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from typing import Self
 import msgspec
 
 from rhythm.errors import ConfigurationError
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Of what Prometheus reads."""
 
 # Who asks sends one line at once; one that does not must not keep a thread.
 _REQUEST_TIMEOUT_S = 5.0
@@ -45,20 +48,28 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class HealthServer:
-    """Serves `/health` and `/ready`: 200 or 503, and the `Condition` as JSON.
+    """Serves `/health` and `/ready`: 200 or 503, and the `Condition` as JSON; and `/metrics`.
 
     Args:
         host: the address to listen on.
         port: 0 for any that is free.
         condition: called for every request, from a thread.
+        metrics: makes what Prometheus reads; likewise. None: there is no such path.
 
     Raises:
         ConfigurationError: it cannot listen there.
     """
 
-    def __init__(self, host: str, port: int, condition: Callable[[], Condition]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        condition: Callable[[], Condition],
+        metrics: Callable[[], bytes] | None = None,
+    ) -> None:
         class Handler(_Handler):
             ask = staticmethod(condition)
+            measure = None if metrics is None else staticmethod(metrics)
 
         try:
             self._server = (_Server6 if ":" in host else _Server)((host, port), Handler)
@@ -104,6 +115,7 @@ class _Server6(_Server):
 
 class _Handler(BaseHTTPRequestHandler):
     ask: Callable[[], Condition]
+    measure: Callable[[], bytes] | None
     timeout = _REQUEST_TIMEOUT_S
 
     def do_GET(self) -> None:
@@ -115,15 +127,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> bytes:
         path = self.path.partition("?")[0]
+        if path == "/metrics" and self.measure is not None:
+            return self._headed(HTTPStatus.OK, self.measure(), METRICS_TYPE)
         condition = self.ask()
         verdicts = {"/health": condition.healthy, "/ready": condition.ready}
         if path in verdicts:
             status = HTTPStatus.OK if verdicts[path] else HTTPStatus.SERVICE_UNAVAILABLE
             body = msgspec.json.encode(condition)
         else:
-            status, body = HTTPStatus.NOT_FOUND, b'{"paths":["/health","/ready"]}'
+            status, body = HTTPStatus.NOT_FOUND, b'{"paths":["/health","/ready","/metrics"]}'
+        return self._headed(status, body, "application/json")
+
+    def _headed(self, status: HTTPStatus, body: bytes, kind: str) -> bytes:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()

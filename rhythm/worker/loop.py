@@ -30,6 +30,7 @@ from rhythm.worker.activations import Activations, Keeping
 from rhythm.worker.aside import Aside, SameLoop, SideThread
 from rhythm.worker.desk import AFTER_FAILURE_S, Desk, Workshop
 from rhythm.worker.health import Condition
+from rhythm.worker.metrics import Metrics
 from rhythm.worker.room import Room
 from rhythm.worker.watch import Watch
 from streams.errors import StreamsError, WorkerLost
@@ -56,6 +57,7 @@ class Worker:
         keeping: how machines are kept between activations.
         on_given_back: called with the id and the error of a workflow that could not go on and is
             tried again later.
+        metrics: counts what it does; None counts nothing.
 
     Raises:
         ConfigurationError: no application, no queue, or a concurrency that is no whole number
@@ -73,6 +75,7 @@ class Worker:
         registry: TaskRegistry = tasks.registry,
         keeping: Keeping | None = None,
         on_given_back: Callable[[str, Exception], None] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._keeping = keeping or activations.USUAL
         if not hasattr(app, "worker_connection"):
@@ -90,7 +93,7 @@ class Worker:
             check_setting("concurrency", concurrency, "a worker's concurrency")
         self._concurrency = app.settings.concurrency if concurrency is None else concurrency
         self._resources, self._on_ready, self._registry = resources, on_ready, registry
-        self._on_given_back = on_given_back
+        self._on_given_back, self._metrics = on_given_back, metrics
         self._stopping, self._giving_back = asyncio.Event(), asyncio.Event()
         self._in_threads: set[str] = set()
         self._running: asyncio.Task[None] | None = None
@@ -154,6 +157,7 @@ class Worker:
             self._stopping,
             self._giving_back,
             self._be_registered,
+            self._metrics,
         )
         if surroundings.has_threads:
             aside.begin(Watch(aside, name, self._seats).run())
@@ -171,6 +175,8 @@ class Worker:
             try:
                 await desk.run()
             except WorkerLost as error:
+                if self._metrics is not None:
+                    self._metrics.count_lost_lease()
                 logger.warning("%s; what it held is run again by others", error)
             except StreamsError as error:
                 if not self._has_begun:

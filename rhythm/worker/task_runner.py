@@ -30,6 +30,7 @@ from rhythm.events import AttemptFailed, Cancelled, Completed, Created, Failed, 
 from rhythm.settings import Settings
 from rhythm.tasks import Retry, TaskContext, TaskDefinition, TaskRegistry
 from rhythm.worker.attempt import Attempt
+from rhythm.worker.metrics import Metrics
 from rhythm.worker.pauses import Pauses
 from streams.codec import TaskClaim
 from streams.work import TaskSettlement
@@ -59,6 +60,7 @@ class TaskRunner:
         threads: where sync functions run; None is here, while everything else stands still.
         in_threads: filled with the ids of those that do just now.
         known_elsewhere: the tasks that workers of a queue know, each with one who does.
+        metrics: counts what is done; None counts nothing.
     """
 
     def __init__(
@@ -69,10 +71,11 @@ class TaskRunner:
         threads: Executor | None,
         in_threads: set[str],
         known_elsewhere: Callable[[str], Awaitable[Mapping[str, str]]],
+        metrics: Metrics | None = None,
     ) -> None:
         self._registry, self._resources, self._settings = registry, resources, settings
         self._threads, self._in_threads = threads, in_threads
-        self._known_elsewhere = known_elsewhere
+        self._known_elsewhere, self._metrics = known_elsewhere, metrics
         self._pauses = Pauses()
 
     async def run(
@@ -99,6 +102,22 @@ class TaskRunner:
         if definition is None:
             return await self._unknown(claim, created, now_ms())
         attempt = begin(claim, definition.is_async)
+        began = asyncio.get_running_loop().time()
+        settlement = await self._attempt(definition, created, details, attempt, now_ms)
+        if self._metrics is not None:
+            seconds = asyncio.get_running_loop().time() - began
+            self._metrics.count_task(created.target, settlement.outcome, seconds)
+        return settlement
+
+    async def _attempt(
+        self,
+        definition: TaskDefinition,
+        created: Created,
+        details: Any,
+        attempt: Attempt,
+        now_ms: Callable[[], int],
+    ) -> TaskSettlement:
+        claim = attempt.claim
         try:
             output = await self._call(definition, created, details, attempt)
         except asyncio.CancelledError:
