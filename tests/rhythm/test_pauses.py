@@ -10,6 +10,7 @@ import pytest
 
 from rhythm import ExecutionNotFound, ExecutionNotStuck, InvalidRequest
 from rhythm.tasks import TaskDefinition
+from streams import projections
 from tests.rhythm.test_ending import verified
 from tests.rhythm.test_workflows import Stage, a_registry, on_stage
 
@@ -28,9 +29,13 @@ async def send(stage: Stage, id_: str, payload: int) -> None:
 
 async def until_aside(stage: Stage, id_: str) -> None:
     """Wait until a worker has found that it is not to be taken."""
-    keys = stage.app._connection.keys.partition(id_)
-    ask = stage.app._connection.command
-    while await ask("HGET", keys.control(id_), "wk") != b"paused":  # noqa: ASYNC110 - no event
+    connection = stage.app._connection
+
+    async def wake() -> str | None:
+        found = await projections.get_execution(connection, id_)
+        return found and found.wake
+
+    while await wake() != "paused":  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.005)
 
 
