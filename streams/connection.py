@@ -30,8 +30,9 @@ from streams.errors import (
     StreamsError,
 )
 from streams.faults import FAULTS, is_read_only, translated
+from streams.gathering import Gathering
 from streams.inspection import ServerReport
-from streams.keys import KeySpace, guard_of, mark_of
+from streams.keys import KeySpace, PartitionKeys, guard_of, mark_of
 from streams.scripts import Argument, BlockingRunner, Script
 from streams.sealing import PayloadCodec, Sealing
 
@@ -101,6 +102,7 @@ class Connection:
         self._url = url
         self._readers: set[BlockingReader] = set()
         self._is_closed = False
+        self._starts: dict[str, Gathering[Any, Any]] = {}
         parts = urlsplit(url)
         self._server = (
             server or embedded.open_server(parts.netloc + parts.path)
@@ -189,6 +191,17 @@ class Connection:
             return await script.run(self._client, keys, arguments)
 
         return await self._patiently(once, script.name, about)
+
+    def starts(
+        self,
+        keys: PartitionKeys,
+        send: Callable[[Connection, PartitionKeys, Sequence[Any]], Awaitable[Sequence[Any]]],
+    ) -> Gathering[Any, Any]:
+        """Where starts in a partition meet, to go together by `send`."""
+        found = self._starts.get(keys.prefix)
+        if found is None:
+            found = self._starts[keys.prefix] = Gathering(lambda items: send(self, keys, items))
+        return found
 
     async def write(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]

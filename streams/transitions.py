@@ -6,7 +6,7 @@ What workers do to the work they hold is in `work`; what time does is in `due`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,6 +14,7 @@ from streams.codec import StoredEvent
 from streams.connection import Connection
 from streams.errors import (
     BackendUnavailable,
+    CorruptRecord,
     ExecutionAlive,
     ExecutionAlreadyOver,
     ExecutionConflict,
@@ -22,6 +23,7 @@ from streams.errors import (
     TakesNoSignals,
     UnknownExecution,
 )
+from streams.keys import PartitionKeys
 from streams.outbox import Delivery, argument
 from streams.scripts import Argument, load
 from streams.work import UNBOUNDED, Bounds
@@ -63,7 +65,8 @@ async def create_execution(
     bounds: Bounds = UNBOUNDED,
     delivery: Delivery | None = None,
 ) -> bool:
-    """Append the first event of a root execution; False if this start was made before.
+    """Append the first event of a root execution; False if this start was made before. Starts that
+    are asked for at the same time go to the store together.
 
     Args:
         request: names this start; becomes the execution's incarnation.
@@ -79,34 +82,50 @@ async def create_execution(
         Overtaken: the message is not the next one.
     """
     keys = connection.keys.partition(execution_id)
-    answer = await connection.write(
-        _CREATE,
-        [
-            keys.due,
-            keys.events(execution_id),
-            keys.control(execution_id),
-            keys.projection(execution_id),
-        ],
-        [
-            connection.now(),
-            execution_id,
-            request,
-            content,
-            type,
-            target,
-            queue,
-            definition,
-            "" if due_ms is None else due_ms,
-            bounds.argument(),
-            connection.sealing.seal(payload),
-            argument(delivery, keys),
-        ],
+    sealed = connection.sealing.seal(payload)
+    start: _Start = (
+        execution_id,
+        request,
+        content,
+        type,
+        target,
+        queue,
+        definition,
+        "" if due_ms is None else due_ms,
+        bounds.argument(),
+        sealed,
     )
+    if delivery is not None:
+        (answer,) = await _create(connection, keys, [start], argument(delivery, keys))
+    else:
+        answer = await connection.starts(keys, _create).ask(start, len(sealed))
     if answer == b"CONFLICT":
         raise ExecutionConflict(execution_id)
     if answer == b"OVERTAKEN" and delivery is not None:
         raise Overtaken(delivery.message.entry)
+    if isinstance(answer, list):
+        raise CorruptRecord(execution_id, answer[0].decode(errors="replace"))
     return bool(answer == b"CREATED")
+
+
+_Start = tuple[Argument, ...]
+
+
+async def _create(
+    connection: Connection, keys: PartitionKeys, starts: Sequence[_Start], delivery: str = ""
+) -> Sequence[Any]:
+    """Begin executions of one partition in one call; the script's answers."""
+    declared: list[str] = []
+    if connection.declares_keys:
+        for id_, *_ in starts:
+            name = str(id_)
+            declared += [keys.events(name), keys.control(name), keys.projection(name)]
+    answers: Sequence[Any] = await connection.write(
+        _CREATE,
+        [keys.due, *declared],
+        [connection.now(), delivery, *(word for start in starts for word in start)],
+    )
+    return answers
 
 
 class Fork(msgspec.Struct, frozen=True, gc=False):

@@ -1,48 +1,53 @@
--- create_execution: the first event of a root execution, unless its id is taken.
+-- create_execution: the first events of root executions, each unless its id is taken.
 --
--- KEYS[1]  due        sorted set; gives the partition's prefix
--- KEYS[2]  events     stream of the execution
--- KEYS[3]  control    hash of the execution
--- KEYS[4]  projection hash of the execution
--- ARGV[1]  now         unix ms, or "" for the server's clock
--- ARGV[2]  id          the execution's id
--- ARGV[3]  request     names this start; the same request again is the same start
--- ARGV[4]  content     digest of type, target and inputs; decides whether a second start is the same
--- ARGV[5]  type        "workflow" or "task"
--- ARGV[6]  target      name of the workflow or task
--- ARGV[7]  queue       name of the queue
--- ARGV[8]  definition  digest of the workflow's source, "" for a task
--- ARGV[9]  due         unix ms before which it is not handed out, or "" for at once
--- ARGV[10] bounds      "" or five numbers, as in step.lua: how long it may take
--- ARGV[11] payload     encoded `created` event
--- ARGV[12] delivery    the message that it delivers, "" for none: see transition.lua; not done by CONFLICT
--- RETURNS  "CREATED" | "EXISTS" (the same start was made before) | "CONFLICT" | "OVERTAKEN"; only CREATED
---          creates anything
+-- KEYS[1]   due       sorted set; gives the partition's prefix
+-- KEYS[2..] declared  the keys of the executions, for Redis Cluster; derived in here
+-- ARGV[1]   now       unix ms, or "" for the server's clock
+-- ARGV[2]   delivery  the message that the only one delivers, "" for none: see transition.lua; not done by CONFLICT
+-- ARGV[3..] id, request, content, type, target, queue, definition, due, bounds, payload each
+--             request     names this start; the same request again is the same start
+--             content     digest of type, target and inputs; decides whether a second start is the same
+--             type        "workflow" or "task"
+--             definition  digest of the workflow's source, "" for a task
+--             due         unix ms before which it is not handed out, or "" for at once
+--             bounds      "" or five numbers, as in step.lua: how long it may take
+--             payload     encoded `created` event
+-- RETURNS  one answer each, in order: "CREATED" | "EXISTS" (the same start was made before) | "CONFLICT" | "OVERTAKEN" |
+--          {what is wrong with what is stored there}; only CREATED creates anything
 
 --@include transition
 
-local id, content, due = ARGV[2], ARGV[4], ARGV[9]
-
-if is_overtaken(ARGV[12]) then
-  return "OVERTAKEN"
+local now, delivery = clock(ARGV[1]), ARGV[2]
+if is_overtaken(delivery) then
+  return { "OVERTAKEN" }
 end
-local first = call("XRANGE", KEYS[2], "1-0", "1-0")[1]
-if first then
-  local fields = first[2]
-  for i = 1, #fields, 2 do
-    if fields[i] == "h" and fields[i + 1] == content then
-      delivered(ARGV[12])
-      return "EXISTS"
+
+local function start(at)
+  local id, content, due = ARGV[at], ARGV[at + 2], ARGV[at + 7]
+  local stream = prefix .. "e:" .. id
+  if call("EXISTS", stream) == 1 then
+    local first = call("XRANGE", stream, "1-0", "1-0")[1]
+    local fields = first and first[2] or {}
+    for i = 1, #fields, 2 do
+      if fields[i] == "h" and fields[i + 1] == content then
+        delivered(delivery)
+        return "EXISTS"
+      end
     end
+    return "CONFLICT"
   end
-  return "CONFLICT"
+  delivered(delivery)
+  create({
+    id = id, ["in"] = ARGV[at + 1], h = content, ty = ARGV[at + 3], tg = ARGV[at + 4], q = ARGV[at + 5], df = ARGV[at + 6],
+    due = due ~= "" and tonumber(due) > now and tonumber(due) or nil,
+    bounds = ARGV[at + 8], payload = ARGV[at + 9],
+  }, now)
+  return "CREATED"
 end
 
-delivered(ARGV[12])
-local now = clock(ARGV[1])
-create({
-  id = id, ["in"] = ARGV[3], h = content, ty = ARGV[5], tg = ARGV[6], q = ARGV[7], df = ARGV[8],
-  due = due ~= "" and tonumber(due) > now and tonumber(due) or nil,
-  bounds = ARGV[10], payload = ARGV[11],
-}, now)
-return commit("CREATED")
+local answers = {}
+for at = 3, #ARGV, 10 do
+  local done, answer = apart(start, at)
+  answers[#answers + 1] = done and answer or { answer }
+end
+return commit(answers)

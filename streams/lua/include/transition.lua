@@ -319,17 +319,17 @@ local function fold(most)
       add("s:" .. last[id], created_at[id], id)
     end
   end
-  local function write(command, groups)
+  local function write(groups)
     for _, index in ipairs(groups) do
       local group = groups[index]
       for i = 1, #group, 256 do
         -- What is no index is left as it is; `rhythm verify` tells of it.
-        redis.pcall(command, prefix .. "i:" .. index, unpack(group, i, math.min(i + 255, #group)))
+        redis.pcall(groups == added and "ZADD" or "ZREM", prefix .. "i:" .. index, unpack(group, i, math.min(i + 255, #group)))
       end
     end
   end
-  write("ZREM", removed)
-  write("ZADD", added)
+  write(removed)
+  write(added)
 end
 
 -- Whoever reads the indexes sees in them all that was acknowledged.
