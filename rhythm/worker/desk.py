@@ -213,7 +213,13 @@ class Desk:
                     deadline = self._loop.time()
                 room = 0 if draining else self._room.take(self._news)
                 step = await self._step(room)
-                if step.claims or self._finished:
+                if room and len(step.claims) >= room:
+                    # There may be more: fetch it while this runs.
+                    continue
+                if step.claims:
+                    # Let what need not wait for anything finish: it is settled at once.
+                    await asyncio.sleep(0)
+                if self._finished:
                     continue
                 if draining:
                     if not self._under_way:

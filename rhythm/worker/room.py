@@ -42,7 +42,8 @@ class Room:
             return 0
         if is_called:
             self._called = None
-        share = self._free if self._sharers == 1 else max(self._free // self._sharers, 1)
+        # Half of all at most: one half runs while the other is fetched.
+        share = min(max(self._free // self._sharers, 1), max(self._size // 2, 1))
         self._free -= share
         self._asked += share
         self._call_next()
