@@ -110,30 +110,11 @@ def test_a_master_of_a_cluster_is_killed_under_load(
     run(story())
 
 
-def test_a_master_of_a_cluster_falls_silent_under_load(
-    cluster: Cluster, namespace: str, run: Run
-) -> None:
-    """Its connections stay, and nothing comes: as when the network swallows everything."""
-
-    async def story() -> None:
-        async with loaded(cluster.url, namespace) as load:
-            starting = asyncio.create_task(load.start_all())
-            await load.some.wait()
-            victim = await asyncio.to_thread(cluster.owner, load.app._connection.keys.meta)
-            victim.fall_silent()
-            try:
-                await starting
-                await load.judge()
-            finally:
-                victim.go_on()
-        await asyncio.to_thread(cluster.until_whole)
-
-    run(story())
-
-
 def test_a_master_behind_sentinels_falls_silent_under_load(
     trio: SentinelTrio, namespace: str, run: Run
 ) -> None:
+    """Its connections stay, and nothing comes: as when the network swallows everything."""
+
     async def story() -> None:
         async with loaded(trio.url, namespace) as load:
             starting = asyncio.create_task(load.start_all())
