@@ -23,6 +23,7 @@ timer_fired         timer `n` of a workflow came due                            
 signal_received     somebody sent a signal to a workflow                        SignalReceived
 cancel_requested    somebody wants a workflow to end                            CancelRequested
 forked              a workflow's events up to here were another one's           Forked
+migrated            a workflow goes on with another source                      Migrated
 decided             what a workflow decided, having been fed up to `u`          Decided
 =================== =========================================================== ==================
 """
@@ -139,6 +140,12 @@ class Forked(msgspec.Struct, frozen=True, omit_defaults=True):
     again: tuple[Command, ...] = ()
 
 
+class Migrated(msgspec.Struct, frozen=True):
+    """The definition that it goes on with: its history replays on it too."""
+
+    definition: str
+
+
 class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     """Commands of a workflow, in the order it gave them.
 
@@ -160,6 +167,7 @@ Payload = (
     | SignalReceived
     | CancelRequested
     | Forked
+    | Migrated
     | Decided
 )
 
@@ -178,6 +186,7 @@ PAYLOADS: Final[Mapping[str, type[Payload] | None]] = {
     "signal_received": SignalReceived,
     "cancel_requested": CancelRequested,
     "forked": Forked,
+    "migrated": Migrated,
     "decided": Decided,
 }
 """Every event type, with what its payload is."""

@@ -40,6 +40,7 @@ _DELETE = load("delete_execution")
 
 _STAGE = load("stage_events")
 _FORK = load("fork_execution")
+_MIGRATE = load("migrate_execution")
 
 STAGED_AT_ONCE = 256
 """Events that one call stages, unless it has that many bytes before:"""
@@ -394,6 +395,50 @@ async def resume_execution(connection: Connection, execution_id: str) -> None:
     if answer[0] == b"NOT":
         raise NotParked(execution_id, answer[1].decode())
     _refuse(execution_id, answer)
+
+
+async def migrate_execution(
+    connection: Connection,
+    *,
+    execution_id: str,
+    request: str,
+    version: int,
+    definition: str,
+    payload: bytes,
+) -> bool:
+    """Let a live workflow go on with another definition; False if it is at work, or has more events
+    than `version`, and nothing was changed.
+
+    Args:
+        request: names this migration.
+        definition: digest of the source.
+        payload: encoded `migrated` event.
+
+    Raises:
+        UnknownExecution, ExecutionAlreadyOver: as `cancel_execution`.
+    """
+    keys = connection.keys.partition(execution_id)
+    answer = await connection.write(
+        _MIGRATE,
+        [
+            keys.due,
+            keys.control(execution_id),
+            keys.projection(execution_id),
+            keys.snapshot(execution_id),
+        ],
+        [
+            connection.now(),
+            execution_id,
+            request,
+            version,
+            definition,
+            connection.sealing.seal(payload),
+        ],
+    )
+    if answer[0] == b"CHANGED":
+        return False
+    _refuse(execution_id, answer)
+    return True
 
 
 async def delete_execution(connection: Connection, execution_id: str) -> None:

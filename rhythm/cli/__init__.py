@@ -30,6 +30,7 @@ from rhythm.cli.impact import impact
 from rhythm.cli.list_executions import list_executions
 from rhythm.cli.logs import show_logs
 from rhythm.cli.migrate import migrate
+from rhythm.cli.migrate_execution import migrate_execution
 from rhythm.cli.new import new
 from rhythm.cli.pause import pause
 from rhythm.cli.rebuild import rebuild
@@ -66,6 +67,12 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each command with a whole sentence, over two lines where one is too short."""
+        rows = [(name, one.get_short_help_str(limit=200)) for name, one in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -111,6 +118,7 @@ for _command in (
     diff,
     grep,
     fork,
+    migrate_execution,
     export,
     schedule,
     signal,

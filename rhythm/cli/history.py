@@ -121,6 +121,8 @@ def _happenings(event: HistoryEvent, names: Mapping[int, str]) -> list[_Happenin
             return [_Happening(f"asked to end{_reason(data)}")]
         case "forked":
             return list(_forked(data, names))
+        case "migrated":
+            return [_Happening(f"goes on with definition {data['definition']}")]
         case "decided":
             return [_command(asked, names) for asked in data.get("commands", ())]
         case _:

@@ -15,7 +15,7 @@ from flowlang.protocol import SetState
 from rhythm import events
 from rhythm.engine.schedule import schedule_of
 from rhythm.errors import UnreadableEvent
-from rhythm.events import TERMINAL, Created, Decided
+from rhythm.events import TERMINAL, Created, Decided, Forked, Migrated
 from rhythm.models import ExecutionStatus, ExecutionType
 from streams.codec import StoredEvent
 
@@ -112,8 +112,19 @@ def _after(execution_id: str, facts: Facts, event: StoredEvent) -> Facts:
         assert isinstance(payload, Decided)
         shown = {c.key: c.value for c in payload.commands if isinstance(c, SetState)}
         state = state | shown if shown else state
+    if event.type == "migrated":
+        said = events.decode(execution_id, event.version, event.type, event.payload)
+        assert isinstance(said, Migrated)
+        facts = msgspec.structs.replace(facts, definition=said.definition)
     if event.type == "forked":
-        facts = msgspec.structs.replace(facts, created_ms=event.at_ms, started_ms=None)
+        forked = events.decode(execution_id, event.version, event.type, event.payload)
+        assert isinstance(forked, Forked)
+        facts = msgspec.structs.replace(
+            facts,
+            created_ms=event.at_ms,
+            started_ms=None,
+            definition=forked.context["definition"],
+        )
     return msgspec.structs.replace(
         facts,
         state=state,

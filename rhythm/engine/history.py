@@ -7,7 +7,7 @@ decides with what the history records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,16 @@ from flowlang.protocol import Command, Turn
 from rhythm import events
 from rhythm.engine.schedule import due_of
 from rhythm.errors import NondeterminismError, UnreadableEvent
-from rhythm.events import Cancelled, CancelRequested, Completed, Created, Decided, Failed, Forked
+from rhythm.events import (
+    Cancelled,
+    CancelRequested,
+    Completed,
+    Created,
+    Decided,
+    Failed,
+    Forked,
+    Migrated,
+)
 from rhythm.events import SignalReceived as Signalled
 from streams.codec import Snapshot, StoredEvent
 
@@ -218,6 +227,11 @@ class LiveMachine:
         return timers | set(self._machine.requests)
 
     @property
+    def program(self) -> flowlang.Program:
+        """The program that runs."""
+        return self._machine.program
+
+    @property
     def waiters(self) -> Sequence[flowlang.Waiter]:
         """The waits for signals that have none yet."""
         return self._machine.waiters
@@ -312,6 +326,23 @@ def told(
         case "forked", Forked():
             return protocol.Forked(payload.context, payload.edits)
     return None
+
+
+def definition_of(execution_id: str, history: Iterable[StoredEvent]) -> str | None:
+    """The definition that a workflow runs by the end of its history; None for a task.
+
+    Raises:
+        UnreadableEvent: the event that says it is damaged.
+    """
+    found: str | None = None
+    for event in history:
+        if event.type in ("created", "forked", "migrated"):
+            said = events.decode(execution_id, event.version, event.type, event.payload)
+            if isinstance(said, Forked):
+                found = said.context["definition"]
+            elif isinstance(said, Created | Migrated):
+                found = said.definition
+    return found
 
 
 def context_of(execution_id: str, created: Created, at_ms: int) -> dict[str, Any]:

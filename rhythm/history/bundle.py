@@ -19,6 +19,7 @@ import msgspec
 from flowlang import Awaited, Suspended, protocol
 from rhythm import events
 from rhythm.engine.fold import Facts, fold
+from rhythm.engine.history import definition_of
 from rhythm.errors import (
     ConfigurationError,
     ExecutionNotFound,
@@ -131,7 +132,7 @@ class Bundle(msgspec.Struct, frozen=True):
     def source(self, execution_id: str | None = None) -> Source | None:
         """The script that an execution ran; None for a task."""
         id_ = execution_id or self.root
-        definition = fold_definition(id_, self.history(id_))
+        definition = definition_of(id_, self.history(id_))
         if definition is None:
             return None
         return self.sources[definition]
@@ -227,11 +228,6 @@ def asked_for(execution_id: str, history: Sequence[StoredEvent]) -> list[str]:
                 if isinstance(command, protocol.RunTask | protocol.RunWorkflow):
                     asked[f"{execution_id}/{command.n}"] = None
     return list(asked)
-
-
-def fold_definition(execution_id: str, history: Sequence[StoredEvent]) -> str | None:
-    """The definition that a workflow runs; None for a task."""
-    return first_of(execution_id, history).definition
 
 
 def execution_of(execution_id: str, history: Sequence[StoredEvent]) -> Execution:
@@ -382,7 +378,8 @@ def _check(bundle: Bundle, path: str) -> None:
         if not history:
             raise ConfigurationError(f"{path} has no event of {id_!r}", "export it again")
         try:
-            definition = fold_definition(id_, history)
+            first_of(id_, history)
+            definition = definition_of(id_, history)
         except UnreadableEvent as error:
             raise ConfigurationError(f"{path}: {error}", "export it again") from error
         if definition is not None and definition not in bundle.sources:
@@ -394,7 +391,7 @@ def _check(bundle: Bundle, path: str) -> None:
 
 def _of_recording(recorded: Recording) -> Bundle:
     id_ = recorded.execution_id
-    definition = first_of(id_, recorded.events).definition or ""
+    definition = definition_of(id_, recorded.events) or ""
     source = Source(recorded.workflow, recorded.path, recorded.source)
     return Bundle(
         id_, recorded.events[-1].at_ms, True, {id_: recorded.events}, {definition: source}

@@ -12,9 +12,8 @@ import flowlang
 from flowlang import protocol
 from rhythm import events
 from rhythm.engine.fold import fold
-from rhythm.engine.history import LiveMachine
+from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.events import TERMINAL, Decided, Forked
-from rhythm.history.recording import first_of
 from rhythm.models import ExecutionType, from_unix_ms
 from streams.codec import StoredEvent
 
@@ -181,7 +180,7 @@ def _asked(
     for span in open_.values():
         ended = last.type in TERMINAL
         yield _over(span, from_unix_ms(last.at_ms), "not needed") if ended else span
-    program = programs.get(first_of(execution_id, history).definition or "")
+    program = programs.get(definition_of(execution_id, history) or "")
     if program is not None:
         yield from signal_waits(execution_id, history, program)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from rhythm import events
 from rhythm.ending import end
-from rhythm.engine.history import LiveMachine
+from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.engine.input_schema import check_inputs
 from rhythm.engine.options import bounds_of
 from rhythm.engine.turn import bounded
@@ -429,7 +429,8 @@ class ExecutionService:
             created = first_of(execution_id, history)
             if created.definition is None:
                 return ()
-            program = await self._workflows.program(created.target, created.definition)
+            definition = definition_of(execution_id, history) or created.definition
+            program = await self._workflows.program(created.target, definition)
             machine = LiveMachine(execution_id, program, history[0])
             machine.advance(history[1:])
         except RhythmError as error:

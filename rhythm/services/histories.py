@@ -13,10 +13,11 @@ from typing import Any
 import flowlang
 from flowlang import Edit, protocol
 from rhythm import events
+from rhythm.engine.history import definition_of
 from rhythm.engine.retry import duration_ms
 from rhythm.engine.turn import terms_of
 from rhythm.errors import ExecutionNotFound, InvalidRequest
-from rhythm.events import TERMINAL, Completed
+from rhythm.events import TERMINAL, Completed, Migrated
 from rhythm.history import files, forking
 from rhythm.history.bundle import MOST_EXECUTIONS, Bundle, Source, asked_for, without_values
 from rhythm.history.cursor import Found, Replay, compiled, opened
@@ -26,6 +27,7 @@ from rhythm.history.explain import Surroundings as Around
 from rhythm.history.impact import Impact, Parting, impact, what_if
 from rhythm.history.reading import readable
 from rhythm.history.recording import Recording, first_of
+from rhythm.history.replaying import replay as replay_on
 from rhythm.history.standing import Standing, standing
 from rhythm.history.timeline import Span, timeline
 from rhythm.models import (
@@ -34,6 +36,7 @@ from rhythm.models import (
     ExecutionType,
     HistoryEvent,
     check_chosen_id,
+    check_definition,
     check_execution_id,
     check_name,
     from_unix_ms,
@@ -53,6 +56,9 @@ from streams.work import Bounds
 _LIVE = [status for status in ExecutionStatus if not status.finished]
 _ENDED = [status for status in ExecutionStatus if status.finished]
 _ALL = 2**31 - 1
+
+_LOOKS, _LOOK_AGAIN_S = 20, 0.1
+"""So often a busy execution is looked at again before it is given up: a turn takes some ms."""
 
 _READ_AT_ONCE = 64
 """Histories that are asked for together."""
@@ -91,7 +97,8 @@ class HistoryService:
         created = first_of(execution_id, found)
         if created.definition is None:
             raise InvalidRequest("execution_id", f"{execution_id!r} is a task; record its workflow")
-        program = await self._workflows.program(created.target, created.definition)
+        definition = definition_of(execution_id, found) or created.definition
+        program = await self._workflows.program(created.target, definition)
         return Recording(execution_id, created.target, program.path, program.source, tuple(found))
 
     async def _history(self, execution_id: str) -> list[StoredEvent]:
@@ -136,11 +143,10 @@ class HistoryService:
         """The programs that workflows run, by definition."""
         programs: dict[str, flowlang.Program] = {}
         for id_, history in histories.items():
-            created = first_of(id_, history)
-            if created.definition is not None and created.definition not in programs:
-                programs[created.definition] = await self._workflows.program(
-                    created.target, created.definition
-                )
+            definition = definition_of(id_, history)
+            if definition is not None and definition not in programs:
+                target = first_of(id_, history).target
+                programs[definition] = await self._workflows.program(target, definition)
         return programs
 
     async def export_bundle(self, execution_id: str, *, values: bool = False) -> Bundle:
@@ -158,8 +164,8 @@ class HistoryService:
         family = await self._family(execution_id)
         programs = await self._programs(family)
         names = {
-            created.definition: created.target
-            for created in (first_of(id_, history) for id_, history in family.items())
+            definition_of(id_, history): first_of(id_, history).target
+            for id_, history in family.items()
         }
         with translated():
             described = await projections.describe(self._connection)
@@ -293,8 +299,7 @@ class HistoryService:
             at = forking.last_good(execution_id, recording.events)
             signals = True if signals is None else signals
         if source is None:
-            assert created.definition is not None
-            program = await self._workflows.program(created.target, created.definition)
+            program = compiled(recording.source, recording.path)
         else:
             program = _compiled(source, path)
         content = forking.content_of(
@@ -345,14 +350,13 @@ class HistoryService:
                 continue
             theirs = await self.record(child.id)
             first = first_of(child.id, theirs.events)
-            assert first.definition is not None
             child_policy, child_bounds = terms_of(
                 command, await self._workflows.resolve(first.target)
             )
             below += await self._forks(
                 theirs,
                 forking.last_good(child.id, theirs.events),
-                await self._workflows.program(first.target, first.definition),
+                compiled(theirs.source, theirs.path),
                 terms.below(n),
                 policy=child_policy,
                 bounds=child_bounds,
@@ -395,6 +399,55 @@ class HistoryService:
             for n, child in zip(ids, found, strict=True)
             if isinstance(child, StoredExecution)
         }
+
+    async def migrate_execution(self, execution_id: str, program: str, *, path: str = "") -> None:
+        """Let a live workflow go on with another definition, on which its history replays.
+
+        The one thing here that changes the execution it looks at. Nothing that it did is done
+        again; the next thing that it is told goes to the other script. `Context.definition` stays
+        the one that it began with.
+
+        Args:
+            program: the digest of a definition that is kept under the workflow's name; or, with
+                a `path`, the text of a source, which is kept for it.
+
+        Raises:
+            NondeterminismError: the other script decides otherwise than the history records; shows
+                both. Nothing was changed.
+            InvalidRequest: it runs that definition already, is a task, or never rests.
+            ExecutionFinished: it has ended.
+            FlowSyntaxError: the text is no program.
+            ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
+        """
+        request = self._surroundings.new_name()
+        for _ in range(_LOOKS):
+            recording = await self.record(execution_id)
+            name = recording.workflow
+            to = (
+                compiled(program, path)
+                if path
+                else await self._workflows.program(name, check_definition(program, "program"))
+            )
+            if definition_of(execution_id, recording.events) == to.digest:
+                raise InvalidRequest("program", f"{execution_id!r} runs this definition already")
+            if recording.events[-1].type not in TERMINAL:
+                replay_on(recording, to)
+            if path:
+                await self._workflows.keep(name, to)
+            with translated():
+                if await transitions.migrate_execution(
+                    self._connection,
+                    execution_id=execution_id,
+                    request=request,
+                    version=len(recording.events),
+                    definition=to.digest,
+                    payload=events.encode(Migrated(to.digest)),
+                ):
+                    return
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        raise InvalidRequest(
+            "execution_id", f"{execution_id!r} is at work without a pause: pause it, or try again"
+        )
 
     async def diff(self, a: str, b: str) -> Difference:
         """Where two executions of a workflow part, and by which variables.

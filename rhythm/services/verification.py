@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from rhythm import events
 from rhythm.engine.fold import fold
-from rhythm.engine.history import LiveMachine
+from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.errors import ExecutionNotFound, RhythmError, UnreadableEvent
 from rhythm.events import Created
 from rhythm.history.verify import Finding, check, projection
@@ -158,5 +158,6 @@ class VerificationService:
             raise UnreadableEvent(execution_id, first.version, "it is not the first event")
         if created.definition is None:
             return None
-        program = await self._workflows.program(created.target, created.definition)
+        definition = definition_of(execution_id, history) or created.definition
+        program = await self._workflows.program(created.target, definition)
         return LiveMachine(execution_id, program, first)

@@ -14,7 +14,7 @@ import msgspec
 
 import flowlang
 from flowlang import Program, SnapshotUnusable, StateTooLarge, protocol
-from rhythm.engine.history import LiveMachine
+from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
 from rhythm.errors import RhythmError, UnreadableEvent, WorkflowNotRegistered
 from rhythm.events import Created
@@ -159,7 +159,7 @@ class Activations:
             known = []
         known += await self._rest(claim, known)
         _check_gapless(claim, known)
-        live = LiveMachine(claim.id, await self._program(claim, known[0]), known[0])
+        live = LiveMachine(claim.id, await self._program(claim, known), known[0])
         self._feed(live, known[1:])
         return live
 
@@ -174,7 +174,7 @@ class Activations:
         if kept is None or first is None:
             return None
         try:
-            live = LiveMachine.restored(claim.id, await self._program(claim, first), first, kept)
+            live = LiveMachine.restored(claim.id, await self._program(claim, [first]), first, kept)
         except SnapshotUnusable as error:
             logger.info("workflow %s is replayed: %s", claim.id, error)
             return None
@@ -223,11 +223,13 @@ class Activations:
             async for event in stream.read(self._connection, execution_id, after=after, upto=upto)
         ]
 
-    async def _program(self, claim: WorkflowClaim, first: StoredEvent) -> Program:
+    async def _program(self, claim: WorkflowClaim, history: Sequence[StoredEvent]) -> Program:
+        first = history[0]
         created = decode_event(claim.id, first.version, first.type, first.payload)
         if not isinstance(created, Created) or created.definition is None:
             raise UnreadableEvent(claim.id, first.version, "it does not begin a workflow")
-        program = await self._workflows.program(created.target, created.definition)
+        definition = definition_of(claim.id, history) or created.definition
+        program = await self._workflows.program(created.target, definition)
         if self.keeping.programs:
             return program
         return flowlang.compile(program.source, path=program.path)
@@ -250,10 +252,8 @@ class Activations:
                         workflows[command.name] = await self._workflows.resolve(command.name)
                     except WorkflowNotRegistered as error:
                         known_workflows = error.known
-        created = live.created
-        assert created.definition is not None
-        program = await self._workflows.program(created.target, created.definition)
-        return Names(tasks, workflows, known_workflows, _retry(program.front_matter.retry))
+        retry = _retry(live.program.front_matter.retry)
+        return Names(tasks, workflows, known_workflows, retry)
 
     def _given_back(
         self, execution_id: str, token: str, upto: int, error: Exception, now_ms: int

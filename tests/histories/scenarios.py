@@ -23,6 +23,10 @@ SCENARIOS: Final[dict[str, Scenario]] = {}
 """By the name of the file. Each prepares a fresh kit, and runs."""
 
 
+OF_APPLICATIONS: Final = frozenset({"forked", "migrated"})
+"""Those that an application plays in real time, since the kit cannot."""
+
+
 class Recorded:
     """A history of an application that did what the kit cannot."""
 
@@ -357,5 +361,42 @@ return [seen, late, paid, limits, executionId === Context.executionId]
             fork = await app.history_service.fork("one", id="two", edits=edits)
             await app.execution_service.wait_for_execution(fork)
             return Recorded(await app.history_service.record(fork))
+
+    return asyncio.run(story())
+
+
+@_scenario
+def migrated(kit: RhythmTest) -> Recorded:
+    """A workflow that waits for a signal, and goes on with a longer script."""
+    del kit
+    old = """\
+const order = await Task.run("look", { at: "order" })
+const go = await Signal.when("go")
+return { order, go }
+"""
+    new = old.replace(
+        "return { order, go }", 'return { order, go, late: await Task.run("look", {}) }'
+    )
+
+    async def look(at: str = "nothing") -> str:
+        return f"{at} seen"
+
+    async def story() -> Recorded:
+        tasks = TaskRegistry()
+        tasks.add(TaskDefinition("look", None, look))
+        builder = InitBuilder().database_url("memory://migrated")
+        async with (
+            builder.workflows([WorkflowFile("migrated", old, "migrated.flow")]) as app,
+            Worker(app, registry=tasks),
+        ):
+            executions, histories = app.execution_service, app.history_service
+            await executions.create_execution(target_name="migrated", id="one")
+            async for event in histories.follow("one"):
+                if event.type == "child_completed":
+                    break
+            await histories.migrate_execution("one", new, path="migrated.flow")
+            await app.signal_service.send_signal(workflow_id="one", signal_name="go")
+            await executions.wait_for_execution("one")
+            return Recorded(await histories.record("one"))
 
     return asyncio.run(story())

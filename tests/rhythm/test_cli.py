@@ -30,6 +30,7 @@ NEED_AN_ADDRESS = (
     ["impact", "hello.flow"],
     ["fork", "exec_1", "--at", "3"],
     ["timeline", "exec_1"],
+    ["migrate-execution", "exec_1", "--to", "0" * 32],
     ["diff", "exec_1", "exec_2"],
     ["grep", "hello", "--line", "1", "--expr", "1"],
     ["export", "exec_1"],

@@ -20,7 +20,7 @@ from rhythm.testing import RhythmTest, Run
 from rhythm.worker import activations
 from streams.codec import StoredEvent
 from tests.conftest import KEEPINGS
-from tests.histories.scenarios import SCENARIOS
+from tests.histories.scenarios import OF_APPLICATIONS, SCENARIOS
 
 Histories = Mapping[str, Sequence[StoredEvent]]
 
@@ -83,7 +83,7 @@ def assert_all_leave_the_same(story: Callable[[RhythmTest], Run]) -> None:
 
 
 # A crowd takes seconds each time, and is a fan-out as another test here has one.
-@pytest.mark.parametrize("name", sorted(SCENARIOS.keys() - {"crowd"}))
+@pytest.mark.parametrize("name", sorted(SCENARIOS.keys() - {"crowd"} - OF_APPLICATIONS))
 def test_every_recorded_scenario_leaves_the_same_however_machines_are_kept(name: str) -> None:
     assert_all_leave_the_same(SCENARIOS[name])
 

@@ -67,6 +67,7 @@ ASKING = (
         "put_schedule",
         "rebuild_execution",
         "register_definition",
+        "migrate_execution",
         "resume_execution",
         "signal_with_start",
         "stage_events",

@@ -1,0 +1,40 @@
+-- migrate_execution: let a live workflow go on with another definition, on which its history was replayed.
+--
+-- KEYS[1]  due         sorted set; gives the partition's prefix
+-- KEYS[2]  control     hash of the execution
+-- KEYS[3]  projection  hash of the execution
+-- KEYS[4]  snapshot    hash of its machine, which is of the other definition
+-- ARGV[1]  now         unix ms, or "" for the server's clock
+-- ARGV[2]  id          the execution's id
+-- ARGV[3]  request     names this migration; the same again does nothing more
+-- ARGV[4]  version     up to which its history was replayed
+-- ARGV[5]  definition  digest of the source
+-- ARGV[6]  payload     encoded `migrated` event
+-- RETURNS  {"OK"} | {"CHANGED"} (there are more events, or a worker has it: replay, then repeat) |
+--          {"UNKNOWN"} | {"OVER", status}; only OK writes
+
+--@include transition
+
+local id = ARGV[2]
+local control = load(id)
+if not control then
+  local status = call("HGET", KEYS[3], "st")
+  return status and { "OVER", status } or { "UNKNOWN" }
+end
+local last = call("XREVRANGE", prefix .. "e:" .. id, "+", "-", "COUNT", 1)[1]
+for i = 1, #last[2], 2 do
+  if last[2][i] == "k" and last[2][i + 1] == ARGV[3] then
+    return { "OK" }
+  end
+end
+if tonumber(control.v) ~= tonumber(ARGV[4]) or control.wk == "claimed" then
+  return { "CHANGED" }
+end
+append(control, clock(ARGV[1]), ARGV[3], "migrated", "d", ARGV[6])
+call("DEL", KEYS[4])
+call("HSET", KEYS[3], "df", ARGV[5])
+-- Whoever holds its machine holds one of the other definition: all of it is to be replayed.
+control.by = nil
+save(control)
+wake(control)
+return commit({ "OK" })
