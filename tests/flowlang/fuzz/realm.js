@@ -142,13 +142,14 @@
     return value
   }
   globalThis.structuredClone = (...args) => {
-    if (!args.length) throw new TypeError("m0")
+    if (!args.length) throw Object.assign(new TypeError("m0"), { code: "ERR_MISSING_ARGS" })
     let clone
     try {
       clone = cloneOutside(...args)
     } catch (error) {
       if (error.name === "DataCloneError") throw failure({ name: error.name, message: "m0" })
-      throw error
+      // Node's own error, from outside of this context.
+      throw Object.assign(new globalThis[error.name]("m0"), { code: error.code })
     }
     return adopt(clone, new Set())
   }
