@@ -40,11 +40,14 @@ if is_overtaken(ARGV[22]) then
   return "OVERTAKEN"
 end
 delivered(ARGV[22])
-local known = call("HMGET", KEYS[2], "in", "rv", "nx")
+local known = call("HMGET", KEYS[2], "in", "rv", "nx", "wt")
 if known[1] ~= ARGV[3] or (why == "due" and (known[2] ~= ARGV[5] or known[3] ~= due)) then
   return "GONE"
 end
 local now = clock(ARGV[1])
+if why == "waiting" then
+  call("HDEL", KEYS[2], "wt")
+end
 if why == "due" then
   -- A change since it was noticed has set it once more.
   call("ZREM", KEYS[1], due_member("cron", schedule, due, known[2]))
@@ -109,7 +112,7 @@ local function fire()
     count("#sk", 1)
     return "SKIPPED"
   end
-  if overlap == "queue" and (others or (why ~= "waiting" and call("LLEN", KEYS[4]) > 0)) then
+  if overlap == "queue" and (others or (why ~= "waiting" and (known[4] or call("LLEN", KEYS[4]) > 0))) then
     if call("LLEN", KEYS[4]) >= MOST_WAITING then
       count("#sk", 1)
       return "SKIPPED"

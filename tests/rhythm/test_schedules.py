@@ -252,6 +252,27 @@ def test_paused_what_waits_goes_on_waiting(database_url: str, namespace: str, ru
     run(story())
 
 
+def test_while_one_that_waited_is_on_its_way_the_next_stays(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace) as stage:
+            await stage.service.create_schedule({**MINUTE, "overlap": "queue"})
+            await stage.until(stage.at(12, 3, 30))
+            await stage.end(stage.at(12, 1))
+            await stage.service.change_schedule("minutely", note="changed")
+            assert (await stage.shown()).waiting == 1
+            await stage.deliver()
+            await stage.end(stage.at(12, 2))
+            await stage.service.trigger_schedule("minutely", overlap="queue")
+            await stage.deliver()
+            assert await stage.fired() == [stage.at(12, minute) for minute in (1, 2, 3)]
+            shown = await stage.shown()
+            assert (shown.waiting, shown.started) == (1, 3)
+
+    run(story())
+
+
 def test_the_next_cancels_the_one_before(database_url: str, namespace: str, run: Run) -> None:
     async def story() -> None:
         async with on_stage(database_url, namespace) as stage:

@@ -498,9 +498,11 @@ local function start_waiting(schedule, now)
   if call("ZCARD", prefix .. "l:" .. schedule) > 0 then
     return
   end
-  local known = call("HMGET", prefix .. "j:" .. schedule, "in", "pa")
-  local due = known[1] and known[2] ~= "1" and call("LPOP", prefix .. "y:" .. schedule)
+  local known = call("HMGET", prefix .. "j:" .. schedule, "in", "pa", "wt")
+  -- One at a time: the next must not come before the one that is on its way.
+  local due = known[1] and known[2] ~= "1" and not known[3] and call("LPOP", prefix .. "y:" .. schedule)
   if due then
+    call("HSET", prefix .. "j:" .. schedule, "wt", due)
     post("k", "fire", "f", schedule, "i", known[1], "to", schedule, "n", due, "c", "waiting", "a", now, "d", "")
   end
 end
