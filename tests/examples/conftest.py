@@ -37,6 +37,7 @@ def onboarding_tasks() -> TaskRegistry:
 
 _SAGA = _tasks_of("examples.order_saga.tasks")
 _APPROVAL = _tasks_of("examples.approval.tasks")
+_REPORT = _tasks_of("examples.nightly_report.tasks")
 
 
 @pytest.fixture
@@ -49,3 +50,9 @@ def saga_tasks() -> TaskRegistry:
 def approval_tasks() -> TaskRegistry:
     """The tasks of `examples/approval`."""
     return _APPROVAL
+
+
+@pytest.fixture
+def report_tasks() -> TaskRegistry:
+    """The tasks of `examples/nightly_report`."""
+    return _REPORT

@@ -1,0 +1,1 @@
+"""A report that a schedule has written every night, a missed night included: see README.md."""
