@@ -48,13 +48,14 @@ async def keep_schedule(
             )
 
     async def change(call: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        try:
-            await call()
-        except ScheduleNotFound:
-            if failovers == ledger.failovers_of(SCHEDULE):
-                ledger.blame("the schedule was acknowledged and is gone")
-            await create()
-            await call()
+        while True:
+            try:
+                await call()
+                return
+            except ScheduleNotFound:
+                if failovers == ledger.failovers_of(SCHEDULE):
+                    ledger.blame("the schedule was acknowledged and is gone")
+                await create()  # of which a failover may lose the record again
 
     while failovers != ledger.failovers_of(SCHEDULE):
         # What was acknowledged may be gone with a failover, or as it was before.
