@@ -36,7 +36,8 @@ async def keep_schedule(
     failovers = -1
 
     async def create() -> None:
-        with contextlib.suppress(ScheduleExists):  # changed already
+        # Changed already; or lost by a failover before it was read, which the next change tells.
+        with contextlib.suppress(ScheduleExists, ScheduleNotFound):
             await service.create_schedule(
                 id=SCHEDULE,
                 target_name="square",
