@@ -9,9 +9,11 @@ import pytest
 
 from streams.gathering import BYTES_AT_ONCE, ITEMS_AT_ONCE, Gathering
 
+BAD = 1000
+
 
 class Calls:
-    """Answers each item with itself when it is let."""
+    """Answers each item with itself when it is let; a call with a bad one fails."""
 
     def __init__(self) -> None:
         self.made: list[list[int]] = []
@@ -20,8 +22,8 @@ class Calls:
     async def __call__(self, items: Sequence[int]) -> Sequence[int]:
         self.made.append(list(items))
         await self.may_answer.wait()
-        if 13 in items:
-            raise ValueError("13")
+        if BAD in items:
+            raise ValueError("bad")
         return items
 
 
@@ -58,13 +60,13 @@ def test_a_failure_is_of_those_who_went_together() -> None:
     async def story() -> None:
         calls = Calls()
         gathering = Gathering(calls)
-        asked = [asyncio.ensure_future(gathering.ask(n, 1)) for n in (1, 12, 13)]
+        asked = [asyncio.ensure_future(gathering.ask(n, 1)) for n in (1, 12, BAD)]
         await asyncio.sleep(0)
         calls.may_answer.set()
         await asyncio.wait(asked)
 
-        assert asked[0].result() == 1 and str(asked[2].exception()) == "13"
-        with pytest.raises(ValueError, match="13"):
+        assert asked[0].result() == 1 and str(asked[2].exception()) == "bad"
+        with pytest.raises(ValueError, match="bad"):
             asked[1].result()
         assert await gathering.ask(2, 1) == 2
 
