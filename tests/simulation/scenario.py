@@ -199,6 +199,10 @@ def registry(ledger: Ledger) -> TaskRegistry:
     return tasks
 
 
+# Longer than the minute of grace of what was asked to end.
+PATIENCE_S = 90
+
+
 @dataclass(frozen=True)
 class Wish:
     """One thing a client wants done, and what comes of it when all is well."""
@@ -308,7 +312,7 @@ async def _wait(
     """
     while True:
         try:
-            return await app.execution_service.wait_for_execution(execution_id, timeout=60)
+            return await app.execution_service.wait_for_execution(execution_id, timeout=PATIENCE_S)
         except (ConnectionLost, WaitTimeout):
             if ledger.failovers_of(execution_id) != failovers:
                 return None
