@@ -84,7 +84,7 @@ def _hunt(number: int, seeds: tuple[int, int]) -> list[Report]:
     client, found = embedded_server(), list[Report]()
     with planted(MUTANTS[number]):
         for seed in range(first, first + count):
-            report = simulate(seed, client)
+            report = simulate(seed, client, is_strict=True)
             if report.violations:
                 found.append(report)
             if len(found) == _FINDS:

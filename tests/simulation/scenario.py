@@ -105,6 +105,10 @@ FLOWS = {
 QUEUES = ("default", "other")
 
 
+class Violated(Exception):
+    """What an invariant forbids was seen."""
+
+
 class Ledger:
     """What clients were promised and saw kept or not, and what tasks did.
 
@@ -119,7 +123,10 @@ class Ledger:
         torn: places that failed over while others did not: what went to or came from those, and was
             delivered, may be lost.
         violations: a sentence each.
+        is_strict: whether the first one is to break the run off.
     """
+
+    is_strict = False
 
     def __init__(self, place_of: Callable[[str], str] = lambda execution_id: "") -> None:
         self._place_of = place_of
@@ -143,6 +150,8 @@ class Ledger:
 
     def blame(self, problem: str) -> None:
         self.violations.append(problem)
+        if self.is_strict:
+            raise Violated(problem)
 
 
 def peer_of(execution_id: str) -> str:

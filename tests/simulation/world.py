@@ -48,7 +48,7 @@ from streams.connection import Connection
 from streams.keys import KeySpace, even_tags
 from tests.simulation.network import FAULTS, Died, Network, Process
 from tests.simulation.operators import judge_schedule, keep_schedule, let_rest
-from tests.simulation.scenario import FLOWS, QUEUES, Ledger, client, registry, wishes
+from tests.simulation.scenario import FLOWS, QUEUES, Ledger, Violated, client, registry, wishes
 from tests.simulation.servers import Server
 
 T = TypeVar("T")
@@ -90,16 +90,26 @@ class Report(msgspec.Struct, frozen=True):
     digest: str
 
 
-def simulate(seed: int, client: redis.Redis, *, trace: bool = False) -> Report:
-    """Run the world of a seed on a server, which loses what it held before."""
+def simulate(
+    seed: int, client: redis.Redis, *, trace: bool = False, is_strict: bool = False
+) -> Report:
+    """Run the world of a seed on a server, which loses what it held before.
+
+    Args:
+        trace: print every command and reply.
+        is_strict: end with the first violation.
+    """
     server = Server(client)
     loop = VirtualLoop()
     world = _World(seed, server, loop)
+    world.ledger.is_strict = is_strict
     with _quiet_logs():
         try:
             run_on(world.live(), loop)
+        except Violated:
+            pass
         except (Exception, Died) as error:
-            world.ledger.blame(f"the run broke off: {error!r}")
+            world.ledger.violations.append(f"the run broke off: {error!r}")
     server.close()
     if trace:
         print("\n".join(world.network.trace))
