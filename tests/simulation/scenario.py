@@ -293,7 +293,7 @@ async def client(
         failovers = ledger.failovers_of(execution_id)
         try:
             await _ask(app, execution_id, wish, queue, chance, ledger)
-            ended = await _wait(app, execution_id, over_at_s, ledger, failovers)
+            ended = await _wait(app, execution_id, wish, over_at_s, ledger, failovers)
         except ExecutionNotFound:
             if ledger.failovers_of(execution_id) == failovers:
                 ledger.blame(f"{execution_id} ({wish.target}) was acknowledged and is gone")
@@ -312,7 +312,7 @@ async def client(
 
 
 async def _wait(
-    app: Rhythm, execution_id: str, over_at_s: float, ledger: Ledger, failovers: int
+    app: Rhythm, execution_id: str, wish: Wish, over_at_s: float, ledger: Ledger, failovers: int
 ) -> Execution | None:
     """The execution when it has ended; None when a failover may have lost what it needs.
 
@@ -325,8 +325,8 @@ async def _wait(
         except (ConnectionLost, WaitTimeout):
             if ledger.failovers_of(execution_id) != failovers:
                 return None
-            is_over = asyncio.get_running_loop().time() > over_at_s
-            if is_over or ledger.is_torn(execution_id):
+            may_never_end = wish.target == "peers" and ledger.is_torn(execution_id)
+            if may_never_end or asyncio.get_running_loop().time() > over_at_s:
                 raise
 
 

@@ -228,6 +228,8 @@ class _World:
             await asyncio.sleep(max(at - loop.time(), 0))
             # In the midst of something, rather than in one of the long pauses.
             await self.network.until_commands(self.chance.randint(1, 8))
+            if loop.time() >= QUIET_AT_S:
+                break
             what = self.chance.choice(self.kinds)
             self.network.counts[what] += 1
             await getattr(self, what)()
