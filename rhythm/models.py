@@ -178,8 +178,8 @@ class ExecutionFilters:
             "schedule": optional(check_chosen_id, schedule, "schedule"),
             "created_after": optional(utc, created_after, "created_after"),
             "created_before": optional(utc, created_before, "created_before"),
-            "limit": _check_count(limit, "limit"),
-            "offset": _check_count(offset, "offset"),
+            "limit": check_count(limit, "limit"),
+            "offset": check_count(offset, "offset"),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -597,7 +597,8 @@ def member_of(members: type[_Member], value: object, argument: str) -> _Member:
         ) from None
 
 
-def _check_count(value: object, argument: str) -> int:
+def check_count(value: object, argument: str) -> int:
+    """How many of something: a whole number from 0 on."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidRequest(argument, f"must be a whole number, not {kind_of(value)}")
     if not 0 <= value <= _MAX_COUNT:

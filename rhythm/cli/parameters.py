@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from rhythm.errors import ConfigurationError
-
 
 class KeyValue(click.ParamType[tuple[str, Any]]):
     """`key=value`; the value is read as JSON, and taken as text if it is none."""
@@ -129,9 +127,11 @@ def read_source(path: str) -> str:
     """The text of a .flow file.
 
     Raises:
-        ConfigurationError: it cannot be read.
+        UsageError: it cannot be read.
     """
     try:
         return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read {path}: {error}", "give a .flow file") from error
+    except OSError as error:
+        raise click.UsageError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"cannot read {path}: it is no text in UTF-8") from error

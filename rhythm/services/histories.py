@@ -36,6 +36,7 @@ from rhythm.models import (
     ExecutionType,
     HistoryEvent,
     check_chosen_id,
+    check_count,
     check_definition,
     check_execution_id,
     check_name,
@@ -212,6 +213,8 @@ class HistoryService:
             InvalidRequest: it is a task, which has no script; or it has no such event.
             ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
         """
+        if upto is not None:
+            check_count(upto, "upto")
         recording = await self.record(execution_id)
         if upto is not None and not 1 <= upto <= len(recording.events):
             raise InvalidRequest("upto", f"the history has events 1 to {len(recording.events)}")
@@ -240,6 +243,7 @@ class HistoryService:
             FlowSyntaxError: the source is no program.
             UnreadableEvent: a history is damaged.
         """
+        check_count(last, "last")
         program = _compiled(source, path)
         ids = await self._of_workflow(name, _LIVE, None)
         ids += (await self._of_workflow(name, _ENDED, last))[:last]
@@ -597,4 +601,6 @@ def _edits(given: Mapping[str, Any]) -> list[Edit]:
 def _compiled(source: str, path: str = "workflow.flow") -> flowlang.Program:
     if not isinstance(source, str):
         raise InvalidRequest("source", f"give the text of a .flow, not {kind_of(source)}")
+    if not isinstance(path, str):
+        raise InvalidRequest("path", f"must be text, not {kind_of(path)}")
     return compiled(source, path)

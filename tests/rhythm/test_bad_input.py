@@ -185,6 +185,12 @@ NO_DICT: Bad = [
 
 NONE = (None, "must be text, not None")
 
+NO_SOURCE: Bad = [
+    (value, "give the text of a .flow, not ") for value in (7, None, b"return 1", Path("a.flow"))
+]
+
+NO_PATH: Bad = [(7, "must be text, not an int"), (Path("a.flow"), "must be text, not a PosixPath")]
+
 
 # Calls, with what is good of their parameters beside the one that is not.
 CREATE = ("execution_service.create_execution", {"exec_type": "task", "target_name": "some_task"})
@@ -199,6 +205,10 @@ TERMINATE = ("execution_service.terminate_execution", {"execution_id": "waiting"
 WAIT = ("execution_service.wait_for_execution", {"execution_id": "waiting"})
 GET_WORKFLOW = ("workflow_service.get_workflow", {"name": "waits"})
 QUERIES = (("execution_service.query_executions", {}), ("execution_service.count_executions", {}))
+REPLAY = ("history_service.replay", {"execution_id": "waiting"})
+WHAT_IF = ("history_service.what_if", {"execution_id": "waiting", "source": "return 1"})
+IMPACT = ("history_service.impact", {"name": "waits", "source": "return 1"})
+WHERE = ("history_service.where", {"name": "waits"})
 ABOUT_ONE = (
     CANCEL,
     TERMINATE,
@@ -209,6 +219,9 @@ ABOUT_ONE = (
     ("history_service.events", {}),
     ("history_service.record", {}),
     ("history_service.follow", {}),
+    ("history_service.explain", {}),
+    REPLAY,
+    WHAT_IF,
     ("verification_service.verify", {}),
     ("verification_service.rebuild", {}),
 )
@@ -232,7 +245,11 @@ REFUSED: list[tuple[Sequence[tuple[str, dict[str, Any]]], str, Bad]] = [
     ([WAIT], "timeout", SECONDS),
     ([CANCEL, TERMINATE], "reason", REASONS),
     ([CANCEL, TERMINATE], "request_id", CHOSEN_IDS),
-    ([GET_WORKFLOW], "name", [*NAMES, NONE]),
+    ([GET_WORKFLOW, IMPACT, WHERE], "name", [*NAMES, NONE]),
+    ([REPLAY], "upto", [*COUNTS, (0, "the history has events 1 to"), (99, "the history has eve")]),
+    ([IMPACT], "last", [*COUNTS, (None, "must be a whole number, not None")]),
+    ([WHAT_IF, IMPACT], "source", NO_SOURCE),
+    ([IMPACT], "path", NO_PATH),
     ([GET_WORKFLOW], "definition", DEFINITIONS),
     (QUERIES, "target_name", NAMES),
     (QUERIES, "status", CHOICES),
@@ -277,9 +294,9 @@ REFUSED_AS_A_WHOLE: list[tuple[str, dict[str, Any], type[Exception], str]] = [
      "query_executions: has no parameter 'state' (did you mean 'status'?); it takes target_name, "),
     (QUERIES[0][0], {7: 1}, InvalidRequest,
      "query_executions: was given an int as the name of a parameter; it takes target_name"),
-    *((call, {"execution_id": "no"}, ExecutionNotFound,
+    *((call, {**good, "execution_id": "no"}, ExecutionNotFound,
        "no execution 'no'; check the id, the address and the namespace")
-      for call, _ in ABOUT_ONE if call != "execution_service.get_execution"),
+      for call, good in ABOUT_ONE if call != "execution_service.get_execution"),
 ]  # fmt: skip
 
 TAKE_ONE_DICT = (CREATE[0], SCHEDULE[0], SIGNAL[0], *(call for call, _ in QUERIES))
