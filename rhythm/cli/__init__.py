@@ -42,6 +42,7 @@ from rhythm.cli.send_signal import signal
 from rhythm.cli.start import start
 from rhythm.cli.terminate import terminate
 from rhythm.cli.timeline import timeline
+from rhythm.cli.top import top
 from rhythm.cli.verify import verify
 from rhythm.cli.wait import wait
 from rhythm.cli.what_if import what_if
@@ -128,6 +129,7 @@ for _command in (
     resume,
     delete,
     bulk,
+    top,
     doctor,
     verify,
     rebuild,

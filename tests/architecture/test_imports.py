@@ -46,8 +46,8 @@ THIRD_PARTY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "pytest": ("testing/plugin.py",),
         "zstandard": ("codecs/compression.py",),
         "cryptography": ("codecs/encryption.py",),
-        "rich": ("debugger/",),
-        "textual": ("debugger/",),
+        "rich": ("debugger/", "top/"),
+        "textual": ("debugger/", "top/"),
         "watchfiles": ("cli/dev.py",),
     },
 }

@@ -42,6 +42,7 @@ NEED_AN_ADDRESS = (
     ["resume", "exec_1"],
     ["delete", "exec_1"],
     ["bulk", "delete", "--every", "--yes"],
+    ["top"],
     ["doctor"],
     ["verify", "--all"],
     ["rebuild", "--all"],

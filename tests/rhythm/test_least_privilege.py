@@ -295,6 +295,7 @@ def test_everything_runs_under_the_users_of_the_page(guarded: RedisServer, run: 
         "history long",
         "verify --all",
         "doctor",
+        "top --json",
         "explain long",
         "where long",
         "replay long",
