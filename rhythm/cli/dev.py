@@ -25,6 +25,7 @@ from rhythm.cli.connect import MEMORY, Place, command, import_module, import_obj
 from rhythm.cli.live import LiveView
 from rhythm.cli.logs import show_logs
 from rhythm.cli.parameters import input_option, module_option, workflows_option
+from rhythm.cli.run import named_queues
 from rhythm.errors import ConfigurationError
 from rhythm.tasks import registry
 from rhythm.worker import Worker
@@ -93,8 +94,7 @@ async def _work(
     provided = None if resources is None else import_object(resources)
     async with place.open(workflows=workflows, migrate=True) as app:
         known = await app.workflow_service.list_workflows()
-        queues = {"default"} | {info.queue for info in known}
-        queues |= {task.queue for task in registry if task.queue is not None}
+        queues = named_queues(known)
 
         def say_ready() -> None:
             names = ", ".join(info.name for info in known) or "none"

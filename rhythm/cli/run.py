@@ -62,7 +62,7 @@ async def run(
     ) as app:
         known = await app.workflow_service.list_workflows()
         name = _name_of(flow, known)
-        served = _named_queues(known).union(queues)
+        served = named_queues(known).union(queues)
         async with Worker(app, queues=sorted(served), resources=provided):
             execution_id = await app.execution_service.create_execution(
                 target_name=name, inputs=dict(inputs)
@@ -76,7 +76,7 @@ def _name_of(flow: Path, workflows: list[WorkflowInfo]) -> str:
     return next(info.name for info in workflows if Path(info.path).samefile(flow))
 
 
-def _named_queues(workflows: list[WorkflowInfo]) -> set[str]:
+def named_queues(workflows: list[WorkflowInfo]) -> set[str]:
     """The queues that workflows and tasks say they belong to."""
     return (
         {"default"}
