@@ -3,6 +3,8 @@
 scripts/bench            the whole table
 scripts/bench --quick    a minute's look
 scripts/bench W1 W3      some workloads
+
+What a share of the floor is says tests/bench/floor.py.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from tests.bench.ground import ground
+from tests.bench.floor import Floor, recorded, replay, xadds_per_second
+from tests.bench.ground import Ground, ground
 from tests.bench.workloads import Bench, Figure
 
 WORKLOADS: dict[str, Callable[[Bench], Awaitable[Figure]]] = {
@@ -34,6 +37,15 @@ WORKLOADS: dict[str, Callable[[Bench], Awaitable[Figure]]] = {
     "W9": Bench.volume,
 }
 
+FLOORED = {
+    "W1 drain": "register_worker",
+    "W1 live": "create_execution",
+    "W2": "create_execution",
+    "W3": "create_execution",
+    "W4": "create_execution",
+}
+"""The workloads that are compared with a bare client, each with the script that begins it."""
+
 _SHOWN = 25
 """Lines of a profile."""
 
@@ -46,21 +58,29 @@ def main(arguments: list[str]) -> int:
         for name in WORKLOADS
         if not options.workload or any(name.startswith(word) for word in options.workload)
     ]
-    figures = []
+    facts = []
     with ground(options.fsync) as place:
         bench = Bench(place, options.workers, scale)
+        if not options.workload:
+            xadds = xadds_per_second(place)
+            facts.append({"name": "XADD by redis-benchmark", "per_second": xadds})
+            if not options.json:
+                print(f"{'XADD by redis-benchmark':<24} {xadds:>9,.0f} /s", flush=True)
         for name in chosen:
             place.profiles = [] if options.profile else None
             before = place.server_calls()
             figure = asyncio.run(_awaited(WORKLOADS[name](bench)))
-            figures.append(figure)
+            floor = None
+            if name in FLOORED and not options.profile:
+                floor = _floor(place, bench, name)
+            facts.append(_facts(figure, floor))
             if not options.json:
-                print(_row(figure), flush=True)
+                print(_row(figure, floor), flush=True)
             if options.profile:
                 print(_calls(before, place.server_calls()), flush=True)
                 print(_functions(place.profiles or []), flush=True)
     if options.json:
-        print(json.dumps([_facts(figure) for figure in figures], indent=2))
+        print(json.dumps(facts, indent=2))
     return 0
 
 
@@ -68,18 +88,40 @@ async def _awaited(figure: Awaitable[Figure]) -> Figure:
     return await figure
 
 
-def _row(figure: Figure) -> str:
+def _floor(place: Ground, bench: Bench, name: str) -> Floor:
+    with recorded(place.folder / name) as calls:
+        asyncio.run(_awaited(WORKLOADS[name](bench)))
+    return replay(place, calls, FLOORED[name])
+
+
+def _row(figure: Figure, floor: Floor | None) -> str:
     if figure.says:
         said = "   ".join(f"{what} {value:,.2f}" for what, value in figure.says.items())
         return f"{figure.name:<24} {said}"
     if figure.latencies_ms:
         return (
             f"{figure.name:<24} p50 {figure.percentile(0.5):7.2f} ms   "
-            f"p99 {figure.percentile(0.99):7.2f} ms"
+            f"p99 {figure.percentile(0.99):7.2f} ms   {figure.calls:.1f} calls"
         )
-    return (
+    row = (
         f"{figure.name:<24} {figure.per_second:>9,.0f} {figure.unit}s/s   "
-        f"server {figure.server_us:6.1f} µs   worker {figure.worker_us:6.1f} µs"
+        f"server {figure.server_us:6.1f} µs   worker {figure.worker_us:6.1f} µs   "
+        f"{figure.calls:.2f} calls"
+    )
+    if floor is None:
+        return row
+    per_second, server_us, client_us = _per_unit(figure, floor)
+    return (
+        f"{row}   floor {per_second:,.0f}/s ({figure.per_second / per_second:.0%}), "
+        f"server {server_us:.1f} µs, client {client_us:.1f} µs, {floor.under_way} at once"
+    )
+
+
+def _per_unit(figure: Figure, floor: Floor) -> tuple[float, float, float]:
+    return (
+        figure.units / floor.seconds,
+        floor.server_us / figure.units,
+        floor.client_us / figure.units,
     )
 
 
@@ -105,17 +147,31 @@ def _functions(profiles: Sequence[Path]) -> str:
     return text.getvalue()
 
 
-def _facts(figure: Figure) -> dict[str, object]:
+def _facts(figure: Figure, floor: Floor | None) -> dict[str, object]:
     facts: dict[str, object] = {"name": figure.name, "unit": figure.unit}
     if figure.says:
         return facts | dict(figure.says)
     if figure.latencies_ms:
-        return facts | {"p50_ms": figure.percentile(0.5), "p99_ms": figure.percentile(0.99)}
-    return facts | {
+        return facts | {
+            "p50_ms": figure.percentile(0.5),
+            "p99_ms": figure.percentile(0.99),
+            "calls": figure.calls,
+        }
+    facts |= {
         "per_second": figure.per_second,
         "server_us": figure.server_us,
         "worker_us": figure.worker_us,
+        "calls": figure.calls,
     }
+    if floor is not None:
+        per_second, server_us, client_us = _per_unit(figure, floor)
+        facts |= {
+            "floor_per_second": per_second,
+            "share_of_floor": figure.per_second / per_second,
+            "floor_server_us": server_us,
+            "floor_client_us": client_us,
+        }
+    return facts
 
 
 def _parser() -> argparse.ArgumentParser:

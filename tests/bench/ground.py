@@ -89,6 +89,11 @@ class Ground:
             for name, stat in stats.items()
         }
 
+    def calls_from_outside(self) -> int:
+        """How many scripts were called, and waits on bells ended."""
+        calls = self.server_calls()
+        return sum(calls[name][0] for name in ("evalsha", "blpop") if name in calls)
+
     def memory(self) -> int:
         """Bytes that the server uses for data."""
         with self.client() as client:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from rhythm import task
+from tests.bench import floor
+
+floor.record_if_asked()
 
 INPUTS = {"n": 1, "userId": "user-12345678", "plan": "p"}
 

@@ -17,6 +17,10 @@ from tests.bench.stored import store
 AT_ONCE = 100
 """Calls that clients have under way."""
 
+_NOT_WARM, _COUNTED = 10, 20
+"""Of what is about latency: how often it is done before it is measured, and how often afterwards,
+to count its calls."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -27,6 +31,8 @@ class Figure:
         unit: what was counted.
         per_second: how many of them; of a latency, one over its median.
         server_us, worker_us: processor time per unit.
+        units: how many were measured.
+        calls: how many of the clients and workers the server answered, for each unit.
         latencies_ms: one for each, of a workload that is about them; sorted.
         says: what was found out, of a workload that is about something else.
     """
@@ -36,6 +42,8 @@ class Figure:
     per_second: float
     server_us: float = 0.0
     worker_us: float = 0.0
+    units: int = 0
+    calls: float = 0.0
     latencies_ms: Sequence[float] = field(default=(), repr=False)
     says: Mapping[str, float] = field(default_factory=dict)
 
@@ -113,7 +121,7 @@ class Bench:
                 )
 
             with self._ground.workers(self._workers):
-                return await _latency("W5 task", self._times(200), once)
+                return await self._latency("W5 task", self._times(200), once)
 
     async def workflow_latency(self) -> Figure:
         """W5 workflow: from start to result of a workflow with a task, on an idle system."""
@@ -123,7 +131,7 @@ class Bench:
                 await app.execution_service.wait_for_execution(await _start(app, "one"))
 
             with self._ground.workers(self._workers):
-                return await _latency("W5 workflow", self._times(200), once)
+                return await self._latency("W5 workflow", self._times(200), once)
 
     async def signal_latency(self) -> Figure:
         """W6: from a signal to the result of the workflow that waits for it."""
@@ -142,7 +150,7 @@ class Bench:
                 await app.execution_service.wait_for_execution(waiting[-1])
 
             with self._ground.workers(self._workers):
-                return await _latency("W6", self._times(100), once, prepare)
+                return await self._latency("W6", self._times(100), once, prepare)
 
     async def memory(self) -> Figure:
         """W7: bytes of the server's memory per finished workflow of one task."""
@@ -246,16 +254,19 @@ class Bench:
         at_once: int = AT_ONCE,
     ) -> Figure:
         server, worker = self._ground.server_cpu_s(), self._ground.worker_cpu_s()
-        began_ms = time.time() * 1000
+        calls, began_ms = self._ground.calls_from_outside(), time.time() * 1000
         kind = "task" if target == "bench.noop" else "workflow"
         ids = await _together(count, lambda _: _start(app, target, kind), at_once)
         await _all_ended(app, count * (1 if kind == "task" else 1 + units))
-        return await self._figure(name, unit, app, ids, count * units, began_ms, server, worker)
+        calls = self._ground.calls_from_outside() - calls
+        return await self._figure(
+            name, unit, app, ids, count * units, began_ms, server, worker, calls
+        )
 
     async def _measured(
         self, name: str, unit: str, app: Rhythm, ids: list[str], count: int, *, starts: bool
     ) -> Figure:
-        server = self._ground.server_cpu_s()
+        server, calls = self._ground.server_cpu_s(), self._ground.calls_from_outside()
         with self._ground.workers(self._workers):
             # What it took to start is not of the tasks.
             worker = self._ground.worker_cpu_s()
@@ -263,7 +274,8 @@ class Bench:
             first = await app.execution_service.get_execution(ids[0])
             assert first is not None and first.started_at is not None
             began_ms = first.started_at.timestamp() * 1000
-            return await self._figure(name, unit, app, ids, count, began_ms, server, worker)
+            calls = self._ground.calls_from_outside() - calls
+            return await self._figure(name, unit, app, ids, count, began_ms, server, worker, calls)
 
     async def _figure(
         self,
@@ -275,6 +287,7 @@ class Bench:
         began_ms: float,
         server: float,
         worker: float,
+        calls: int,
     ) -> Figure:
         server, worker = self._ground.server_cpu_s() - server, self._ground.worker_cpu_s() - worker
         ended_ms = 0.0
@@ -289,6 +302,39 @@ class Bench:
             units / (ended_ms - began_ms) * 1000,
             server / units * 1e6,
             worker / units * 1e6,
+            units,
+            calls / units,
+        )
+
+    async def _latency(
+        self,
+        name: str,
+        count: int,
+        once: Callable[[], Awaitable[None]],
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> Figure:
+        latencies, calls = [], 0
+        for number in range(-_NOT_WARM, count + _COUNTED):
+            if prepare is not None:
+                await prepare()
+            is_counted = number >= count
+            before = self._ground.calls_from_outside() if is_counted else 0
+            began = time.perf_counter()
+            await once()
+            ended = time.perf_counter()
+            if is_counted:
+                # To ask for it takes longer than what is measured.
+                calls += self._ground.calls_from_outside() - before
+            elif number >= 0:
+                latencies.append((ended - began) * 1000)
+        latencies.sort()
+        return Figure(
+            name,
+            "ms",
+            1000 / latencies[len(latencies) // 2],
+            units=count,
+            calls=calls / _COUNTED,
+            latencies_ms=latencies,
         )
 
 
@@ -344,21 +390,3 @@ async def _all_ended(app: Rhythm, count: int) -> None:
     # ended, the events say.
     while await app.execution_service.count_executions(filters) < count:  # noqa: ASYNC110
         await asyncio.sleep(0.1)
-
-
-async def _latency(
-    name: str,
-    count: int,
-    once: Callable[[], Awaitable[None]],
-    prepare: Callable[[], Awaitable[None]] | None = None,
-) -> Figure:
-    latencies = []
-    for number in range(count + 10):
-        if prepare is not None:
-            await prepare()
-        began = time.perf_counter()
-        await once()
-        if number >= 10:  # The first ones find nothing warm.
-            latencies.append((time.perf_counter() - began) * 1000)
-    latencies.sort()
-    return Figure(name, "ms", 1000 / latencies[len(latencies) // 2], latencies_ms=latencies)
