@@ -47,13 +47,19 @@ class ClusterClient:
     Args:
         nodes: hosts and ports of some nodes.
         options: of every connection, as redis-py takes them; ``ssl`` says if it is encrypted.
+        connection_class: for these connections.
         connections: to each node, at most so many; more callers wait for one.
     """
 
     def __init__(
-        self, nodes: tuple[tuple[str, int], ...], options: dict[str, Any], connections: int
+        self,
+        nodes: tuple[tuple[str, int], ...],
+        options: dict[str, Any],
+        connection_class: type[Any],
+        connections: int,
     ) -> None:
-        self._options, self._connections = options, connections
+        self._connection_class, self._connections = connection_class, connections
+        self._options = {name: value for name, value in options.items() if name != "ssl"}
         self._map = redis.asyncio.RedisCluster(
             startup_nodes=[ClusterNode(host, port) for host, port in nodes],
             require_full_coverage=False,
@@ -151,11 +157,13 @@ class ClusterClient:
         return client
 
     def _opened(self, host: str, port: int, connections: int) -> redis.asyncio.Redis:
-        options = dict(self._options)
-        if options.pop("ssl"):
-            options["connection_class"] = redis.asyncio.SSLConnection
         pool = redis.asyncio.BlockingConnectionPool(
-            host=host, port=port, max_connections=connections, timeout=None, **options
+            connection_class=self._connection_class,
+            host=host,
+            port=port,
+            max_connections=connections,
+            timeout=None,
+            **self._options,
         )
         return redis.asyncio.Redis.from_pool(pool)
 
