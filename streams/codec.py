@@ -50,6 +50,7 @@ class TaskClaim(msgspec.Struct, frozen=True, gc=False):
         details: what an earlier attempt last said with its heartbeat, encoded; empty for nothing.
         lost: how many workers were lost holding it.
         unknown_since_ms: since when no worker has known it, 0 if one always did.
+        ready_ms: since when it could be handed out, unix ms.
         token: what its settlement must show.
     """
 
@@ -60,6 +61,7 @@ class TaskClaim(msgspec.Struct, frozen=True, gc=False):
     unknown_since_ms: int
     token: str
     details: bytes = b""
+    ready_ms: int = 0
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
@@ -213,9 +215,16 @@ def claim(
 
 
 def _task_claim(item: Sequence[Any], token: str, unsealed: Change) -> TaskClaim:
-    _, id_, attempt, created, lost, unknown_since, details = item
+    _, id_, attempt, created, lost, unknown_since, details, ready_ms = item
     return TaskClaim(
-        id_.decode(), attempt, unsealed(created), lost, unknown_since, token, unsealed(details)
+        id_.decode(),
+        attempt,
+        unsealed(created),
+        lost,
+        unknown_since,
+        token,
+        unsealed(details),
+        ready_ms,
     )
 
 

@@ -103,7 +103,9 @@ class Description(msgspec.Struct, frozen=True):
     Attributes:
         now_ms: the server's time.
         ready: queue -> how much waits in it, for every queue that ever got work.
+        oldest_ms: queue -> since when what it hands out next waits, for those where something does.
         due: how many timers, starts, retries and leases are set.
+        first_due_ms: when the earliest of them is due; 0 without any.
         executions: status -> count; a workflow in a worker's hands counts as what it was before.
         in_trouble: how many executions something stops.
         troubles: they, with what it is, in words; none when they are too many to name.
@@ -112,7 +114,9 @@ class Description(msgspec.Struct, frozen=True):
     now_ms: int
     workers: tuple[WorkerDescription, ...]
     ready: dict[str, int]
+    oldest_ms: dict[str, int]
     due: int
+    first_due_ms: int
     executions: dict[str, int]
     in_trouble: int
     troubles: dict[str, str]
@@ -375,7 +379,8 @@ async def describe(connection: Connection, keys: PartitionKeys | None = None) ->
     ready: dict[str, int] = {}
     executions: dict[str, int] = {}
     troubles: dict[str, str] = {}
-    now_ms = due = in_trouble = 0
+    oldest_ms: dict[str, int] = {}
+    now_ms = due = first_due_ms = in_trouble = 0
 
     async def ask(keys: PartitionKeys) -> Any:
         return await connection.call(
@@ -383,19 +388,34 @@ async def describe(connection: Connection, keys: PartitionKeys | None = None) ->
         )
 
     answers = await _from_each(connection, ask) if keys is None else [await ask(keys)]
-    for at_ms, flat, counts, in_due, statuses, stopped, told in answers:
+    for at_ms, flat, waiting, in_due, due_ms, statuses, stopped, told in answers:
         now_ms = max(now_ms, at_ms)
         due += in_due
+        first_due_ms = min(first_due_ms or due_ms, due_ms or first_due_ms)
         in_trouble += stopped
         troubles.update((_readable(id_), _readable(reason)) for id_, reason in codec.pairs(told))
-        for queue, count in codec.pairs(counts):
-            ready[queue.decode()] = ready.get(queue.decode(), 0) + count
+        for start in range(0, len(waiting), 3):
+            name, count, since_ms = waiting[start : start + 3]
+            queue = name.decode()
+            ready[queue] = ready.get(queue, 0) + count
+            if since_ms:
+                oldest_ms[queue] = min(oldest_ms.get(queue, since_ms), since_ms)
         for status, count in codec.pairs(statuses):
             executions[status.decode()] = executions.get(status.decode(), 0) + count
         for start in range(0, len(flat), 5):
             id_, *about = flat[start : start + 5]
             workers.append(WorkerDescription(id_.decode(), *about))
-    return Description(now_ms, tuple(workers), ready, due, executions, in_trouble, troubles)
+    return Description(
+        now_ms,
+        tuple(workers),
+        ready,
+        oldest_ms,
+        due,
+        first_due_ms,
+        executions,
+        in_trouble,
+        troubles,
+    )
 
 
 async def _from_each(

@@ -4,14 +4,17 @@
 -- KEYS[2]  workers  hash: worker -> what it says of itself
 -- KEYS[3]  queues   set of the queues that ever got work, but for "default"
 -- ARGV[1]  now      unix ms, or "" for the server's clock
--- RETURNS  {now, {worker, about, lease end, held count, last claim, …}, {queue, ready count, …}, due count,
---           {status, count, …}, count of those in trouble, {id, what stops it, …}}; the last is empty when
---           they are too many to name
+-- RETURNS  {now, {worker, about, lease end, held count, last claim, …}, {queue, ready count, since when the
+--           oldest waits, …}, due count, when the earliest is due, {status, count, …}, count of those in
+--           trouble, {id, what stops it, …}}; the last is empty when they are too many to name; times are
+--           unix ms, 0 for none
 
 --@include transition
 
 -- A screen of them.
 local TOLD = 20
+-- At the head of a queue may be messages of executions that have ended meanwhile.
+local LOOKED_AT = 8
 
 fold_all()
 local now = clock(ARGV[1])
@@ -26,12 +29,25 @@ for i = 1, #about, 2 do
   local last = call("HGET", prefix .. "a:" .. worker, "#") or ""
   workers[#workers + 1] = tonumber(string.match(last, " (%d+)$") or 0)
 end
+-- Since when what a queue hands out next waits.
+local function oldest(list)
+  for _, message in ipairs(call("LRANGE", list, 0, LOOKED_AT - 1)) do
+    local id = string.match(message, "^%a+ (%S+)")
+    local is_sound, control = pcall(load, id or "")
+    if is_sound and control and control.wk == "queued" then
+      return ready_since(control)
+    end
+  end
+  return 0
+end
+
 local queues = call("SMEMBERS", KEYS[3])
 queues[#queues + 1] = "default"
 local ready = {}
 for _, queue in ipairs(queues) do
   ready[#ready + 1] = queue
   ready[#ready + 1] = call("LLEN", prefix .. "q:" .. queue)
+  ready[#ready + 1] = oldest(prefix .. "q:" .. queue)
 end
 local statuses = {}
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled" }) do
@@ -40,4 +56,5 @@ for _, status in ipairs({ "pending", "running", "suspended", "completed", "faile
 end
 local stopped = call("HLEN", prefix .. "z")
 local told = stopped <= TOLD and call("HGETALL", prefix .. "z") or {}
-return { now, workers, ready, call("ZCARD", KEYS[1]), statuses, stopped, told }
+local first_due = call("ZRANGE", KEYS[1], 0, 0, "WITHSCORES")[2]
+return { now, workers, ready, call("ZCARD", KEYS[1]), tonumber(first_due or 0), statuses, stopped, told }

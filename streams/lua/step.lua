@@ -42,7 +42,8 @@
 --          token and id are those that the worker is not to go on with; the last are executions whose records
 --          are damaged: they are parked, and handed to nobody
 --          verdict  "OK" | "DONE" (was settled before) | "STALE" (belongs to another claim) | "DAMAGED"
---          claim    {"task", id, attempt, payload, lost, unknown_since, details of the last heartbeat}
+--          claim    {"task", id, attempt, payload, lost, unknown_since, details of the last heartbeat, since
+--                   when it was ready, unix ms}
 --                 | {"workflow", id, upto, version, by, lost, snapshot, first event, {event…}}; at most 256
 --                   events, the next by reading: for who holds the machine from `upto` on, else behind the
 --                   snapshot {upto, identity, bytes}, or all (then snapshot and first event are false)
@@ -352,11 +353,11 @@ local function payload_of(event)
   return ""
 end
 
-local function hand_out_task(control, payload)
+local function hand_out_task(control, payload, since)
   bytes = bytes + #payload
   claims[#claims + 1] = {
     "task", control.id, tonumber(control.at), payload, tonumber(control.ls or 0), tonumber(control.us or 0),
-    control.hd or "",
+    control.hd or "", since,
   }
 end
 
@@ -412,7 +413,9 @@ if repeated then
       local control = entries[i] ~= "#" and load(entries[i])
       if control and control.tk == claim_token then
         if control.ty == "task" then
-          hand_out_task(control, payload_of(first_event(control.id)))
+          local before = digits(control.v - 1) .. "-0"
+          local since = ready_since(control, call("XRANGE", prefix .. "e:" .. control.id, before, before)[1])
+          hand_out_task(control, payload_of(first_event(control.id)), since)
         else
           hand_out_workflow(control)
         end
@@ -462,8 +465,10 @@ local function claim(id, incarnation, payload, queue)
     return
   end
   if control.ty == "task" then
+    local since = tonumber(control.a)
     if incarnation ~= control["in"] then
-      payload = payload_of(first_event(id))
+      local first = first_event(id)
+      payload, since = payload_of(first), ready_since(control, control.v == 1 and first)
     end
     control.at = digits((control.at or 0) + 1)
     append(control, now, claim_token, "started", "n", control.at, "w", worker)
@@ -484,7 +489,7 @@ local function claim(id, incarnation, payload, queue)
     if control.hb then
       call("ZADD", KEYS[1], now + control.hb, beat_member(control))
     end
-    hand_out_task(control, payload)
+    hand_out_task(control, payload, since)
   else
     control.wk, control.tk, control.ch, control.ow = "claimed", claim_token, nil, nil
     save(control)

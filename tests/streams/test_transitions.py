@@ -500,6 +500,39 @@ def test_the_end_of_a_workflow_ends_its_timers(house: House, run: Run) -> None:
         described = await projections.describe(house.connection)
 
         assert described.due == 1  # the worker's lease
+        assert described.first_due_ms == house.clock.now_ms + 10**9
+
+    play(house, run, story)
+
+
+def test_what_waits_tells_since_when(house: House, run: Run) -> None:
+    """From its start, from when it became due, or from when it is to be tried again."""
+
+    async def story() -> None:
+        began = house.clock.now_ms
+        await house.start("later", "task", due_ms=began + 300, payload=b"x" * 1000)
+        await house.start("now", "task")
+        house.clock.now_ms += 500
+        keeper = house.timekeeper()
+        await keeper.tend()
+        waiting = await projections.describe(house.connection)
+
+        seat = await house.seat()
+        now, later = (await seat.step(["default"], 2, [])).claims
+        nothing = await projections.describe(house.connection)
+        again = TaskSettlement("now", now.token, "attempt_failed", b"E", began + 900)
+        await seat.step([], 0, [again])
+        house.clock.now_ms += 1_000
+        await keeper.tend()
+        (retried,) = (await seat.step(["default"], 1, [])).claims
+
+        assert waiting.oldest_ms == {"default": began}
+        assert nothing.oldest_ms == {}
+        assert isinstance(now, TaskClaim)
+        assert isinstance(later, TaskClaim)
+        assert isinstance(retried, TaskClaim)
+        assert (now.ready_ms, later.ready_ms) == (began, began + 300)
+        assert (retried.attempt, retried.ready_ms) == (2, began + 900)
 
     play(house, run, story)
 

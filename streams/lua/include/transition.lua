@@ -246,6 +246,18 @@ local function message_of(control)
   return control.ty .. " " .. control.id
 end
 
+-- Since when what is queued is ready: since its newest event, or since that made it due.
+local function ready_since(control, newest)
+  newest = newest or call("XREVRANGE", prefix .. "e:" .. control.id, "+", "-", "COUNT", 1)[1]
+  local fields = newest and newest[2] or {}
+  for i = 1, #fields, 2 do
+    if fields[i] == "r" and string.match(fields[i + 1], "^%d+$") then
+      return tonumber(fields[i + 1])
+    end
+  end
+  return newest and at_of(newest) or tonumber(control.a)
+end
+
 local function enqueue(control, at_head)
   push(prefix .. "q:" .. control.q, message_of(control), at_head)
   ring("q:" .. control.q)
@@ -532,7 +544,8 @@ local function create(born, now)
     call("RENAME", born.staged, stream)
     call("PERSIST", stream)
   else
-    call("XADD", stream, "1-0", "t", "created", "a", at, "k", born["in"], "h", born.h or "", "d", born.payload)
+    local due = born.due and { "r", digits(born.due) } or {}
+    call("XADD", stream, "1-0", "t", "created", "a", at, "k", born["in"], "h", born.h or "", "d", born.payload, unpack(due))
     shrink(stream)
   end
   local control = {
