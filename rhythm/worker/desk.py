@@ -2,8 +2,9 @@
 next claim, keeps the lease and takes part in keeping the time.
 
 One call of the store both settles and claims, so whatever finishes while a call is under way goes
-with the next one. It waits on a bell when there is nothing to do. When its lease is lost it drops
-what it held, which others run again.
+with the next one. Of what a call brought half is begun before the next call, and settled by it, and
+half while that is under way: the worker and the store work at the same time. It waits on a bell
+when there is nothing to do. When its lease is lost it drops what it held, which others run again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -38,6 +40,7 @@ from streams.due import Endings, Timekeeper
 from streams.errors import BackendUnavailable, WorkerLost
 from streams.keys import PartitionKeys
 from streams.work import (
+    Claim,
     Settlement,
     Step,
     TaskSettlement,
@@ -49,6 +52,10 @@ from streams.work import (
 logger = logging.getLogger("rhythm.worker")
 
 AFTER_FAILURE_S = 0.25
+
+# From so many claims on, one half waits for the other to be on its way: a call of its own takes
+# about as long as some of them.
+_HALVED_FROM = 8
 
 # For the answer to a registration when there will be no work: longer than a good network takes.
 _LAST_ANSWER_S = 1.0
@@ -126,6 +133,9 @@ class Desk:
         self._under_way: dict[str, tuple[TaskClaim, asyncio.Task[None]]] = {}
         self._attempts: dict[str, Attempt] = {}
         self._finished: list[Settlement] = []
+        self._claimed: deque[Claim] = deque()
+        # Calls of the store are numbered: one at a time.
+        self._calling = asyncio.Lock()
         self._news = asyncio.Event()
         self._lost = False
         self._gave_up = False
@@ -202,6 +212,7 @@ class Desk:
         reader = self._connection.reader()
         bell: asyncio.Task[bool] | None = None
         deadline: float | None = None
+        room, asks = 0, True
         try:
             while True:
                 draining = self._workshop.stopping.is_set()
@@ -211,15 +222,16 @@ class Desk:
                         logger.info("draining: %d tasks are running", len(self._under_way))
                 if self._workshop.giving_back.is_set():
                     deadline = self._loop.time()
-                room = 0 if draining else self._room.take(self._news)
-                step = await self._step(room)
-                if room and len(step.claims) >= room:
+                if self._claimed and not self._finished:
+                    count = len(self._claimed)
+                    await self._begin_until(count // 2 if count >= _HALVED_FROM else 0)
+                if asks or self._finished:
+                    room = 0 if draining else self._room.take(self._news)
+                    step = await self._step(room)
                     # There may be more: fetch it while this runs.
+                    asks = room > 0 and len(step.claims) >= room
                     continue
-                if step.claims:
-                    # Let what need not wait for anything finish: it is settled at once.
-                    await asyncio.sleep(0)
-                if self._finished:
+                if self._claimed:
                     continue
                 if draining:
                     if not self._under_way:
@@ -232,6 +244,7 @@ class Desk:
                 if not (room or draining):
                     self._room.stand_in_line(self._news)
                 bell = await self._wait(bell, deadline)
+                asks = True
         finally:
             await end(bell)
             await reader.close()
@@ -239,6 +252,7 @@ class Desk:
         await self.seat.step(self._queues, 0, [])
 
     async def _step(self, room: int) -> Step:
+        """Settle what has finished and claim; meanwhile begin what was claimed before."""
         claimed = 0
         try:
             if self._lost:
@@ -248,11 +262,21 @@ class Desk:
             # Without room it claims nothing, and rings for others if work is waiting; not so when
             # there will be room as soon as another partition's call has come back.
             is_soon = not (room or self._workshop.stopping.is_set() or self._room.is_full)
-            step = await self.seat.step(() if is_soon else self._queues, room, settled)
+            calling = asyncio.create_task(
+                self._call(() if is_soon else self._queues, room, settled), name="rhythm-step"
+            )
+            try:
+                # It is sent now.
+                await asyncio.sleep(0)
+                await self._begin_until(0)
+                step = await calling
+            finally:
+                await end(calling)
             claimed = sum(isinstance(claim, TaskClaim) for claim in step.claims)
         finally:
             self._room.settle(room, claimed)
         self._clock_ms, self._clock_read_at = step.now_ms, self._loop.time()
+        self._claimed.extend(step.claims)
         for settlement, verdict in zip(settled, step.verdicts, strict=True):
             if verdict == "STALE":
                 if self._workshop.metrics is not None:
@@ -262,7 +286,20 @@ class Desk:
                 self._activations.drop(settlement.id)
         self._mourn(step)
         self._be_told(step.told)
-        for claim in step.claims:
+        return step
+
+    async def _call(
+        self, queues: Sequence[str], room: int, settlements: Sequence[Settlement]
+    ) -> Step:
+        async with self._calling:
+            return await self.seat.step(queues, room, settlements)
+
+    async def _begin_until(self, left: int) -> None:
+        """Begin what was claimed, until so much of it is left for later."""
+        if len(self._claimed) <= left:
+            return
+        while len(self._claimed) > left:
+            claim = self._claimed.popleft()
             if isinstance(claim, TaskClaim):
                 running = asyncio.create_task(self._run_task(claim), name=f"rhythm-{claim.id}")
                 self._under_way[claim.id] = (claim, running)
@@ -270,7 +307,8 @@ class Desk:
                 await self._run_activation(claim)
             else:
                 self._finish(self._activations.give_back_damaged(claim, self._now_ms()))
-        return step
+        # Let what need not wait for anything finish: it is settled with the next call.
+        await asyncio.sleep(0)
 
     async def _run_activation(self, claim: WorkflowClaim) -> None:
         began = self._loop.time()
@@ -280,7 +318,7 @@ class Desk:
             self._workshop.metrics.count_turn(last.outcome or "waiting", self._loop.time() - began)
         for chunk in firsts:
             # One script does not take a large decision at once; the last chunk ends the claim.
-            step = await self.seat.step((), 0, [chunk])
+            step = await self._call((), 0, [chunk])
             self._mourn(step)
             if step.verdicts[0] in ("STALE", "DAMAGED"):
                 self._activations.drop(claim.id)
@@ -404,6 +442,10 @@ class Desk:
         running = [task for _, task in self._under_way.values()]
         for execution_id in list(self._under_way):
             self._let_go(execution_id)
+        for claim in self._claimed:
+            if isinstance(claim, TaskClaim):
+                self._room.give_back()
+        self._claimed.clear()
         self._room.forget(self._news)
         for task in running:
             task.cancel()
