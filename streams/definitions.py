@@ -13,8 +13,9 @@ from streams.scripts import load
 
 _REGISTER = load("register_definition")
 
-SCHEMA = 1
-"""The layout of keys that this release reads and writes."""
+SCHEMA = 2
+"""What this release reads and writes, keys and values: see scripts/record-layout for when it has to
+be raised. Whoever needs another number leaves a namespace alone."""
 
 
 async def register(
@@ -93,9 +94,25 @@ async def check(connection: Connection) -> int:
     found, tags = await connection.command("HMGET", keys.meta, "schema", "partitions")
     if found is None:
         raise NotMigrated(connection.address, keys.namespace)
-    if int(found) != SCHEMA:
-        raise SchemaMismatch(keys.namespace, int(found), SCHEMA)
+    _compare(keys, found)
     known = KeySpace(keys.namespace, tags.decode().split())
     if [part.prefix for part in known.partitions] != [part.prefix for part in keys.partitions]:
         connection.keys = known
     return int(found)
+
+
+async def check_again(connection: Connection) -> None:
+    """For who comes back: the server may hold another namespace of that name by now. That it holds
+    none is no error, since who worked there goes on.
+
+    Raises:
+        SchemaMismatch: it was set up by a release with another layout.
+    """
+    found = await connection.command("HGET", connection.keys.meta, "schema")
+    if found is not None:
+        _compare(connection.keys, found)
+
+
+def _compare(keys: KeySpace, found: bytes) -> None:
+    if int(found) != SCHEMA:
+        raise SchemaMismatch(keys.namespace, int(found), SCHEMA)

@@ -6,7 +6,7 @@ StreamsError              catch this to catch them all
 ├── BackendRefused        Redis answered and will not serve us (password, policy …): fix the setup
 ├── BackendFull           Redis is out of memory: make room, then repeat the call
 ├── NotMigrated           the namespace holds nothing yet: run the migration first
-├── SchemaMismatch        the namespace was made by another release: upgrade one side
+├── SchemaMismatch        the namespace was made by another release: use that, or another namespace
 ├── UnknownExecution      no execution has this id: check the id and the namespace
 ├── ExecutionAlreadyOver  the execution has ended: nothing can be added to it
 ├── ExecutionAlive        it, or something below it, has not ended: cancel it, or wait
@@ -96,16 +96,22 @@ class NotMigrated(StreamsError):
 
 
 class SchemaMismatch(StreamsError):
-    """The namespace's layout is not the one this release reads and writes."""
+    """What the namespace holds is not as this release reads and writes it. Nothing was changed."""
 
     def __init__(self, namespace: str, found: int, expected: int) -> None:
         super().__init__(namespace, found, expected)
         self.namespace, self.found, self.expected = namespace, found, expected
 
     def __str__(self) -> str:
+        made = (
+            f"namespace {self.namespace!r} has schema {self.found}, and this release of Rhythm "
+            f"reads and writes {self.expected}"
+        )
+        if self.found > self.expected:
+            return f"{made}: a newer release set it up; use that one here, or another namespace"
         return (
-            f"namespace {self.namespace!r} has layout {self.found}, this release needs "
-            f"{self.expected}: use a release that matches, or run `rhythm migrate`"
+            f"{made}: an older release set it up; let workers of that one finish what runs there, "
+            "and give this one another namespace"
         )
 
 

@@ -34,6 +34,7 @@ from rhythm.worker.metrics import Metrics
 from rhythm.worker.room import Room
 from rhythm.worker.task_runner import TaskRunner, describe
 from rhythm.worker.timekeeping import keep_time
+from streams import definitions
 from streams.codec import TaskClaim, WorkflowClaim
 from streams.connection import Connection
 from streams.due import Endings, Timekeeper
@@ -158,6 +159,7 @@ class Desk:
 
         Raises:
             WorkerLost: the lease has run out.
+            SchemaMismatch: another release has set the namespace up anew.
         """
         if not await self._register():
             return
@@ -195,7 +197,7 @@ class Desk:
 
     async def _register(self) -> bool:
         """Whether it is registered; False when the worker was stopped before the store answered."""
-        registering = asyncio.create_task(self.seat.register(self._workshop.about))
+        registering = asyncio.create_task(self._begin_lease())
         stopping = asyncio.create_task(self._workshop.stopping.wait())
         try:
             await asyncio.wait({registering, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -207,6 +209,10 @@ class Desk:
             return True
         finally:
             await end(registering, stopping)
+
+    async def _begin_lease(self) -> None:
+        await definitions.check_again(self._connection)
+        await self.seat.register(self._workshop.about)
 
     async def _work(self) -> None:
         reader = self._connection.reader()

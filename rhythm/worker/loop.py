@@ -33,7 +33,7 @@ from rhythm.worker.health import Condition
 from rhythm.worker.metrics import Metrics
 from rhythm.worker.room import Room
 from rhythm.worker.watch import Watch
-from streams.errors import StreamsError, WorkerLost
+from streams.errors import SchemaMismatch, StreamsError, WorkerLost
 from streams.keys import PartitionKeys
 from streams.work import WorkerSeat
 
@@ -108,7 +108,8 @@ class Worker:
 
         Raises:
             MissingResource: a task needs a type that the resources do not give.
-            ConfigurationError: the resources are no such thing.
+            ConfigurationError: the resources are no such thing; or, while it works, another
+                release has set the namespace up anew.
             ConnectionLost: Redis is not there at the start. Later losses are waited out.
         """
         threads = (
@@ -179,7 +180,7 @@ class Worker:
                     self._metrics.count_lost_lease()
                 logger.warning("%s; what it held is run again by others", error)
             except StreamsError as error:
-                if not self._has_begun:
+                if isinstance(error, SchemaMismatch) or not self._has_begun:
                     with translated():
                         raise
                 # Whatever it is, a worker that looks alive must be able to claim.

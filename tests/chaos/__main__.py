@@ -3,7 +3,8 @@
     scripts/chaos --minutes 10
     scripts/chaos --minutes 10 --with HEAD~1   every second worker runs the code of that commit
 
-The exit status is 1 if anything was lost, was there twice, or is stuck.
+The exit status is 1 if anything was lost, was there twice, or is stuck; 2 if workers of that commit
+cannot be mixed with this one's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.chaos.ground import CannotBeMixed
 from tests.chaos.trial import chaos
 
 
@@ -21,9 +23,14 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="rhythm-chaos-") as folder:
         seconds = options.minutes * 60
-        report = asyncio.run(
-            chaos(Path(folder), seconds, options.seed, workers=options.workers, other=options.other)
+        trial = chaos(
+            Path(folder), seconds, options.seed, workers=options.workers, other=options.other
         )
+        try:
+            report = asyncio.run(trial)
+        except CannotBeMixed as error:
+            print(error, file=sys.stderr)
+            return 2
         if report.violations:
             print((Path(folder) / "workers.log").read_text()[-4000:], file=sys.stderr)
     for violation in report.violations:

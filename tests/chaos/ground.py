@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from streams.definitions import SCHEMA
 from tests.conftest import RedisServer
 from tests.faults.proxy import LosingProxy
 from tests.simulation.scenario import FLOWS, QUEUES
@@ -19,6 +20,10 @@ ROOT = Path(__file__).parents[2]
 LEASE_S = 2.0
 NAMESPACE = "chaos"
 PACKAGES = ("rhythm", "flowlang", "streams")
+
+
+class CannotBeMixed(Exception):
+    """Workers of two commits do not serve one namespace."""
 
 
 class Ground:
@@ -120,4 +125,16 @@ def _unpacked(commit: str, folder: Path) -> Path:
         ["git", "-C", str(ROOT), "archive", commit, *PACKAGES], check=True, capture_output=True
     )
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", "import streams.definitions as it; print(it.SCHEMA)"],
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    if int(told.stdout) != SCHEMA:
+        raise CannotBeMixed(
+            f"{commit} stores by schema {int(told.stdout)}, this commit by {SCHEMA}: workers of "
+            "one leave namespaces of the other alone"
+        )
     return folder

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rhythm import (
+    ConfigurationError,
     ConnectionLost,
     ExecutionFailed,
     ExecutionStatus,
@@ -26,6 +27,7 @@ from rhythm.models import from_unix_ms
 from rhythm.tasks import TaskDefinition, TaskRegistry
 from streams import events as stream
 from streams.connection import Connection
+from streams.definitions import SCHEMA
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -391,3 +393,31 @@ def test_a_task_that_another_worker_of_the_queue_knows_waits_for_it(
         assert greeted.result() == "hello Ada"
 
     run(story())
+
+
+def test_a_worker_ends_where_another_release_has_set_the_namespace_up(
+    database_url: str, namespace: str, run: Run, one_partition: None
+) -> None:
+    """As after a server was emptied, or another's copy restored."""
+
+    async def story() -> None:
+        async with InitBuilder().database_url(database_url).namespace(namespace) as app:
+            ready = asyncio.Event()
+            working = asyncio.create_task(
+                Worker(app, registry=a_registry(), on_ready=ready.set).run()
+            )
+            await ready.wait()
+            (seat,) = await seats(app)
+            connection = app._connection
+            await connection.command("HSET", connection.keys.meta, "schema", SCHEMA + 1)
+            await connection.command("DEL", connection.keys.partitions[0].held(seat))
+            await app.execution_service.create_execution(target_name="x", exec_type="task")
+
+            with pytest.raises(ConfigurationError, match="a newer release set it up"):
+                await working
+
+    run(story())
+
+
+async def seats(app: Rhythm) -> list[str]:
+    return [worker.id for worker in (await app.diagnose()).workers]
