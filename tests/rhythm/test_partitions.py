@@ -42,7 +42,7 @@ def test_one_worker_serves_all_partitions(database_url: str, namespace: str, run
     async def story() -> None:
         async with on_stage(database_url, namespace, it=FLOW, child=CHILD) as stage:
             executions = stage.app.execution_service
-            ids = [await stage.start("it", {"name": f"n{i}"}, id=f"it-{i}") for i in range(12)]
+            ids = [await stage.start("it", {"name": f"n{i}"}, id=f"it-{i:02}") for i in range(12)]
             for id_ in ids:
                 await stage.app.signal_service.send_signal(
                     workflow_id=id_, signal_name="go", payload=id_
@@ -51,7 +51,7 @@ def test_one_worker_serves_all_partitions(database_url: str, namespace: str, run
 
             assert len({partition_of(stage.app, id_) for id_ in ids}) == 3
             assert [end.result() for end in ends] == [
-                [f"hello n{i}", 49, f"it-{i}"] for i in range(12)
+                [f"hello n{i}", 49, f"it-{i:02}"] for i in range(12)
             ]
             assert await executions.count_executions() == 48
             assert await executions.count_executions({"status": "completed"}) == 48
