@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +14,10 @@ from rhythm import tasks
 from rhythm.codecs import PayloadCodec
 from rhythm.codecs.selection import check_codecs, codecs_of
 from rhythm.errors import ConfigurationError
-from rhythm.models import Diagnosis, QueueInfo, WorkerInfo, from_unix_ms
+from rhythm.models import Diagnosis
 from rhythm.payloads import kind_of
-from rhythm.services import staff
 from rhythm.services.bulk import BulkService
+from rhythm.services.diagnosis import DiagnosisService
 from rhythm.services.executions import ExecutionService
 from rhythm.services.histories import HistoryService
 from rhythm.services.pauses import PauseService
@@ -39,9 +39,8 @@ from rhythm.settings import (
     load_settings,
 )
 from rhythm.surroundings import Surroundings
-from streams import definitions, projections, schedules
+from streams import definitions
 from streams.connection import Connection
-from streams.schedules import StoredSchedule
 
 logger = logging.getLogger("rhythm")
 
@@ -76,6 +75,9 @@ class Rhythm:
             connection, settings, self.surroundings, self.execution_service
         )
         self.pause_service = PauseService(connection)
+        self._diagnosis = DiagnosisService(
+            connection, settings, self.surroundings, self.pause_service, self.workflow_service
+        )
         self.history_service = HistoryService(connection, self.workflow_service, self.surroundings)
         self.bulk_service = BulkService(connection, self.execution_service, self.history_service)
         self.verification_service = VerificationService(connection, self.workflow_service)
@@ -85,53 +87,17 @@ class Rhythm:
         """The address for people's eyes, its password hidden."""
         return self._connection.address
 
-    async def diagnose(self) -> Diagnosis:
-        """The state of the server, the namespace, its workers and queues, for operators."""
-        with translated():
-            report = await self._connection.inspect()
-            schema = await definitions.check(self._connection)
-            described = await projections.describe(self._connection)
-            workers = staff.colleagues(described)
-            scheduled = await schedules.read(
-                self._connection, await schedules.names(self._connection)
-            )
-            served = {queue for worker in workers for queue in worker.about.queues}
-        return Diagnosis(
-            server=report.kind,
-            server_version=report.version,
-            persistence=report.persistence,
-            maxmemory_policy=report.maxmemory_policy,
-            namespace=self.settings.namespace,
-            schema=schema,
-            partitions=len(self._connection.keys.partitions),
-            workers=[
-                WorkerInfo(
-                    id=worker.id,
-                    host=worker.about.host,
-                    pid=worker.about.pid,
-                    queues=list(worker.about.queues),
-                    tasks=sorted(worker.about.tasks),
-                    started_at=from_unix_ms(worker.about.started_ms),
-                    lease_expires_in_ms=worker.lease_left_ms,
-                    holding=worker.holding,
-                    claimed_ms_ago=worker.silent_ms,
-                    able_to_claim=worker.is_able,
-                )
-                for worker in workers
-            ],
-            queues=[
-                QueueInfo(
-                    name=queue,
-                    ready=described.ready.get(queue, 0),
-                    workers=sum(queue in worker.about.queues for worker in workers),
-                )
-                for queue in sorted(served | set(described.ready))
-            ],
-            pauses=await self.pause_service.list_pauses(),
-            due=described.due,
-            executions=described.executions,
-            warnings=[*report.warnings, *_amiss(described, workers, scheduled)],
-        )
+    async def diagnose(self, *, reads_workflows: bool = False) -> Diagnosis:
+        """The state of the server, the namespace, its workers and queues, and what is amiss.
+
+        Args:
+            reads_workflows: also compare the tasks and workflows that the latest sources name with
+                those that there are, which reads every source.
+
+        Raises:
+            ConfigurationError, ConnectionLost: Redis cannot be used, or does not answer.
+        """
+        return await self._diagnosis.diagnose(reads_workflows=reads_workflows)
 
     async def close(self) -> None:
         """Close all connections. Workers of this application must have ended."""
@@ -349,8 +315,8 @@ async def prepare(connection: Connection, *, migrate: bool, partitions: int | No
         StreamsError: the server does not answer, cannot be used, or the namespace is not set up.
     """
     report = await connection.inspect()
-    for warning in report.warnings:
-        logger.warning("%s: %s", connection.address, warning)
+    for concern in report.concerns:
+        logger.warning("%s: %s", connection.address, concern)
     if migrate:
         await definitions.migrate(connection, partitions)
     else:
@@ -374,33 +340,4 @@ async def migrate(url: str, namespace: str, partitions: int | None = None) -> li
             created = await definitions.migrate(connection, partitions)
     where = f"namespace {namespace!r} at {hide_password(url)}"
     done = f"set up {where}" if created else f"{where} was set up already: nothing to do"
-    return [done, *report.warnings]
-
-
-def _amiss(
-    described: projections.Description,
-    workers: Sequence[staff.Colleague],
-    scheduled: Sequence[StoredSchedule],
-) -> list[str]:
-    found = [
-        f"schedule {one.id!r} could start nothing the last time: {one.failure}"
-        for one in scheduled
-        if one.failure is not None
-    ]
-    for queue, ready in described.ready.items():
-        if ready and not any(queue in worker.about.queues for worker in workers):
-            found.append(f"{ready} executions wait in queue {queue!r} and no worker serves it")
-    for execution_id, trouble in described.troubles.items():
-        found.append(f"execution {execution_id!r} does not go on: {trouble}")
-    if described.in_trouble > len(described.troubles):
-        others = described.in_trouble - len(described.troubles)
-        found.append(f"{others:,} executions do not go on: 'rhythm verify --all' tells which")
-    for worker in workers:
-        if worker.lease_left_ms < 0:
-            found.append(f"worker {worker.id} has let its lease run out and still holds work")
-        elif not worker.is_able and worker.silent_ms is not None:
-            found.append(
-                f"worker {worker.id} lives, but has not asked for work for "
-                f"{worker.silent_ms / 1000:.0f} s: something holds up its event loop"
-            )
-    return found
+    return [done, *map(str, report.concerns)]

@@ -260,6 +260,15 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """When it last claimed, or asked for work in vain; None when it never did."""
     able_to_claim: bool = False
     """Whether that was within its lease's time, as it is for every worker that is well."""
+    concurrency: int = 0
+    """How many executions it is at, at most; 0 if it did not say."""
+    version: str = ""
+    """The release of Rhythm that it runs."""
+    python: str = ""
+    build: str = ""
+    """Which build of its program it is: the setting `build_id`, else its Git commit."""
+    clock_ahead_ms: int = 0
+    """By how much its clock was ahead of Redis's when it began; negative when it was behind."""
 
 
 class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,6 +279,8 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Executions that wait for a worker now."""
     workers: int
     """Workers that serve it now."""
+    oldest_waits_s: float | None = None
+    """How long what it hands out next has been ready; None when nothing waits."""
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
@@ -281,6 +292,30 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     note: str | None
     """Why."""
+
+
+class Severity(enum.StrEnum):
+    """How much a finding matters. Members equal their text."""
+
+    ERROR = "error"
+    """Work stands still, or is lost."""
+    WARNING = "warning"
+    """It works, and ought to be looked at."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is amiss."""
+
+    code: str
+    """What kind of thing it is; docs/operating.md lists them."""
+    severity: Severity
+    text: str
+    """What is amiss, and with what."""
+    remedy: str
+    """What to do about it."""
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.remedy}"
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -302,8 +337,13 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """Timers, scheduled starts, retries and leases that become due later."""
     executions: dict[str, int]
     """How many there are of each status."""
-    warnings: list[str]
-    """What ought to be looked at, a sentence each."""
+    findings: list[Finding]
+    """What is amiss, errors first."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """The findings as sentences: what is amiss, and what to do."""
+        return [str(finding) for finding in self.findings]
 
 
 # What callers ask for.

@@ -73,6 +73,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # How long after its end a tree is kept, with its history; None keeps all. The history is what
     # explains an execution, and only its owner knows when nobody will ask any more.
 
+    build_id: str | None = None
+    """Which build of your program a worker is, for `rhythm workers` and `rhythm doctor`; None is
+    the Git commit that is checked out where it was started, if one is."""
+
     concurrency: int = 100
     # Executions that a worker is at. Tasks mostly wait for others; those that compute want fewer.
 
@@ -118,6 +122,7 @@ class SettingsArguments(TypedDict, total=False):
     unknown_task_patience: float | None
     max_lost_workers: int | None
     retention: float | None
+    build_id: str | None
     concurrency: int | None
     replicas: int | None
     partitions: int | None
@@ -312,7 +317,7 @@ def _from_variable(variable: str, name: str, text: str) -> object:
         if text.lower() not in _SWITCHED:
             raise ConfigurationError(f"{variable} is {quoted(text)}", "make it true or false")
         value = _SWITCHED[text.lower()]
-    elif name not in ("database_url", "namespace", "encryption_keys"):
+    elif name not in _TEXTS:
         whole = name in _WHOLE_NUMBERS
         try:
             value = int(text) if whole else float(text)
@@ -423,6 +428,18 @@ def _check_namespace(value: object, name: str) -> None:
         )
 
 
+_BUILD = re.compile(r"[!-~]{1,64}")
+
+
+def _check_build(value: object, name: str) -> None:
+    if not isinstance(value, str) or not _BUILD.fullmatch(value):
+        shown = quoted(value) if isinstance(value, str) else kind_of(value)
+        raise ConfigurationError(
+            f"{name} is {shown}",
+            "make it a short name without spaces, such as a version or a commit",
+        )
+
+
 def _check_url(value: object, name: str) -> None:
     try:
         check_database_url(value)
@@ -492,13 +509,16 @@ _CHECKS: Mapping[str, _Check] = {
     "unknown_task_patience": _seconds(0),
     "max_lost_workers": _whole(1),
     "retention": _seconds(0),
+    "build_id": _check_build,
     "concurrency": _whole(1),
     "replicas": _whole(0, most=100),
     # A worker has three connections for each.
     "partitions": _whole(1, most=256),
 }
 
-_MAY_BE_NONE = ("database_url", "encryption_keys", "retention", "partitions")
+_MAY_BE_NONE = ("database_url", "encryption_keys", "retention", "build_id", "partitions")
+
+_TEXTS = ("database_url", "namespace", "encryption_keys", "build_id")
 
 _SWITCHES = ("compression",)
 _SWITCHED = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

@@ -7,14 +7,31 @@ seed decides, a whole run can be had again. Time that passes is the event loop's
 from __future__ import annotations
 
 import os
+import platform
 import secrets
 import socket
 import threading
 import time
-from typing import Final
+from importlib import metadata
+from pathlib import Path
+from typing import Final, NamedTuple
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS: Final = 80
+
+
+_DISTRIBUTION: Final = "rhythm-flow"
+# Of a commit's name: enough to tell all commits of most repositories apart.
+_COMMIT_SHOWN: Final = 12
+
+
+class Software(NamedTuple):
+    """What a process runs: releases of Rhythm and Python, and the commit that is checked out where
+    it was started; empty where that is no Git repository."""
+
+    rhythm: str
+    python: str
+    commit: str
 
 
 class Surroundings:
@@ -39,6 +56,14 @@ class Surroundings:
         """Host name and process id, for people."""
         return socket.gethostname(), os.getpid()
 
+    def software(self) -> Software:
+        """What this process runs, for people."""
+        try:
+            release = metadata.version(_DISTRIBUTION)
+        except metadata.PackageNotFoundError:  # imported from a source tree that is not installed
+            release = "unknown"
+        return Software(release, platform.python_version(), _commit(Path.cwd()))
+
     def new_execution_id(self) -> str:
         """``exec_`` and 26 sortable characters, greater than all that were made here before.
 
@@ -62,3 +87,34 @@ class Surroundings:
         """The name of a worker's incarnation, which tells people where it runs."""
         host, pid = self.process()
         return f"{host.partition('.')[0]}-{pid}-{self.random_bits(32):08x}"
+
+
+def _commit(folder: Path) -> str:
+    """The commit that is checked out in a folder or one above it; empty if none is.
+
+    Git's own files say so (see gitrepository-layout), and it need not be installed.
+    """
+    for above in (folder, *folder.parents):
+        git = above / ".git"
+        try:
+            if git.is_file():  # a worktree's, which says where its own are
+                git = above / git.read_text().removeprefix("gitdir:").strip()
+            head = (git / "HEAD").read_text().strip()
+            if head.startswith("ref:"):
+                head = _tip(git, head.removeprefix("ref:").strip())
+        except (OSError, UnicodeDecodeError):
+            continue
+        return head[:_COMMIT_SHOWN]
+    return ""
+
+
+def _tip(git: Path, branch: str) -> str:
+    common = git / "commondir"
+    shared = git / common.read_text().strip() if common.is_file() else git
+    if (shared / branch).is_file():
+        return (shared / branch).read_text().strip()
+    for line in (shared / "packed-refs").read_text().splitlines():
+        commit, _, name = line.partition(" ")
+        if name == branch:
+            return commit
+    return ""

@@ -290,8 +290,9 @@ class Connection:
 
         of_each = await self._patiently(once, "INFO", "")
         reports = [inspection.judged(self.address, info) for info in of_each]
-        warnings = dict.fromkeys(text for report in reports for text in report.warnings)
-        return reports[0]._replace(warnings=tuple(warnings))
+        concerns = dict.fromkeys(one for report in reports for one in report.concerns)
+        fewest = min(report.replicas for report in reports)
+        return reports[0]._replace(concerns=tuple(concerns), replicas=fewest)
 
     async def close(self) -> None:
         """Close all connections opened through this object; calls fail."""

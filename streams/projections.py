@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -120,6 +120,10 @@ class Description(msgspec.Struct, frozen=True):
     executions: dict[str, int]
     in_trouble: int
     troubles: dict[str, str]
+
+
+NOTHING: Final = Description(0, (), {}, {}, 0, 0, {}, 0, {})
+"""Of a store that cannot be asked."""
 
 
 class Examination(msgspec.Struct, frozen=True):

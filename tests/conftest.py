@@ -34,6 +34,7 @@ KEEPINGS: dict[str, Keeping] = {"usual": USUAL, "cold": COLD, "hot": HOT}
 WORKFLOWS = Path(__file__).parent / "rhythm"
 WITHOUT_WORKFLOWS = {
     "test_cli_bad_input.py",
+    "test_doctor.py",
     "test_health.py",
     "test_least_privilege.py",
     "test_metrics.py",

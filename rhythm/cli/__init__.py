@@ -48,6 +48,7 @@ from rhythm.cli.wait import wait
 from rhythm.cli.what_if import what_if
 from rhythm.cli.where import where
 from rhythm.cli.worker import worker
+from rhythm.cli.workers import workers
 from rhythm.errors import RhythmError
 
 EPILOG = """\
@@ -130,6 +131,7 @@ for _command in (
     delete,
     bulk,
     top,
+    workers,
     doctor,
     verify,
     rebuild,

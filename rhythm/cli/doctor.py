@@ -1,4 +1,4 @@
-"""`rhythm doctor`: is the server fit, who works on it, and what waits?"""
+"""`rhythm doctor`: is the server fit, who works on it, what waits, and what is amiss?"""
 
 from typing import Any
 
@@ -6,47 +6,42 @@ import click
 import msgspec
 
 from rhythm.cli.connect import Place, command
-from rhythm.cli.show import (
-    count,
-    duration,
-    moment,
-    print_fields,
-    print_json,
-    print_table,
-    status,
-)
-from rhythm.models import Diagnosis, WorkerInfo
+from rhythm.cli.exits import Exit
+from rhythm.cli.show import count, duration, moment, print_fields, print_json, print_table, status
+from rhythm.cli.workers import print_workers
+from rhythm.models import Diagnosis, Finding, QueueInfo, Severity
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
 @click.command("doctor")
 @command
 async def doctor(place: Place) -> None:
-    """Show server, workers and queues, and what is amiss.
+    """Show server, workers and queues, what is amiss, and how to mend it.
 
-    What ought to be looked at stands last, a sentence each.
+    What is amiss stands last: errors (work stands still, or is lost), then warnings, each with what
+    to do about it. With an error the exit code is 1, with warnings alone 0.
     """
     async with place.open() as app:
-        diagnosis = await app.diagnose()
+        diagnosis = await app.diagnose(reads_workflows=True)
         workflows = await app.workflow_service.known_names()
         address = app.database_url_shown
     if place.as_json:
         print_json({**msgspec.to_builtins(diagnosis), "workflows": workflows})
     else:
         _print(address, diagnosis, workflows)
+    if any(finding.severity is Severity.ERROR for finding in diagnosis.findings):
+        click.get_current_context().exit(Exit.FAILED)
 
 
 def _print(address: str, diagnosis: Diagnosis, workflows: list[str]) -> None:
     print_fields(_server_fields(address, diagnosis, workflows))
     click.echo()
-    if diagnosis.workers:
-        headers = ["WORKER", "HOST", "PID", "QUEUES", "TASKS", "HOLDS", "CLAIMED", "LEASE"]
-        print_table(headers, [_worker_row(worker) for worker in diagnosis.workers])
-    else:
-        click.echo("no workers")
+    print_workers(diagnosis.workers)
     click.echo()
     if diagnosis.queues:
-        rows = [[queue.name, str(queue.ready), str(queue.workers)] for queue in diagnosis.queues]
-        print_table(["QUEUE", "READY", "WORKERS"], rows)
+        headers = ["QUEUE", "READY", "OLDEST WAITS", "WORKERS"]
+        print_table(headers, [_queue_row(queue) for queue in diagnosis.queues])
         click.echo()
     if diagnosis.pauses:
         rows = [
@@ -55,10 +50,21 @@ def _print(address: str, diagnosis: Diagnosis, workflows: list[str]) -> None:
         ]
         print_table(["PAUSED", "SINCE (UTC)", "NOTE"], rows)
         click.echo()
-    for warning in diagnosis.warnings:
-        click.echo(f"{click.style('warning', fg='yellow')}: {warning}")
-    if not diagnosis.warnings:
+    for finding in diagnosis.findings:
+        click.echo(_told(finding))
+    if not diagnosis.findings:
         click.echo("nothing to worry about")
+
+
+def _told(finding: Finding) -> str:
+    severity = click.style(finding.severity, fg=_COLOURS[finding.severity])
+    return f"{severity}: {finding.text} [{finding.code}]\n  {finding.remedy}"
+
+
+def _queue_row(queue: QueueInfo) -> list[str]:
+    waits_s = queue.oldest_waits_s
+    waits = "-" if waits_s is None else duration(waits_s)
+    return [queue.name, f"{queue.ready:,}", waits, str(queue.workers)]
 
 
 def _server_fields(
@@ -79,20 +85,4 @@ def _server_fields(
         ("workflows", ", ".join(workflows) or "none"),
         ("executions", executions or "none"),
         ("due later", f"{diagnosis.due:,} (timers, scheduled starts, retries, leases)"),
-    ]
-
-
-def _worker_row(worker: WorkerInfo) -> list[str]:
-    claimed = worker.claimed_ms_ago
-    lease_s = worker.lease_expires_in_ms / 1000
-    lease = f"{duration(lease_s)} left" if lease_s >= 0 else f"overdue by {duration(-lease_s)}"
-    return [
-        worker.id,
-        worker.host,
-        str(worker.pid),
-        ", ".join(worker.queues),
-        str(len(worker.tasks)),
-        str(worker.holding),
-        "never" if claimed is None else f"{duration(claimed / 1000)} ago",
-        lease,
     ]

@@ -4,7 +4,7 @@ Scripts may rely on these numbers: one is never given a new meaning.
 
 0    OK            done; for `run` and `wait`: the execution completed
 1    FAILED        the execution failed or was cancelled, a .flow file has mistakes, or
-                  `verify` found problems
+                  `verify` or `doctor` found something that is wrong
 2    USAGE         the command line itself is wrong: an option, an argument, a value
 3    NOT_FOUND     no execution, schedule, workflow or task of that name
 4    UNAVAILABLE   Redis cannot be reached or is full, or a setting, an address or a module is wrong

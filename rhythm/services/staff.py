@@ -25,8 +25,17 @@ class TaskAbout(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class WorkerAbout(msgspec.Struct, frozen=True):
-    """A worker's own description. `tasks` maps each task to what its declaration says; `lease_ms`
-    is how long it may be silent."""
+    """A worker's own description.
+
+    Attributes:
+        tasks: each task, with what its declaration says.
+        started_ms: by its own clock.
+        lease_ms: how long it may be silent.
+        concurrency: how many executions it is at, at most; 0 from a release that did not say.
+        ahead_ms: by how much its clock was ahead of the store's when it began.
+        version, python: the releases of Rhythm and Python that it runs.
+        build: which build of its program it is, as the setting says, else its Git commit.
+    """
 
     name: str
     host: str
@@ -35,6 +44,11 @@ class WorkerAbout(msgspec.Struct, frozen=True):
     tasks: Mapping[str, TaskAbout]
     started_ms: int
     lease_ms: int = 10_000
+    concurrency: int = 0
+    ahead_ms: int = 0
+    version: str = ""
+    python: str = ""
+    build: str = ""
 
 
 class Colleague(msgspec.Struct, frozen=True):

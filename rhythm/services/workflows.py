@@ -271,6 +271,14 @@ class WorkflowService:
         timeout_ms = 0 if matter.timeout is None else duration_ms(matter.timeout, "timeout")
         return KnownWorkflow(program.digest, matter.queue, timeout_ms, matter.inputs)
 
+    async def latest(self, name: str) -> flowlang.Program:
+        """The program that a start by this name alone runs.
+
+        Raises:
+            As `program`.
+        """
+        return await self._startable(name, by_name=True)
+
     async def program(self, name: str, definition: str) -> flowlang.Program:
         """The program of a definition, from here or from the store.
 

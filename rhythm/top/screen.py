@@ -18,8 +18,9 @@ from textual.containers import VerticalScroll
 from textual.widgets import Footer, Static
 
 from rhythm.errors import RhythmError
+from rhythm.models import Severity
 from rhythm.top.reading import Reading
-from rhythm.top.tables import Table, headline, tables, warnings
+from rhythm.top.tables import Table, amiss, headline, tables
 
 
 class Top(App[None]):
@@ -84,7 +85,10 @@ class Top(App[None]):
         parts: list[RichTable | Text] = []
         for table in tables(now, before):
             parts += [_drawn(table), Text()]
-        parts += [Text(f"warning: {warning}", "yellow") for warning in warnings(now)]
+        parts += [
+            Text(f"{severity}: {text}", "red" if severity is Severity.ERROR else "yellow")
+            for severity, text in amiss(now)
+        ]
         self.query_one("#tables", Static).update(Group(*parts))
 
 

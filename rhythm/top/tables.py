@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from rhythm.models import ExecutionStatus, QueueInfo, WorkerInfo
+from rhythm.models import ExecutionStatus, QueueInfo, Severity, WorkerInfo
 from rhythm.top.reading import Failure, Reading
 
 _NONE: Final = "-"
@@ -41,11 +41,12 @@ def headline(now: Reading, before: Reading | None) -> str:
     )
 
 
-def warnings(now: Reading) -> list[str]:
-    """What ought to be looked at, a sentence each."""
-    if not now.diagnosis.workers:
-        return ["no workers", *now.diagnosis.warnings]
-    return now.diagnosis.warnings
+def amiss(now: Reading) -> list[tuple[Severity, str]]:
+    """What is amiss, errors first, a sentence each."""
+    found = [(finding.severity, str(finding)) for finding in now.diagnosis.findings]
+    if now.diagnosis.workers:
+        return found
+    return [(Severity.WARNING, "no workers"), *found]
 
 
 def _executions(now: Reading, before: Reading | None) -> Table:
@@ -86,15 +87,16 @@ def _queues(now: Reading, before: Reading | None) -> Table:
             f"{queue.name} (paused)" if queue.name in paused else queue.name,
             f"{queue.ready:,}",
             _change(queue.ready, was, now, before),
+            _NONE if queue.oldest_waits_s is None else f"{queue.oldest_waits_s:,.1f} s",
             f"{queue.workers:,}",
         ]
 
-    headers = ["QUEUE", "READY", "PER SECOND", "WORKERS"]
+    headers = ["QUEUE", "READY", "PER SECOND", "OLDEST WAITS", "WORKERS"]
     return Table(headers, [row(queue) for queue in now.diagnosis.queues])
 
 
 def _workers(now: Reading) -> Table:
-    headers = ["WORKER", "HOST", "PID", "QUEUES", "HOLDS", "CLAIMED", "LEASE"]
+    headers = ["WORKER", "HOST", "PID", "QUEUES", "HOLDS", "CLAIMED", "LEASE", "VERSION", "BUILD"]
     return Table(headers, [_worker(worker) for worker in now.diagnosis.workers])
 
 
@@ -108,6 +110,8 @@ def _worker(worker: WorkerInfo) -> list[str]:
         f"{worker.holding:,}",
         "never" if claimed is None else f"{claimed / 1000:.1f} s ago",
         f"{lease_s:.1f} s left" if lease_s >= 0 else f"overdue by {-lease_s:.1f} s",
+        worker.version or _NONE,
+        worker.build or _NONE,
     ]
 
 

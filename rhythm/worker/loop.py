@@ -154,7 +154,7 @@ class Worker:
             Firing(connection, surroundings, self._app.execution_service),
             Room(self._concurrency, len(partitions)),
             aside,
-            staff.encode_about(self._about(name)),
+            staff.encode_about(await self._about(name)),
             self._stopping,
             self._giving_back,
             self._be_registered,
@@ -203,9 +203,10 @@ class Worker:
     def _seats(self) -> list[WorkerSeat]:
         return [desk.seat for desk in list(self._desks.values())]
 
-    def _about(self, name: str) -> WorkerAbout:
+    async def _about(self, name: str) -> WorkerAbout:
         surroundings = self._app.surroundings
         host, pid = surroundings.process()
+        software = surroundings.software()
         return WorkerAbout(
             name=name,
             host=host,
@@ -214,7 +215,18 @@ class Worker:
             tasks={task.name: TaskAbout(task.queue, task.options) for task in self._registry},
             started_ms=surroundings.now_ms(),
             lease_ms=round(self._app.settings.lease * 1000),
+            concurrency=self._concurrency,
+            ahead_ms=await self._ahead_ms(),
+            version=software.rhythm,
+            python=software.python,
+            build=self._app.settings.build_id or software.commit,
         )
+
+    async def _ahead_ms(self) -> int:
+        """By how much this process's clock is ahead of the store's."""
+        before_ms = self._app.surroundings.now_ms()
+        there_ms = await self._app.worker_connection.server_ms()
+        return (before_ms + self._app.surroundings.now_ms()) // 2 - there_ms
 
     @property
     def in_threads(self) -> frozenset[str]:

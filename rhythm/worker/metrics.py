@@ -23,7 +23,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from rhythm.errors import RhythmError
-from rhythm.models import Diagnosis
+from rhythm.models import Diagnosis, Severity
 from rhythm.worker.health import Condition
 
 if TYPE_CHECKING:
@@ -125,16 +125,24 @@ class Pages:
             return
         ready = GaugeMetricFamily("rhythm_queue_ready", "Executions that wait.", labels=["queue"])
         workers = GaugeMetricFamily("rhythm_queue_workers", "Who serves it.", labels=["queue"])
+        oldest = GaugeMetricFamily(
+            "rhythm_queue_oldest_seconds", "How long the oldest has waited.", labels=["queue"]
+        )
         for queue in diagnosis.queues:
             ready.add_metric([queue.name], queue.ready)
+            oldest.add_metric([queue.name], queue.oldest_waits_s or 0.0)
             workers.add_metric([queue.name], queue.workers)
         executions = GaugeMetricFamily("rhythm_executions", "That are kept.", labels=["status"])
         for status, count in diagnosis.executions.items():
             executions.add_metric([status], count)
-        yield from (ready, workers, executions)
+        yield from (ready, oldest, workers, executions)
         yield _gauge("rhythm_due", "Timers, retries and starts that become due.", diagnosis.due)
         yield _gauge("rhythm_paused", "Queues, workflows, tasks at rest.", len(diagnosis.pauses))
-        yield _gauge("rhythm_warnings", "What 'rhythm doctor' warns of.", len(diagnosis.warnings))
+        found = GaugeMetricFamily("rhythm_findings", "Of 'rhythm doctor'.", labels=["severity"])
+        for severity in Severity:
+            count = sum(finding.severity is severity for finding in diagnosis.findings)
+            found.add_metric([severity], count)
+        yield found
 
     def describe(self) -> Iterator[Metric]:
         """Nothing: asking the store for names alone is not worth it."""

@@ -43,6 +43,7 @@ NEED_AN_ADDRESS = (
     ["delete", "exec_1"],
     ["bulk", "delete", "--every", "--yes"],
     ["top"],
+    ["workers"],
     ["doctor"],
     ["verify", "--all"],
     ["rebuild", "--all"],

@@ -57,7 +57,9 @@ def test_what_a_worker_did_and_what_is_in_the_store(
             assert found['rhythm_queue_workers{queue="default"}'] == 1
             assert found['rhythm_executions{status="failed"}'] == 3
             assert (found["rhythm_worker_healthy"], found["rhythm_store_up"]) == (1, 1)
-            assert found["rhythm_warnings"] >= 1
+            assert found['rhythm_queue_oldest_seconds{queue="nobody\'s"}'] > 0
+            assert found['rhythm_queue_oldest_seconds{queue="default"}'] == 0
+            assert found['rhythm_findings{severity="error"}'] == 1
             assert found["rhythm_leases_lost_total"] == 0
             assert "process_cpu_seconds_total" in found
 

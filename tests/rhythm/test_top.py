@@ -11,10 +11,18 @@ from textual.pilot import Pilot
 
 from rhythm import InitBuilder, Worker, WorkflowFile
 from rhythm.errors import ConnectionLost
-from rhythm.models import Diagnosis, ExecutionType, Pause, QueueInfo, WorkerInfo
+from rhythm.models import (
+    Diagnosis,
+    ExecutionType,
+    Finding,
+    Pause,
+    QueueInfo,
+    Severity,
+    WorkerInfo,
+)
 from rhythm.tasks import TaskRegistry
 from rhythm.top import Failure, Reading, Top, read
-from rhythm.top.tables import headline, tables, warnings
+from rhythm.top.tables import amiss, headline, tables
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -33,7 +41,7 @@ def reading(seconds: float = 0, **changes: Any) -> Reading:
         "queues": [QueueInfo(name="mail", ready=0, workers=1)],
         "due": 3,
         "executions": {},
-        "warnings": [],
+        "findings": [],
     }
     failures = changes.pop("failures", [])
     return Reading(
@@ -93,7 +101,7 @@ def test_queues_say_what_waits_and_whether_they_are_paused() -> None:
         2,
         queues=[
             QueueInfo(name="mail", ready=7, workers=1),
-            QueueInfo(name="new", ready=6, workers=0),
+            QueueInfo(name="new", ready=6, workers=0, oldest_waits_s=75.0),
         ],
         pauses=[
             Pause(kind="queue", name="mail", since=BEGAN, note=None),
@@ -102,15 +110,19 @@ def test_queues_say_what_waits_and_whether_they_are_paused() -> None:
     )
 
     assert rows(now, before, "QUEUE") == [
-        ["mail (paused)", "7", "-1.5", "1"],
-        ["new", "6", "+3.0", "0"],
+        ["mail (paused)", "7", "-1.5", "-", "1"],
+        ["new", "6", "+3.0", "75.0 s", "0"],
     ]
 
 
 def test_a_worker_whose_lease_ran_out_is_overdue_and_none_is_a_warning() -> None:
-    assert rows(reading(), None, "WORKER")[0][-2:] == ["never", "8.0 s left"]
-    assert rows(reading(workers=[worker(-1500)]), None, "WORKER")[0][-1] == "overdue by 1.5 s"
-    assert warnings(reading(workers=[], warnings=["look"])) == ["no workers", "look"]
+    assert rows(reading(), None, "WORKER")[0][-4:] == ["never", "8.0 s left", "-", "-"]
+    assert rows(reading(workers=[worker(-1500)]), None, "WORKER")[0][-3] == "overdue by 1.5 s"
+    gone = Finding(code="gone", severity=Severity.ERROR, text="it is gone", remedy="find it")
+    assert amiss(reading(workers=[], findings=[gone])) == [
+        (Severity.WARNING, "no workers"),
+        (Severity.ERROR, "it is gone; find it"),
+    ]
 
 
 def screen(app: Top) -> str:
