@@ -107,6 +107,11 @@ class PartitionKeys:
         """Stream of an execution's events, entry ids ``<version>-0``."""
         return f"{self.prefix}e:{execution_id}"
 
+    @property
+    def draft(self) -> str:
+        """Stream where a script makes the first event of another one; gone when it has ended."""
+        return self.prefix + "n"
+
     def staged(self, execution_id: str) -> str:
         """Stream of the events that a fork is to begin with, while they are gathered."""
         return f"{self.prefix}f:{execution_id}"

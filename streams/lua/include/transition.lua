@@ -16,10 +16,9 @@ local STAGED_KEPT_MS = 3600000
 -- A minute: replies nobody fetched belong to a client that has gone.
 local REPLIES_KEPT_MS = 60000
 
--- Notes of index changes that wait to be folded in; then as many are folded in as came, and some more. So
--- whoever reads an index has few to fold in first.
-local NOTES_KEPT = 512
-local NOTES_AT_ONCE = 128
+-- Notes of index changes that wait to be folded in, at most: it takes a millisecond or two, and the more there
+-- are, the more of them are about executions that have ended meanwhile.
+local NOTES_KEPT = 1024
 
 local function clock(given)
   if given ~= "" then
@@ -109,22 +108,23 @@ local function load(id)
     return control or nil
   end
   local key = prefix .. "k:" .. id
-  local found = call("HMGET", key, "c", unpack(FURTHER))
-  if not found[1] then
+  local record = call("HGET", key, "c")
+  if not record then
     if call("EXISTS", key) == 1 then
       damaged("its control record is incomplete")
     end
     controls[id] = false
     return nil
   end
-  control = parse(id, found[1])
-  for i = 2, #found do
-    if found[i] then
-      control[FURTHER[i - 1]] = found[i]
+  control = parse(id, record)
+  if call("HLEN", key) > 1 then
+    local found = call("HMGET", key, unpack(FURTHER))
+    for i, name in ipairs(FURTHER) do
+      control[name] = found[i] or nil
     end
-  end
-  if control.hb then
-    control.hb, control.ma, control.ri = string.match(control.hb, "^(%d+) (%d+) (%d+)$")
+    if control.hb then
+      control.hb, control.ma, control.ri = string.match(control.hb, "^(%d+) (%d+) (%d+)$")
+    end
   end
   controls[id] = control
   return control
@@ -268,14 +268,14 @@ local function schedule_of(id)
   return string.find(id, "!", 1, true) and string.match(id, "^([^/!]+)!%d+$")
 end
 
--- What changes in the indexes is noted in the list i, oldest first, and folded in when they are read, or when
--- many notes have come together: most executions have ended by then, and their status changes once instead of
+-- What changes in the indexes is noted in the list i, oldest first, and folded in when they are read, so that
+-- whoever reads them sees in them all that was acknowledged; or when many notes have come together: most executions have ended by then, and their status changes once instead of
 -- three times. A note: status before, "-" for a new one, status, when it was created, id; of a new one also its
 -- type, target, queue and parent.
 local notes = {}
 
-local function fold(most)
-  local found = call("LRANGE", prefix .. "i", 0, most - 1)
+local function fold_all()
+  local found = call("LRANGE", prefix .. "i", 0, -1)
   if #found == 0 then
     return
   end
@@ -344,11 +344,6 @@ local function fold(most)
   write(added)
 end
 
--- Whoever reads the indexes sees in them all that was acknowledged.
-local function fold_all()
-  fold(100000)
-end
-
 -- Every script that changes something ends with this.
 local function commit(answer)
   for _, control in ipairs(changed) do
@@ -371,7 +366,7 @@ local function commit(answer)
     noted = call("RPUSH", prefix .. "i", unpack(notes, i, math.min(i + 255, #notes)))
   end
   if noted > NOTES_KEPT then
-    fold(#notes + NOTES_AT_ONCE)
+    fold_all()
   end
   notes = {}
   return answer
@@ -488,12 +483,15 @@ local function move(control, status, ...)
   call("HSET", prefix .. "x:" .. control.id, "st", status, ...)
 end
 
--- A new stream pre-allocates 4 KB; one round through DUMP leaves what its content needs. An access
--- rule may deny these commands, which costs memory and nothing else.
-local function shrink(key)
-  local bytes = redis.pcall("DUMP", key)
-  if type(bytes) == "string" then
-    redis.pcall("RESTORE", key, 0, bytes, "REPLACE")
+-- A new stream pre-allocates 4 KB; a copy of it takes what its content needs. An access rule may deny that
+-- command, which costs memory and nothing else.
+local function begin_stream(stream, ...)
+  local draft = prefix .. "n"
+  call("XADD", draft, "1-0", ...)
+  local copied = redis.pcall("COPY", draft, stream)
+  call("DEL", draft)
+  if copied ~= 1 then
+    call("XADD", stream, "1-0", ...)
   end
 end
 
@@ -545,8 +543,7 @@ local function create(born, now)
     call("PERSIST", stream)
   else
     local due = born.due and { "r", digits(born.due) } or {}
-    call("XADD", stream, "1-0", "t", "created", "a", at, "k", born["in"], "h", born.h or "", "d", born.payload, unpack(due))
-    shrink(stream)
+    begin_stream(stream, "t", "created", "a", at, "k", born["in"], "h", born.h or "", "d", born.payload, unpack(due))
   end
   local control = {
     id = id, v = born.version or 1, a = born.last_at and digits(born.last_at) or at, ["in"] = born["in"], ty = born.ty,
