@@ -4,6 +4,9 @@ Who owns what is redis-py's to find out. The connections are ours, with a pool f
 waits: a node that does not answer keeps nobody from the others. What a node says of a slot that it
 does not serve is followed here: `MOVED` is learned, `ASK` is asked for once. `TRYAGAIN`,
 `CLUSTERDOWN` and lost connections are the caller's to repeat; the map is drawn anew meanwhile.
+
+A node that falls silent keeps its connections and never says `MOVED`. So while an answer is missing
+the others are asked who serves its slot; when that is another node by now, nobody waits any longer.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Self
 
 import redis.asyncio
 from redis.asyncio.cluster import ClusterNode
@@ -36,9 +41,20 @@ _LOST = (RedisConnectionError, OSError, ClusterDownError)
 
 # A node answers from memory; after this the next one is asked when the map is wanted again.
 _DRAWING_S = 1.0
+# An answer usually takes a millisecond. Missing for so long, it may be that its node is no master
+# any more; asked again as often.
+_SILENT_S = 1.0
 
 # Where the first key stands, if not behind the command.
 _AT = {"EVAL": 3, "EVALSHA": 3}
+
+
+Address = tuple[str, int]
+"""Host and port of a node."""
+
+
+class ServedElsewhere(RedisConnectionError):
+    """An answer is not waited for any longer, since another node serves the slot by now."""
 
 
 class ClusterClient:
@@ -53,7 +69,7 @@ class ClusterClient:
 
     def __init__(
         self,
-        nodes: tuple[tuple[str, int], ...],
+        nodes: tuple[Address, ...],
         options: dict[str, Any],
         connection_class: type[Any],
         connections: int,
@@ -66,8 +82,9 @@ class ClusterClient:
             **options,
         ).nodes_manager
         # redis-py's types have no such method.
-        self._clients: dict[tuple[str, int], Any] = {}
+        self._clients: dict[Address, Any] = {}
         self._drawing: asyncio.Task[None] | None = None
+        self._waits = set[_Wait]()
         self._is_closed = False
 
     async def execute_command(self, *words: Any) -> Any:
@@ -77,11 +94,14 @@ class ClusterClient:
     async def ask_near(self, key: str, *words: Any) -> Any:
         """Send a command to the node that owns a key's slot; return its reply."""
         for _ in range(_MOST_REDIRECTS):
-            host, port = await self.owner(key)
+            owner = await self.owner(key)
             try:
-                return await self._client(host, port).execute_command(*words)
+                async with self.while_served(key, owner, ask_after_s=_SILENT_S):
+                    return await self._client(*owner).execute_command(*words)
+            except ServedElsewhere:
+                continue
             except MovedError as error:
-                await self._map.move_slot(error)
+                await self._learn(error)
             except AskError as error:
                 return await self._ask_other(error.host, error.port, words)
             except (*_LOST, asyncio.CancelledError):
@@ -97,9 +117,12 @@ class ClusterClient:
     async def send_together(self, key: str, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send commands on one connection to the node that owns a key's slot; replies or errors."""
         for _ in range(_MOST_REDIRECTS):
-            client = self._client(*await self.owner(key))
+            owner = await self.owner(key)
             try:
-                replies = await send_together(client, commands)
+                async with self.while_served(key, owner, ask_after_s=_SILENT_S):
+                    replies = await send_together(self._client(*owner), commands)
+            except ServedElsewhere:
+                continue
             except (*_LOST, asyncio.CancelledError):
                 self.draw_anew()
                 raise
@@ -107,32 +130,41 @@ class ClusterClient:
                 if is_read_only(replies[0]):
                     self.draw_anew()
                 return replies
-            await self._map.move_slot(replies[0])
+            await self._learn(replies[0])
         raise ClusterError(f"its nodes do not agree on who owns the slot of {key}")
 
     async def ask_masters(self, *words: Any) -> list[Any]:
         """Send a command to each master; return their replies."""
-        if not self._map.slots_cache:
-            await self._map.initialize()
+        await self._know()
         owners = {(of[0].host, int(of[0].port)) for of in self._map.slots_cache.values()}
         asked = (self._client(*owner).execute_command(*words) for owner in sorted(owners))
         return list(await asyncio.gather(*asked))
 
-    async def owner(self, key: str) -> tuple[str, int]:
-        """Host and port of the node that owns a key's slot, as far as is known."""
-        if not self._map.slots_cache:
-            await self._map.initialize()
+    async def owner(self, key: str) -> Address:
+        """The node that owns a key's slot, as far as is known."""
+        await self._know()
         slot = slot_of(key)
-        of_slot = self._map.slots_cache.get(slot)
-        if not of_slot:
+        owner = self._known_owner(slot)
+        if owner is None:
             self.draw_anew()
             raise ClusterDownError(f"nobody serves slot {slot}")
-        return of_slot[0].host, int(of_slot[0].port)
+        return owner
 
-    async def open_owner(self, key: str) -> redis.asyncio.Redis:
-        """A client with one connection to the node that owns a key's slot."""
-        host, port = await self.owner(key)
-        return self._opened(host, port, 1)
+    def open(self, owner: Address) -> redis.asyncio.Redis:
+        """A client with one connection to a node."""
+        return self._opened(*owner, 1)
+
+    def while_served(
+        self, key: str, owner: Address, *, ask_after_s: float | None = None
+    ) -> AbstractAsyncContextManager[object]:
+        """For waiting on a node's answer: ended by `ServedElsewhere` when another node is known to
+        own the key's slot.
+
+        Args:
+            ask_after_s: how long to wait before others are asked; None is for those who wait long
+                anyhow, and leave the asking to the others.
+        """
+        return _Wait(self, slot_of(key), owner, ask_after_s)
 
     def draw_anew(self) -> None:
         """Find out again who owns what, beside all that goes on."""
@@ -149,6 +181,28 @@ class ClusterClient:
             await client.aclose()
         await self._map.aclose()
         await self._map.aclose("startup_nodes")
+
+    async def _know(self) -> None:
+        """Wait until there is a map: one node is asked after the other, for as long as it takes."""
+        while not self._map.slots_cache:
+            try:
+                async with asyncio.timeout(_DRAWING_S):
+                    await self._map.initialize()
+            except TimeoutError:
+                continue
+
+    def _known_owner(self, slot: int) -> Address | None:
+        of_slot = self._map.slots_cache.get(slot)
+        return (of_slot[0].host, int(of_slot[0].port)) if of_slot else None
+
+    async def _learn(self, moved: MovedError) -> None:
+        await self._map.move_slot(moved)
+        self._end_waits()
+
+    def _end_waits(self) -> None:
+        for wait in list(self._waits):
+            if self._known_owner(wait.slot) not in (None, wait.owner):
+                wait.end()
 
     def _client(self, host: str, port: int) -> Any:
         client = self._clients.get((host, port))
@@ -180,10 +234,56 @@ class ClusterClient:
             # without end.
             async with asyncio.timeout(_DRAWING_S):
                 await self._map.initialize()
+            self._end_waits()
         except TimeoutError:
             logger.info("a node of the Cluster does not say who owns what within %g s", _DRAWING_S)
         except FAULTS as error:
             logger.info("the Cluster does not say who owns what: %s", error)
+
+
+class _Wait:
+    def __init__(
+        self, cluster: ClusterClient, slot: int, owner: Address, ask_after_s: float | None
+    ) -> None:
+        self._cluster, self.slot, self.owner = cluster, slot, owner
+        self._ask_after_s = ask_after_s
+        self._limit = asyncio.timeout(None)
+        self._asking: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._limit.__aenter__()
+        self._cluster._waits.add(self)
+        self._ask_later()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._cluster._waits.discard(self)
+        if self._asking is not None:
+            self._asking.cancel()
+        try:
+            await self._limit.__aexit__(kind, error, traceback)
+        except TimeoutError as ended:
+            host, port = self.owner
+            raise ServedElsewhere(f"{host}:{port} does not serve slot {self.slot}") from ended
+
+    def end(self) -> None:
+        """Wait no longer."""
+        self._cluster._waits.discard(self)
+        self._limit.reschedule(asyncio.get_running_loop().time())
+
+    def _ask_later(self) -> None:
+        if self._ask_after_s is not None:
+            loop = asyncio.get_running_loop()
+            self._asking = loop.call_later(self._ask_after_s, self._ask)
+
+    def _ask(self) -> None:
+        self._cluster.draw_anew()
+        self._ask_later()
 
 
 async def send_together(client: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:

@@ -21,7 +21,7 @@ from redis.exceptions import NoScriptError
 
 from streams import clients, embedded, inspection
 from streams.clients import Client
-from streams.cluster import send_together
+from streams.cluster import Address, ClusterClient, send_together
 from streams.errors import (
     BackendFull,
     BackendRefused,
@@ -378,6 +378,7 @@ class BlockingReader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._client = None if connection._cluster else connection._open_client(1)
+        self._node: Address | None = None
 
     async def pop(self, keys: Sequence[str], timeout_s: float) -> tuple[str, bytes] | None:
         """Wait for the first element of any of `keys`; None when `timeout_s` passed.
@@ -420,9 +421,9 @@ class BlockingReader:
         embedded_id: Any = None
         try:
             async with asyncio.timeout(timeout_s + REPLY_TIMEOUT_S):
-                if self._client is None:
-                    assert connection._cluster is not None
-                    self._client = await connection._cluster.open_owner(key)
+                if connection._cluster is not None:
+                    return await self._wait_in_cluster(connection._cluster, key, ask)
+                assert self._client is not None
                 if connection.is_embedded:
                     embedded_id = await self._client.client_id()
                 return await ask(self._client)
@@ -433,6 +434,8 @@ class BlockingReader:
                 await connection.command("CLIENT", "UNBLOCK", embedded_id)
             raise
         except TimeoutError as error:
+            if connection._cluster is not None:
+                connection._cluster.draw_anew()
             await self._disconnect()
             raise BackendUnavailable(connection.address, "a wait was not ended") from error
         except FAULTS as error:
@@ -440,6 +443,15 @@ class BlockingReader:
                 connection._cluster.draw_anew()
                 await self._disconnect()
             raise connection.translate(error, command) from error
+
+    async def _wait_in_cluster(
+        self, cluster: ClusterClient, key: str, ask: Callable[[Client], Awaitable[Any]]
+    ) -> Any:
+        if self._client is None or self._node is None:
+            self._node = await cluster.owner(key)
+            self._client = cluster.open(self._node)
+        async with cluster.while_served(key, self._node):
+            return await ask(self._client)
 
     async def _disconnect(self) -> None:
         client = self._client

@@ -94,6 +94,9 @@ class Node:
 class Cluster:
     """Three masters, each with a replica."""
 
+    replicas_left = 0
+    """How many a new master has whose old one is lost."""
+
     def __init__(self, folder: Path) -> None:
         options = (
             *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
@@ -189,6 +192,14 @@ class Cluster:
             lambda: all(self._as_known_to(node, slot) is to for node in self.nodes if node.process),
         )
 
+    def bring_back(self, victim: Node) -> None:
+        """Let a killed or silent node take part again, and wait until it does."""
+        if victim.process is None:
+            victim.start()
+        else:
+            victim.go_on()
+        self.until_whole()
+
     def close(self) -> None:
         for node in self.nodes:
             node.close()
@@ -196,6 +207,9 @@ class Cluster:
 
 class SentinelTrio:
     """A master with two replicas, and three Sentinels that agree on who is master."""
+
+    replicas_left = 1
+    """How many a new master has whose old one is lost."""
 
     def __init__(self, folder: Path) -> None:
         options = (
@@ -259,6 +273,21 @@ class SentinelTrio:
             )
 
         until("the trio is whole", is_whole)
+
+    def bring_back(self, victim: Node) -> None:
+        """Let a killed or silent server take part again, and wait until it does."""
+        # As what the Sentinels would make of it after some seconds.
+        port = self.master().port
+        if victim.process is None:
+            victim.start("--replicaof", f"127.0.0.1 {port}")
+        else:
+            victim.go_on()
+            victim.ask("REPLICAOF", "127.0.0.1", port)
+        self.until_whole()
+
+    def owner(self, key: str) -> Node:
+        """As of a Cluster."""
+        return self.master()
 
     def master(self) -> Node:
         """Who is master, as the Sentinels say."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from rhythm import ConnectionLost, InitBuilder, NotReplicated, Rhythm, Worker
-from tests.infrastructure.servers import Cluster, SentinelTrio
+from streams.connection import Connection
+from streams.errors import BackendUnavailable
+from tests.infrastructure.servers import Cluster, Node, SentinelTrio, until
 from tests.rhythm.test_workflows import Stage, a_registry, flows
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -30,10 +32,9 @@ class Load:
     def __init__(self, app: Rhythm, count: int) -> None:
         self.app, self.count = app, count
         self.acknowledged: list[str] = []
-        self.some = asyncio.Event()
 
-    async def start_all(self) -> None:
-        await asyncio.gather(*(self._start(f"load-{number}") for number in range(self.count)))
+    async def start(self, numbers: Iterable[int]) -> None:
+        await asyncio.gather(*(self._start(f"load-{number}") for number in numbers))
 
     async def _start(self, id_: str) -> None:
         await repeated(
@@ -45,8 +46,6 @@ class Load:
             )
         )
         self.acknowledged.append(id_)
-        if len(self.acknowledged) >= self.count // 4:
-            self.some.set()
 
     async def judge(self) -> None:
         """All that was acknowledged has ended as it should, and everything agrees."""
@@ -93,61 +92,60 @@ def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RHYTHM_CLIENT_TIMEOUT", "30")
 
 
-def test_a_master_of_a_cluster_is_killed_under_load(
-    cluster: Cluster, namespace: str, run: Run
+@pytest.mark.parametrize("how", ["is killed", "falls silent"])
+@pytest.mark.parametrize("kind", ["cluster", "trio"])
+def test_a_master_is_lost_under_load(
+    request: pytest.FixtureRequest, kind: str, how: str, namespace: str, run: Run
 ) -> None:
-    async def story() -> None:
-        async with loaded(cluster.url, namespace) as load:
-            starting = asyncio.create_task(load.start_all())
-            await load.some.wait()
-            victim = await asyncio.to_thread(cluster.owner, load.app._connection.keys.meta)
-            victim.kill()
-            await starting
-            await load.judge()
-        victim.start()
-        await asyncio.to_thread(cluster.until_whole)
-
-    run(story())
-
-
-def test_a_master_behind_sentinels_falls_silent_under_load(
-    trio: SentinelTrio, namespace: str, run: Run
-) -> None:
-    """Its connections stay, and nothing comes: as when the network swallows everything."""
+    """One that falls silent keeps its connections, and nothing comes: as when the network swallows
+    everything."""
+    place: Cluster | SentinelTrio = request.getfixturevalue(kind)
 
     async def story() -> None:
-        async with loaded(trio.url, namespace) as load:
-            starting = asyncio.create_task(load.start_all())
-            await load.some.wait()
-            victim = await asyncio.to_thread(trio.master)
-            victim.fall_silent()
+        async with loaded(place.url, namespace) as load:
+            connection = load.app._connection
+            victim = await asyncio.to_thread(place.owner, connection.keys.meta)
+            await load.start(range(load.count // 2))
+            if how == "is killed":
+                victim.kill()
+            else:
+                victim.fall_silent()
+            # All that is acknowledged until then has a replica, which is master next.
+            connection.replicas = place.replicas_left
             try:
-                await starting
+                await load.start(range(load.count // 2, load.count))
                 await load.judge()
             finally:
-                victim.go_on()
-        victim.ask("REPLICAOF", "127.0.0.1", trio.master().port)
-        await asyncio.to_thread(trio.until_whole)
+                await asyncio.to_thread(place.bring_back, victim)
 
     run(story())
 
 
-def test_a_master_behind_sentinels_is_killed_under_load(
-    trio: SentinelTrio, namespace: str, run: Run
+def test_nobody_waits_for_a_silent_node_whose_slots_another_serves(
+    cluster: Cluster, namespace: str, run: Run
 ) -> None:
+    """However long they would wait for the answer of one that is only slow."""
+
     async def story() -> None:
-        async with loaded(trio.url, namespace) as load:
-            starting = asyncio.create_task(load.start_all())
-            await load.some.wait()
-            victim = await asyncio.to_thread(trio.master)
-            victim.kill()
-            await starting
-            await load.judge()
-        # As what the Sentinels would make of it after some seconds.
-        victim.start("--replicaof", f"127.0.0.1 {trio.master().port}")
-        await asyncio.to_thread(trio.until_whole)
+        long_s = 600.0
+        async with Connection(cluster.url, namespace, reply_timeout_s=long_s) as connection:
+            keys = connection.keys.partitions[0]
+            victim = await asyncio.to_thread(cluster.owner, keys.due_bell)
+            listening = asyncio.create_task(connection.reader().pop([keys.due_bell], long_s))
+            await asyncio.to_thread(until, "it listens", lambda: blocked_clients(victim) == 1)
+            victim.fall_silent()
+            try:
+                await connection.command("SET", keys.mark, "")
+                with pytest.raises(BackendUnavailable, match="does not serve slot"):
+                    await listening
+            finally:
+                await asyncio.to_thread(cluster.bring_back, victim)
 
     run(story())
+
+
+def blocked_clients(node: Node) -> int:
+    return int(node.client.info("clients")["blocked_clients"])
 
 
 def test_a_slot_is_moved_under_load(cluster: Cluster, namespace: str, run: Run) -> None:
@@ -155,8 +153,8 @@ def test_a_slot_is_moved_under_load(cluster: Cluster, namespace: str, run: Run) 
 
     async def story() -> None:
         async with loaded(cluster.url, namespace) as load:
-            starting = asyncio.create_task(load.start_all())
-            await load.some.wait()
+            await load.start(range(load.count // 4))
+            starting = asyncio.create_task(load.start(range(load.count // 4, load.count)))
             for keys in load.app._connection.keys.partitions[::5]:
                 await asyncio.to_thread(move, cluster, keys.due)
             await starting
