@@ -37,6 +37,7 @@ from flowlang.protocol import (
     Failed,
     Forked,
     Log,
+    Restarted,
     RunTask,
     RunWorkflow,
     SendSignal,
@@ -61,12 +62,12 @@ class Outcome(msgspec.Struct, frozen=True):
 
     Attributes:
         status: "suspended" when it waits for something from outside, or for nothing at all.
-        value: what it returned, as a plain value.
+        value: what it returned, or restarted with, as a plain value.
         error: what it failed with.
         console: the lines it logged.
     """
 
-    status: Literal["completed", "failed", "suspended"]
+    status: Literal["completed", "failed", "restarted", "suspended"]
     value: Any = None
     error: ErrorInfo | None = None
     console: tuple[str, ...] = ()
@@ -109,6 +110,8 @@ def evaluate(
     match turn.outcome:
         case Completed(value):
             return Outcome("completed", value, None, console)
+        case Restarted(again):
+            return Outcome("restarted", again, None, console)
         case Failed(error) if error.name != "DeadlockError":
             return Outcome("failed", None, error, console)
     return Outcome("suspended", None, None, console)
@@ -141,6 +144,7 @@ __all__ = [
     "Outcome",
     "Position",
     "Program",
+    "Restarted",
     "RunTask",
     "RunWorkflow",
     "SendSignal",

@@ -529,6 +529,11 @@ RULES: Mapping[str, Rule] = {
         "a Signal.when that loses a race still takes the next signal", "{advice}", "warning"
     ),
     "unreachable-code": Rule("this is never reached: {why}", None, "warning"),
+    "skipped-finally": Rule(
+        "Workflow.restart ends the execution at once: the 'finally' around it does not run",
+        "restart behind the 'try'",
+        "warning",
+    ),
     "return-newline": Rule(
         "this is never reached: 'return' ends at the end of its line",
         "let the value begin on the same line as 'return'",

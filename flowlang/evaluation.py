@@ -129,6 +129,9 @@ class _Onlooker(Machine):
     def start_workflow(self, *_: Any) -> str:
         raise _Asks("would start a workflow")
 
+    def restart(self, *_: Any) -> NoReturn:
+        raise _Asks("would restart the workflow")
+
     def send_signal(self, *_: Any) -> JSPromise:
         raise _Asks("would send a signal")
 

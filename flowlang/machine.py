@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from flowlang.errors import EditRefused, InternalError
 from flowlang.limits import (
@@ -41,11 +41,13 @@ from flowlang.protocol import (
     Command,
     Completed,
     Edit,
+    Ended,
     ErrorInfo,
     Event,
     Failed,
     Forked,
     Log,
+    Restarted,
     RunTask,
     RunWorkflow,
     SendSignal,
@@ -226,6 +228,14 @@ class Waiter:
         self.line = line
 
 
+class _AtOnce(BaseException):
+    """The program ends where it is. No `catch` and no `finally` of it sees that."""
+
+    def __init__(self, outcome: Restarted) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
 class _ThenableJob:
     """Calls the `then` of an object that a promise was resolved with."""
 
@@ -288,7 +298,7 @@ class Machine:
         self.variables: dict[str, Value] = {}
         self.callables: dict[FunctionCode, Callable[..., Value]] = {}
         self.state: dict[str, Any] = {}
-        self.outcome: Completed | Failed | None = None
+        self.outcome: Ended | None = None
         self.numbered = 0
         self.requests: dict[int, Request] = {}
         self.waiters: list[Waiter] = []
@@ -339,8 +349,12 @@ class Machine:
         budget_token = use_budget(self.budget)
         try:
             with RoomToRecurse():
-                work()
-                self._run_jobs()
+                try:
+                    work()
+                    self._run_jobs()
+                except _AtOnce as end:
+                    self._jobs.clear()
+                    self.outcome = self.outcome or end.outcome
                 self._finish()
         except LimitError as error:
             self._fail(ErrorInfo("LimitError", error.message, line=error.line))
@@ -757,6 +771,17 @@ class Machine:
             self._commands.append(StartTimer(timer, due_ms, line))
         self.waiters.append(Waiter(name, promise, timer, due_ms, line))
         return promise
+
+    def restart(self, inputs: dict[str, Any], definition: Literal["latest", "same"]) -> NoReturn:
+        """End here and now, to go on as a new execution: no statement runs after this one."""
+        from flowlang.library import export_value
+
+        signals = tuple(
+            SignalReceived(name, export_value(value, f"the payload of signal {named(name)}"))
+            for name, values in self.signals.items()
+            for value in values
+        )
+        raise _AtOnce(Restarted(inputs, definition, signals))
 
     def set_state(self, key: str, plain: Any) -> None:
         """Show a plain value to outsiders."""

@@ -7,7 +7,7 @@ and None.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -183,8 +183,25 @@ class Failed(msgspec.Struct, frozen=True):
     error: ErrorInfo
 
 
+class Restarted(msgspec.Struct, frozen=True):
+    """The script ended and goes on as a new execution, with a fresh history.
+
+    Attributes:
+        inputs: of the successor.
+        definition: the source that it runs: what its name means by then, or the one of this.
+        signals: those that came and that no wait took, of each name in the order they came.
+    """
+
+    inputs: dict[str, Any]
+    definition: Literal["latest", "same"] = "latest"
+    signals: tuple[SignalReceived, ...] = ()
+
+
+Ended = Completed | Failed | Restarted
+
+
 class Turn(msgspec.Struct, frozen=True):
     """What a machine asks for after a start or an event, and whether it has ended."""
 
     commands: tuple[Command, ...] = ()
-    outcome: Completed | Failed | None = None
+    outcome: Ended | None = None

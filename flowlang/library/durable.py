@@ -68,6 +68,13 @@ def workflow_start(
     return current().start_workflow(workflow, plain, checked)
 
 
+@static("Workflow.restart", 1)
+def workflow_restart(inputs: Value = UNDEFINED, options: Value = UNDEFINED, *_: Value) -> Value:
+    plain = _inputs(inputs, "the inputs of Workflow.restart")
+    checked = _options(options, "Workflow.restart", RESTART_OPTIONS)
+    current().restart(plain, checked.get("definition", "latest"))
+
+
 @static("Timer.delay", 1)
 def timer_delay(duration: Value = UNDEFINED, *_: Value) -> JSPromise:
     machine = current()
@@ -201,6 +208,11 @@ def _check_policy(value: Value, what: str) -> None:
         throw("TypeError", f"{what} must be 'cancel' or 'abandon'")
 
 
+def _check_definition(value: Value, what: str) -> None:
+    if value not in ("latest", "same"):
+        throw("TypeError", f"{what} must be 'latest' or 'same'")
+
+
 def _check_names(value: Value, what: str) -> None:
     is_array = isinstance(value, JSArray)
     charge_steps(len(value) if is_array else 0)
@@ -245,6 +257,8 @@ RUN_OPTIONS: Final[_Checks] = {
     "id": _check_text,
     "onParentClose": _check_policy,
 }
+
+RESTART_OPTIONS: Final[_Checks] = {"definition": _check_definition}
 
 SIGNAL_OPTIONS: Final[_Checks] = {"timeout": duration_ms}
 

@@ -13,6 +13,7 @@ from flowlang.library.date import parse_date
 from flowlang.library.durable import (
     DURATION_OPTIONS,
     MAX_DURATION_MS,
+    RESTART_OPTIONS,
     RETRY_FIELDS,
     RUN_OPTIONS,
     SIGNAL_OPTIONS,
@@ -30,11 +31,13 @@ _NAMED: Final = {
     "State.set": "a key",
     "State.get": "a key",
 }
-_RUNS: Final = frozenset(["Task.run", "Workflow.run", "Workflow.start"])
+_INPUTS: Final = {"Task.run": 1, "Workflow.run": 1, "Workflow.start": 1, "Workflow.restart": 0}
+"""Which argument the inputs are."""
 _OPTIONS: Final = {
     "Task.run": (2, TASK_OPTIONS),
     "Workflow.run": (2, RUN_OPTIONS),
     "Workflow.start": (2, RUN_OPTIONS),
+    "Workflow.restart": (1, RESTART_OPTIONS),
     "Signal.when": (1, SIGNAL_OPTIONS),
     "Signal.next": (1, SIGNAL_OPTIONS),
 }
@@ -58,8 +61,8 @@ def check_calls(facts: Facts) -> None:
             continue
         if name in _NAMED:
             _check_name(facts, call, name)
-        if name in _RUNS and len(call.arguments) > 1:
-            _check_inputs(facts, call.arguments[1], name)
+        if name in _INPUTS and len(call.arguments) > _INPUTS[name]:
+            _check_inputs(facts, call.arguments[_INPUTS[name]], name)
         for argument in call.arguments[1:]:
             _check_named(facts, argument)
         if name in _OPTIONS:

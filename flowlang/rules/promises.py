@@ -26,9 +26,9 @@ _OF_A_PROMISE: Final = words(
 _IDENTITY: Final = frozenset(["==", "!=", "===", "!==", "in", "instanceof"])
 _WANTS_VALUES: Final = words(
     """
-    Task.run Workflow.run Workflow.start Signal.send State.set JSON.stringify String Number
-    Boolean parseInt parseFloat isNaN isFinite structuredClone Object.keys Object.values
-    Object.entries Object.fromEntries Timer.delay Timer.until encodeURIComponent
+    Task.run Workflow.run Workflow.start Workflow.restart Signal.send State.set JSON.stringify
+    String Number Boolean parseInt parseFloat isNaN isFinite structuredClone Object.keys
+    Object.values Object.entries Object.fromEntries Timer.delay Timer.until encodeURIComponent
     """
 )
 _WAITS_FOR_NONE: Final = {

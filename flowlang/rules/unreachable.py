@@ -1,7 +1,8 @@
 """Code that can never be reached: what leaves, or never ends, stands before it.
 
 Function declarations, which exist before anything runs, and `var` without a value are left alone;
-so is a `break` behind a `return` in a `switch`, which many write by habit.
+so is a `break` behind a `return` in a `switch`, which many write by habit. `Workflow.restart`
+leaves all at once: no `finally` around it runs either.
 """
 
 from __future__ import annotations
@@ -16,14 +17,32 @@ _LEAVING: Final = {
 }  # fmt: skip
 
 
+RESTART: Final = "Workflow.restart"
+
+
 def check_reach(facts: Facts) -> None:
     for holder in facts.all(nodes.Program, nodes.Function, nodes.Block, nodes.Case):
         _check_list(facts, holder.body, in_case=isinstance(holder, nodes.Case))
+    for call in facts.all(nodes.Call):
+        if facts.called(call) == RESTART:
+            _check_around(facts, call)
+
+
+def _check_around(facts: Facts, call: nodes.Call) -> None:
+    """A `finally` in the way of a restart was hardly written to be passed over."""
+    before: nodes.Node = call
+    for node in facts.around(call):
+        if isinstance(node, nodes.Function):
+            return
+        if isinstance(node, nodes.Try) and node.finalizer not in (None, before):
+            facts.report("skipped-finally", call)
+            return
+        before = node
 
 
 def _check_list(facts: Facts, body: tuple[nodes.Statement, ...], *, in_case: bool) -> None:
     for index, leaving in enumerate(body):
-        if not leaves(leaving):
+        if not (leaves(leaving) or _restarts(facts, leaving)):
             continue
         dead = [statement for statement in body[index + 1 :] if _does_something(statement)]
         if in_case and dead and dead[-1] is body[-1] and isinstance(dead[-1], nodes.Break):
@@ -43,11 +62,20 @@ def _report(facts: Facts, leaving: nodes.Statement, dead: nodes.Statement) -> No
     line = facts.line(leaving)
     if isinstance(leaving, nodes.For | nodes.While | nodes.DoWhile):
         why = f"the loop in line {line} never ends"
+    elif isinstance(leaving, nodes.ExpressionStatement):
+        why = f"'{RESTART}' in line {line} ends the execution"
     elif type(leaving) in _LEAVING:
         why = f"the '{_LEAVING[type(leaving)]}' in line {line} leaves before it"
     else:
         why = f"what begins in line {line} always leaves before it"
     facts.report("unreachable-code", dead, why=why)
+
+
+def _restarts(facts: Facts, statement: nodes.Statement) -> bool:
+    match statement:
+        case nodes.ExpressionStatement(expression=nodes.Await(operand=call) | call):
+            return facts.called(call) == RESTART
+    return False
 
 
 def _does_something(statement: nodes.Statement) -> bool:

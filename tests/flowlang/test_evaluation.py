@@ -145,6 +145,7 @@ def test_what_might_run_code_is_not_told_by_looking(expression: str) -> None:
         ("Task.run('pay')", "would run a task"),
         ("(() => { try { Workflow.start('pay') } catch {} })()", "would start a workflow"),
         ("Workflow.run('pay')", "would run a workflow"),
+        ("Workflow.restart({})", "would restart the workflow"),
         ("Timer.delay(1)", "would start a timer"),
         ("Signal.next('go')", "would wait for a signal"),
         ("Signal.send('e', 'go')", "would send a signal"),

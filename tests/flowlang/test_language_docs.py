@@ -1,7 +1,8 @@
 """The programs in docs/language.md compile and do what the text block under them says.
 
 In such a block `inputs` gives the inputs; `→` lines are commands, `←` lines the events that are
-fed, `log` lines the console; the last line is what the program `returns` or the error it `throws`.
+fed, `log` lines the console; the last line is what the program `returns`, `restarts with` or the
+error it `throws`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from flowlang import (
     Failed,
     Log,
     Machine,
+    Restarted,
     RunTask,
     RunWorkflow,
     SendSignal,
@@ -116,6 +118,9 @@ def tell(turn: Turn) -> list[str]:
     match turn.outcome:
         case Completed(value):
             lines.append(f"returns {json.dumps(value)}")
+        case Restarted(inputs, _, signals):
+            left = [f", {one.name} {json.dumps(one.payload)}" for one in signals]
+            lines.append(f"restarts with {json.dumps(inputs)}{''.join(left)}")
         case Failed(error):
             lines.append(f"throws {error.name}")
     return lines

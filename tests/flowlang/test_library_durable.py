@@ -10,6 +10,7 @@ import flowlang
 from flowlang.library.registry import REGISTRY
 from flowlang.protocol import (
     Completed,
+    Restarted,
     RunTask,
     RunWorkflow,
     SendSignal,
@@ -219,3 +220,51 @@ def test_every_function_of_the_library_has_a_name_and_an_arity() -> None:
         assert function.name == name
         assert 0 <= function.length <= 7
         assert callable(function.call)
+
+
+def test_a_restart_ends_the_program_where_it_stands() -> None:
+    """No catch, no finally, no other function runs; what was asked for before stays asked for."""
+    machine = machine_of(
+        "const other = async () => { await null; console.log('other') }; other();"
+        "const go = () => { try { Workflow.restart({ n: 2, no: undefined }) } catch { return 1 }"
+        " finally { console.log('finally') } };"
+        "Task.run('left', {}); go(); console.log('behind')"
+    )
+
+    turn = machine.start()
+
+    assert turn.outcome == Restarted({"n": 2})
+    assert turn.commands == (RunTask(1, "left", {}, line=1),)
+    assert machine.outcome == turn.outcome
+
+
+def test_a_restart_says_which_signals_nobody_took() -> None:
+    machine = machine_of(
+        "await Signal.when('a'); await Signal.when('go');"
+        "Workflow.restart({}, { definition: 'same' })"
+    )
+    machine.start()
+    for name, payload in (("a", 1), ("b", {"x": [1]}), ("a", 2), ("a", 3), ("go", None)):
+        outcome = machine.feed(SignalReceived(name, payload), NOW).outcome
+
+    left = (SignalReceived("b", {"x": [1]}), SignalReceived("a", 2), SignalReceived("a", 3))
+    assert outcome == Restarted({}, "same", left)
+
+
+def test_a_return_in_the_same_turn_goes_before_a_restart() -> None:
+    source = "(async () => { await null; await null; Workflow.restart() })(); return 'first'"
+
+    assert flowlang.evaluate(source).value == "first"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("Workflow.restart([1])", "the inputs of Workflow.restart must be an object, not an array"),
+        ("Workflow.restart({ m: new Map() })", "the inputs of Workflow.restart"),
+        ("Workflow.restart({}, { definition: 'abc' })", "must be 'latest' or 'same'"),
+        ("Workflow.restart({}, { queue: 'x' })", "'queue' is not an option of Workflow.restart"),
+    ],
+)
+def test_what_is_no_restart_is_thrown_and_goes_on(call: str, said: str) -> None:
+    assert said in thrown_by(call)

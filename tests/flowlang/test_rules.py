@@ -73,7 +73,13 @@ DUE: dict[str, list[str]] = {
         "const go = () => Signal.when('go').then((x) => x.by); await Promise.any([go(), go()])",
         "function go() { return Signal.when('go') } await Promise.race({ a: go(), b: 1 })",
     ],
+    "skipped-finally": [
+        "try { Workflow.restart() } finally { await Task.run('unlock') }",
+        "try { if (Inputs.a) { await Task.run('x'); return Workflow.restart() } }"
+        " catch { Workflow.restart() } finally { await Task.run('unlock') }",
+    ],
     "unreachable-code": [
+        "Workflow.restart(); await Task.run('a')",
         "return 1; console.log(2)",
         "throw new Error('x'); console.log(2)",
         "for (const x of [1]) { continue; console.log(x) }",
