@@ -13,6 +13,7 @@ created             the execution begins                                        
 completed           terminal: it gave its output                                Completed
 failed              terminal: it ended with an error                            Failed
 cancelled           terminal: it was ended from outside                         Cancelled
+restarted           terminal: it goes on as a successor with a fresh history    Restarted
 started             a worker began attempt `n` of a task                        none
 attempt_failed      attempt `n` failed, the next is due at `r`                  AttemptFailed
 released            attempt `n` was given back unrun, due at `r`                Released
@@ -63,6 +64,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
         started_by: of a root, the workflow that started it under an id of its own.
         forked_from: of a fork, which is told by its `forked` event when that came to be.
         context: of a fork, what its script sees as `Context` until the first such event.
+        restarted_from: the execution that it goes on with, when that restarted.
     """
 
     type: Literal["workflow", "task"]
@@ -79,6 +81,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
     started_by: str | None = None
     forked_from: Origin | None = None
     context: dict[str, Any] | None = None
+    restarted_from: str | None = None
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -97,6 +100,14 @@ class Cancelled(msgspec.Struct, frozen=True):
     """Why it was ended."""
 
     reason: str | None = None
+
+
+class Restarted(msgspec.Struct, frozen=True):
+    """The execution that goes on with `inputs`, which are msgpack, and the source that it runs."""
+
+    successor: str
+    inputs: msgspec.Raw
+    definition: str
 
 
 class AttemptFailed(msgspec.Struct, frozen=True):
@@ -162,6 +173,7 @@ Payload = (
     | Completed
     | Failed
     | Cancelled
+    | Restarted
     | AttemptFailed
     | Released
     | SignalReceived
@@ -176,6 +188,7 @@ PAYLOADS: Final[Mapping[str, type[Payload] | None]] = {
     "completed": Completed,
     "failed": Failed,
     "cancelled": Cancelled,
+    "restarted": Restarted,
     "started": None,
     "attempt_failed": AttemptFailed,
     "released": Released,
@@ -191,7 +204,7 @@ PAYLOADS: Final[Mapping[str, type[Payload] | None]] = {
 }
 """Every event type, with what its payload is."""
 
-TERMINAL: Final = frozenset({"completed", "failed", "cancelled"})
+TERMINAL: Final = frozenset({"completed", "failed", "cancelled", "restarted"})
 """Types of which exactly one ends a history."""
 
 

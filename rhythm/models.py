@@ -65,6 +65,8 @@ class ExecutionStatus(enum.StrEnum):
     """Ended with an error."""
     CANCELLED = "cancelled"
     """Ended from outside."""
+    RESTARTED = "restarted"
+    """A workflow that ended with `Workflow.restart`: its successor goes on, under its own id."""
 
     @property
     def finished(self) -> bool:
@@ -73,7 +75,12 @@ class ExecutionStatus(enum.StrEnum):
 
 
 _FINISHED = frozenset(
-    {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED}
+    {
+        ExecutionStatus.COMPLETED,
+        ExecutionStatus.FAILED,
+        ExecutionStatus.CANCELLED,
+        ExecutionStatus.RESTARTED,
+    }
 )
 
 
@@ -113,6 +120,11 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     it and tries again later, or its records are damaged."""
     forked_from: Origin | None = None
     """Of a fork: the execution whose history it shares, and the last event of that."""
+
+    restarted_from: str | None = None
+    """Of a successor: the execution that restarted and goes on in this one."""
+    restarted_as: str | None = None
+    """Of one that restarted: its successor."""
 
     def result(self) -> Any:
         """The output of a completed execution.
@@ -487,7 +499,7 @@ def parse_filters(filters: ExecutionFilters | Mapping[str, Any] | None) -> Execu
 # Names, ids and times.
 
 _CHOSEN_ID = re.compile(r"[A-Za-z0-9._:@-]+")
-_EXECUTION_ID = re.compile(r"[A-Za-z0-9._:@!/-]+")
+_EXECUTION_ID = re.compile(r"[A-Za-z0-9._:@!/~-]+")
 _DEFINITION = re.compile(r"[0-9a-f]{32}")
 _PRIORITY_SUFFIX = re.compile(r":p[0-9]\Z")
 

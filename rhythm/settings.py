@@ -69,6 +69,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # How many workers in a row an execution may take down with it before it is parked as stuck.
     # Deploys and evictions take one or two; a script or task that kills its process takes them all.
 
+    history_warning: int = 10_000
+    history_limit: int = 50_000
+    # Events of one workflow from which on `rhythm doctor` names it, and with more of which it is
+    # ended: whoever takes it over from a lost worker replays them all, some tens of thousands a
+    # second. A script that goes on for ever calls Workflow.restart.
+
     retention: float | None = None
     # How long after its end a tree is kept, with its history; None keeps all. The history is what
     # explains an execution, and only its owner knows when nobody will ask any more.
@@ -121,6 +127,8 @@ class SettingsArguments(TypedDict, total=False):
     encryption_keys: str | None
     unknown_task_patience: float | None
     max_lost_workers: int | None
+    history_warning: int | None
+    history_limit: int | None
     retention: float | None
     build_id: str | None
     concurrency: int | None
@@ -508,6 +516,8 @@ _CHECKS: Mapping[str, _Check] = {
     "encryption_keys": _check_keys,
     "unknown_task_patience": _seconds(0),
     "max_lost_workers": _whole(1),
+    "history_warning": _whole(1),
+    "history_limit": _whole(10),
     "retention": _seconds(0),
     "build_id": _check_build,
     "concurrency": _whole(1),
@@ -523,4 +533,12 @@ _TEXTS = ("database_url", "namespace", "encryption_keys", "build_id")
 _SWITCHES = ("compression",)
 _SWITCHED = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
-_WHOLE_NUMBERS = ("payload_limit", "max_lost_workers", "concurrency", "replicas", "partitions")
+_WHOLE_NUMBERS = (
+    "payload_limit",
+    "max_lost_workers",
+    "history_warning",
+    "history_limit",
+    "concurrency",
+    "replicas",
+    "partitions",
+)

@@ -258,7 +258,8 @@ def execution(id_: str, item: Sequence[Any], unsealed: Change) -> StoredExecutio
     """
     if len(item) == 1:
         raise CorruptRecord(id_, item[0].decode(errors="replace"))
-    fields, version, first, last, wake, due, progress, trouble, paused = item
+    fields, version, first, last, wake, due, progress, trouble, paused, found = item
+    id_ = found.decode()
     if not first or not last:
         raise CorruptRecord(id_, "it has facts but no events")
     try:

@@ -69,6 +69,18 @@ def even_tags(count: int) -> tuple[str, ...]:
     return tuple(tags[bisect.bisect_left(slots, middle)] for middle in middles)
 
 
+def run_id(first: str, number: int) -> str:
+    """The id of an execution's run: the first has the execution's own."""
+    return first if number == 1 else f"{first}~{number}"
+
+
+def run_of(execution_id: str) -> tuple[str, int]:
+    """The first run's id, which is the execution's own, and the number of the run."""
+    first, tilde, number = execution_id.rpartition("~")
+    is_number = number.isascii() and number.isdecimal()
+    return (first, int(number)) if tilde and is_number else (execution_id, 1)
+
+
 class PartitionKeys:
     """Names of the keys of one partition."""
 
@@ -145,6 +157,10 @@ class PartitionKeys:
         """Hash of a workflow's machine as it stood at some event, with that event's identity."""
         return f"{self.prefix}s:{execution_id}"
 
+    def newest_run(self, execution_id: str) -> str:
+        """Number of the newest run of an execution that restarted, by its first run's id."""
+        return f"{self.prefix}n:{execution_id}"
+
     def requests(self, execution_id: str) -> str:
         """Hash: request id -> the version it produced."""
         return f"{self.prefix}r:{execution_id}"
@@ -169,6 +185,11 @@ class PartitionKeys:
     def troubles(self) -> str:
         """Hash: execution -> what stops it, in words."""
         return self.prefix + "z"
+
+    @property
+    def long_histories(self) -> str:
+        """Sorted set of live workflows whose histories are long, by their events."""
+        return self.prefix + "v"
 
     @property
     def due_bell(self) -> str:
@@ -254,11 +275,11 @@ class KeySpace:
         return f"{self.namespace}:{{d}}"
 
     def partition(self, execution_id: str) -> PartitionKeys:
-        """The partition of an execution: CRC16 of its root's id, before any ``!``.
+        """The partition of an execution: CRC16 of its root's id, before any ``!`` or ``~``.
 
         A cron fire is named ``<schedule>!<due>`` and so lives beside its schedule.
         """
         if len(self.partitions) == 1:
             return self.partitions[0]
-        root = execution_id.partition("/")[0].partition("!")[0]
+        root = execution_id.partition("/")[0].partition("!")[0].partition("~")[0]
         return self.partitions[binascii.crc_hqx(root.encode(), 0) % len(self.partitions)]

@@ -109,6 +109,7 @@ class Description(msgspec.Struct, frozen=True):
         executions: status -> count; a workflow in a worker's hands counts as what it was before.
         in_trouble: how many executions something stops.
         troubles: they, with what it is, in words; none when they are too many to name.
+        long: how many live workflows have a long history; longest: the events of some of them.
     """
 
     now_ms: int
@@ -120,6 +121,8 @@ class Description(msgspec.Struct, frozen=True):
     executions: dict[str, int]
     in_trouble: int
     troubles: dict[str, str]
+    long: int = 0
+    longest: dict[str, int] = {}
 
 
 NOTHING: Final = Description(0, (), {}, {}, 0, 0, {}, 0, {})
@@ -156,20 +159,25 @@ class Examination(msgspec.Struct, frozen=True):
     trouble: str | None = None
 
 
-async def get_execution(connection: Connection, execution_id: str) -> StoredExecution | None:
+async def get_execution(
+    connection: Connection, execution_id: str, *, newest_run: bool = False
+) -> StoredExecution | None:
     """One execution; None if there is none of this id.
+
+    Args:
+        newest_run: of one that restarted, if this is its first run's id.
 
     Raises:
         CorruptRecord: what is stored of it is damaged.
     """
-    (found,) = await get_executions(connection, [execution_id])
+    (found,) = await get_executions(connection, [execution_id], newest_run=newest_run)
     if isinstance(found, CorruptRecord):
         raise found
     return found
 
 
 async def get_executions(
-    connection: Connection, ids: Sequence[str]
+    connection: Connection, ids: Sequence[str], *, newest_run: bool = False
 ) -> list[StoredExecution | CorruptRecord | None]:
     """Executions in the order of `ids`; None for an unknown one, for a damaged one what is wrong.
     Not raised, since it does not concern the others."""
@@ -183,7 +191,9 @@ async def get_executions(
         for group in by_partition.values():
             keys = connection.keys.partition(group[0])
             answer = await connection.call(
-                _GET, [keys.due, *(keys.projection(id_) for id_ in group)], group
+                _GET,
+                [keys.due, *(keys.projection(id_) for id_ in group)],
+                ["1" if newest_run else "0", *group],
             )
             for id_, item in zip(group, answer, strict=True):
                 try:
@@ -384,7 +394,8 @@ async def describe(connection: Connection, keys: PartitionKeys | None = None) ->
     executions: dict[str, int] = {}
     troubles: dict[str, str] = {}
     oldest_ms: dict[str, int] = {}
-    now_ms = due = first_due_ms = in_trouble = 0
+    longest: dict[str, int] = {}
+    now_ms = due = first_due_ms = in_trouble = long = 0
 
     async def ask(keys: PartitionKeys) -> Any:
         return await connection.call(
@@ -392,7 +403,10 @@ async def describe(connection: Connection, keys: PartitionKeys | None = None) ->
         )
 
     answers = await _from_each(connection, ask) if keys is None else [await ask(keys)]
-    for at_ms, flat, waiting, in_due, due_ms, statuses, stopped, told in answers:
+    for answer in answers:
+        at_ms, flat, waiting, in_due, due_ms, statuses, stopped, told, many, named = answer
+        long += many
+        longest.update((_readable(id_), int(events)) for id_, events in codec.pairs(named))
         now_ms = max(now_ms, at_ms)
         due += in_due
         first_due_ms = min(first_due_ms or due_ms, due_ms or first_due_ms)
@@ -419,6 +433,8 @@ async def describe(connection: Connection, keys: PartitionKeys | None = None) ->
         executions,
         in_trouble,
         troubles,
+        long,
+        longest,
     )
 
 

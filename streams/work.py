@@ -162,6 +162,21 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     bounds: Bounds = UNBOUNDED
 
 
+class Successor(msgspec.Struct, frozen=True, gc=False):
+    """What begins where a workflow restarts.
+
+    Attributes:
+        payload: encoded `created` event.
+        signals: encoded signals that came and that nobody took, the oldest first.
+    """
+
+    target: str
+    definition: str
+    bounds: Bounds
+    payload: bytes
+    signals: tuple[bytes, ...] = ()
+
+
 class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     """What an activation decided, or one chunk of it.
 
@@ -198,10 +213,11 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     outbox: tuple[Outgoing, ...] = ()
     identity: str = ""
     snapshot: bytes = b""
-    outcome: Literal["", "completed", "failed", "cancelled", "released"] = ""
+    outcome: Literal["", "long", "completed", "failed", "cancelled", "restarted", "released"] = ""
     payload: bytes = b""
     due_ms: int | None = None
     trouble: str = ""
+    successor: Successor | None = None
 
     def arguments(self, sealed: Change) -> list[Argument]:
         """As the script takes it."""
@@ -234,6 +250,9 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         flat += [self.identity, sealed(self.snapshot)]
         flat += [self.outcome, sealed(self.payload), "" if self.due_ms is None else self.due_ms]
         flat.append(self.trouble)
+        if (then := self.successor) is not None:
+            flat += [then.target, then.definition, then.bounds.argument(), sealed(then.payload)]
+            flat += [len(then.signals), *map(sealed, then.signals)]
         return flat
 
 

@@ -56,6 +56,10 @@ def _fields(execution: Execution) -> list[tuple[str, Any]]:
     ]
     if execution.parent_workflow_id is not None:
         fields.append(("parent", execution.parent_workflow_id))
+    if execution.restarted_from is not None:
+        fields.append(("goes on from", execution.restarted_from))
+    if execution.restarted_as is not None:
+        fields.append(("goes on as", execution.restarted_as))
     if execution.attempt:
         fields.append(("attempt", execution.attempt))
     if execution.definition is not None:
@@ -79,7 +83,7 @@ def _result_fields(execution: Execution) -> list[tuple[str, Any]]:
     """The output, or what an error consists of, part by part."""
     if execution.status == ExecutionStatus.COMPLETED:
         return [("output", short_json(execution.output, _VALUE_WIDTH))]
-    if not execution.status.finished:
+    if not execution.status.finished or execution.status == ExecutionStatus.RESTARTED:
         return []
     error = execution.output if isinstance(execution.output, dict) else {}
     if execution.status == ExecutionStatus.CANCELLED:

@@ -103,6 +103,9 @@ def _happenings(event: HistoryEvent, names: Mapping[int, str]) -> list[_Happenin
             return [_Happening(f"completed: {short_json(data.get('output'), _VALUE_WIDTH)}")]
         case "failed":
             return [_Happening(f"failed: {_error(data)}", _error_line(data))]
+        case "restarted":
+            inputs = short_json(data.get("inputs"), _VALUE_WIDTH)
+            return [_Happening(f"restarted as {data.get('successor')} with {inputs}")]
         case "cancelled":
             return [_Happening(f"cancelled{_reason(data)}")]
         case "child_completed":
@@ -134,9 +137,10 @@ def _created(data: Mapping[str, Any]) -> str:
     later = ""
     if data.get("run_at_ms") is not None:
         later = f", to start at {moment(from_unix_ms(data['run_at_ms']))}"
+    again = f", going on from {data['restarted_from']}" if data.get("restarted_from") else ""
     return (
         f"{data.get('type')} {data.get('target')} created in queue {data.get('queue')} "
-        f"with {inputs}{later}"
+        f"with {inputs}{later}{again}"
     )
 
 

@@ -58,11 +58,10 @@ class LiveView:
         )
         found = {execution.id: execution for execution in newest}
         for id in self._open.keys() - found.keys():
-            execution = await self._app.execution_service.get_execution(id)
-            if execution is None:  # was deleted
+            still = await self._app.execution_service.get_executions([id])
+            if not still:  # was deleted
                 del self._open[id]
-            else:
-                found[id] = execution
+            found.update((execution.id, execution) for execution in still)
         return sorted(self._new_in(found.values()), key=lambda execution: execution.created_at)
 
     def _new_in(self, found: Iterable[Execution]) -> Iterable[Execution]:
@@ -88,6 +87,8 @@ class LiveView:
             return text
         assert execution.completed_at is not None
         took = duration((execution.completed_at - execution.created_at).total_seconds())
+        if execution.restarted_as is not None:
+            return f"{text} after {took} as {execution.restarted_as}"
         text += f" after {took}: {short_json(execution.output, _WIDTH)}"
         if execution.status is ExecutionStatus.FAILED:
             text += f"\n  rhythm explain {execution.id}"

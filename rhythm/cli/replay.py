@@ -124,6 +124,8 @@ def _ended(cursor: Replay) -> str:
         case flowlang.Failed(error):
             at = "" if error.line is None else f" at line {error.line}"
             return f"failed with {error.name}: {error.message}{at}"
+        case flowlang.Restarted(inputs):
+            return f"restarted with {_cut(repr(inputs))}"
     return "runs"
 
 

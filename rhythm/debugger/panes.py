@@ -124,6 +124,8 @@ def ended(cursor: Replay) -> str:
             return f"completed with {_in_a_line(repr(value))}"
         case flowlang.Failed(error):
             return f"failed with {error.name}: {_in_a_line(error.message)}"
+        case flowlang.Restarted(inputs):
+            return f"restarted with {_in_a_line(repr(inputs))}"
     return "runs"
 
 

@@ -15,7 +15,7 @@ from flowlang.protocol import SetState
 from rhythm import events
 from rhythm.engine.schedule import schedule_of
 from rhythm.errors import UnreadableEvent
-from rhythm.events import TERMINAL, Created, Decided, Forked, Migrated
+from rhythm.events import TERMINAL, Created, Decided, Forked, Migrated, Restarted
 from rhythm.models import ExecutionStatus, ExecutionType
 from streams.codec import StoredEvent
 
@@ -33,6 +33,7 @@ NEXT_STATUS: Final[Mapping[tuple[ExecutionType, str], ExecutionStatus]] = {
     (ExecutionType.WORKFLOW, "completed"): ExecutionStatus.COMPLETED,
     (ExecutionType.WORKFLOW, "failed"): ExecutionStatus.FAILED,
     (ExecutionType.WORKFLOW, "cancelled"): ExecutionStatus.CANCELLED,
+    (ExecutionType.WORKFLOW, "restarted"): ExecutionStatus.RESTARTED,
 }
 """Which status an event leads to; one that is not here leaves it as it is."""
 
@@ -78,6 +79,19 @@ def fold(execution_id: str, history: Iterable[StoredEvent]) -> Facts:
     if facts is None:
         raise UnreadableEvent(execution_id, 1, "the history is empty")
     return facts
+
+
+def successor_of(execution_id: str, last: StoredEvent) -> str | None:
+    """The execution that a workflow restarted as, by its last event.
+
+    Raises:
+        UnreadableEvent: the event is damaged.
+    """
+    if last.type != "restarted":
+        return None
+    said = events.decode(execution_id, last.version, last.type, last.payload)
+    assert isinstance(said, Restarted)
+    return said.successor
 
 
 def _born(execution_id: str, event: StoredEvent) -> Facts:

@@ -129,7 +129,7 @@ class LiveMachine:
         self._context = context_of(execution_id, created, first.at_ms)
         self.upto, self.identity = first.version, first.identity
         self.undecided: list[Command] = []
-        self.outcome: protocol.Completed | protocol.Failed | None = None
+        self.outcome: protocol.Ended | None = None
         self.cancel: CancelRequested | None = None
         self.fed, self.fed_bytes = 1, len(first.payload)
         self._recorded_before = 0

@@ -20,6 +20,7 @@ import msgspec
 from cronsim import CronSim, CronSimError
 
 from rhythm.errors import InvalidRequest, quoted
+from streams.keys import run_of
 
 SHORTEST_MS: Final = 1_000
 """Between two due times: what is wanted more often is a workflow with a timer in a loop."""
@@ -153,13 +154,13 @@ def fired_id(schedule_id: str, due_ms: int) -> str:
 
 def schedule_of(execution_id: str) -> str | None:
     """The schedule that started a root execution; None if none did."""
-    match = _FIRED_ID.fullmatch(execution_id)
+    match = _FIRED_ID.fullmatch(run_of(execution_id)[0])
     return match and match[1]
 
 
 def due_of(execution_id: str) -> int | None:
     """The due time for which a schedule started a root execution; None if none did."""
-    match = _FIRED_ID.fullmatch(execution_id)
+    match = _FIRED_ID.fullmatch(run_of(execution_id)[0])
     return match and int(match[2])
 
 

@@ -39,18 +39,35 @@ from rhythm.events import (
     Created,
     Decided,
     Failed,
+    Restarted,
     SignalReceived,
 )
 from rhythm.models import check_chosen_id, check_execution_id, check_name, check_queue
 from streams.codec import WorkflowClaim
-from streams.work import UNITS, Bounds, NewChild, NewTimer, Outgoing, Refusal, WorkflowSettlement
+from streams.keys import run_id, run_of
+from streams.work import (
+    UNITS,
+    Bounds,
+    NewChild,
+    NewTimer,
+    Outgoing,
+    Refusal,
+    Successor,
+    WorkflowSettlement,
+)
 
 CANCELLED_TYPE: Final = "cancelled"
 
 ChildPolicy = Literal["a", "c"]
 """Of a child workflow, as in `streams.work.NewChild`."""
 
+HISTORY_LIMIT: Final = "history_limit"
+"""The `type` of the error that ends a workflow whose history became too long."""
+
 FAILED_TYPES: Final[Mapping[str, str]] = {"task": "task_failed", "workflow": "workflow_failed"}
+
+
+_Ending = Completed | Failed | Cancelled | Restarted
 
 
 class KnownWorkflow(msgspec.Struct, frozen=True):
@@ -82,21 +99,30 @@ class Names(msgspec.Struct, frozen=True):
         workflows: workflow -> what is registered; missing for unknown ones.
         known_workflows: all names, for the error of an unknown one.
         retry: the front matter's default for the workflow's tasks.
+        successor: what the workflow's own name means, if it restarts.
     """
 
     tasks: Mapping[str, KnownTask] = {}
     workflows: Mapping[str, KnownWorkflow] = {}
     known_workflows: Sequence[str] = ()
     retry: Mapping[str, Any] | None = None
+    successor: KnownWorkflow | None = None
 
 
 def settle(
-    claim: WorkflowClaim, live: LiveMachine, names: Names, payload_limit: int
+    claim: WorkflowClaim,
+    live: LiveMachine,
+    names: Names,
+    payload_limit: int,
+    history_limit: int,
+    history_warning: int,
 ) -> list[WorkflowSettlement]:
     """What to settle for an activation whose machine has been fed, in the order to send it.
 
     Args:
         payload_limit: bytes that one encoded input or output may have.
+        history_limit: events that the history of a workflow which goes on may have.
+        history_warning: events from which on its history is told to be long.
     """
     chunks = [live.undecided[i : i + UNITS] for i in range(0, len(live.undecided), UNITS)] or [[]]
     settlements = []
@@ -107,7 +133,24 @@ def settle(
                 claim, live, commands, number, last
             )
         )
+    if live.outcome is None and claim.version > history_limit:
+        settlements[-1] = msgspec.structs.replace(
+            settlements[-1],
+            outcome="failed",
+            payload=events.encode(Failed(_too_long(claim.version, history_limit))),
+        )
+    elif live.outcome is None and claim.version >= history_warning:
+        settlements[-1] = msgspec.structs.replace(settlements[-1], outcome="long")
     return settlements
+
+
+def _too_long(events_: int, limit: int) -> ErrorInfo:
+    return ErrorInfo(
+        "LimitError",
+        f"its history has {events_:,} events, and {limit:,} are the most (history_limit): let the "
+        "script end with Workflow.restart(inputs) now and then, which begins a fresh one",
+        HISTORY_LIMIT,
+    )
 
 
 class _Chunk:
@@ -160,13 +203,17 @@ class _Chunk:
         if not last or live.outcome is None:
             return settlement
         outcome = self._ending(live)
-        kinds: dict[type, Literal["completed", "failed", "cancelled"]] = {
+        kinds: dict[type, Literal["completed", "failed", "cancelled", "restarted"]] = {
             Completed: "completed",
             Failed: "failed",
             Cancelled: "cancelled",
+            Restarted: "restarted",
         }
         return msgspec.structs.replace(
-            settlement, outcome=kinds[type(outcome)], payload=events.encode(outcome)
+            settlement,
+            outcome=kinds[type(outcome)],
+            payload=events.encode(outcome),
+            successor=self._successor(outcome, live) if isinstance(outcome, Restarted) else None,
         )
 
     def _add(self, command: Command) -> None:
@@ -295,9 +342,51 @@ class _Chunk:
     def _encoded(self, inputs: Mapping[str, Any]) -> msgspec.Raw:
         return bounded(events.raw(inputs), "inputs", self._payload_limit)
 
-    def _ending(self, live: LiveMachine) -> Completed | Failed | Cancelled:
+    def _successor(self, restarted: Restarted, live: LiveMachine) -> Successor:
+        known, outcome, before = self._names.successor, live.outcome, self._created
+        assert known is not None
+        assert isinstance(outcome, protocol.Restarted)
+        created = Created(
+            type="workflow",
+            target=before.target,
+            queue=before.queue,
+            inputs=restarted.inputs,
+            parent=before.parent,
+            n=before.n,
+            definition=known.definition,
+            # 0 is no command's number.
+            seed=child_seed(before.seed, 0),
+            started_by=before.started_by,
+            restarted_from=self._execution_id,
+        )
+        left = (SignalReceived(one.name, events.raw(one.payload)) for one in outcome.signals)
+        return Successor(
+            before.target,
+            known.definition,
+            Bounds(deadline_ms=known.timeout_ms),
+            events.encode(created),
+            tuple(map(events.encode, left)),
+        )
+
+    def _restart(self, outcome: protocol.Restarted, live: LiveMachine) -> _Ending:
+        if live.cancel is not None:
+            # Or it would never end.
+            return Cancelled(live.cancel.reason)
+        known = self._names.successor
+        assert known is not None
+        try:
+            check_inputs(self._created.target, known.inputs, outcome.inputs)
+            inputs = self._encoded(outcome.inputs)
+        except (InvalidWorkflowInputs, PayloadTooLarge) as error:
+            return Failed(ErrorInfo(type(error).__name__, str(error)))
+        first, number = run_of(self._execution_id)
+        return Restarted(run_id(first, number + 1), inputs, known.definition)
+
+    def _ending(self, live: LiveMachine) -> _Ending:
         outcome = live.outcome
         assert outcome is not None
+        if isinstance(outcome, protocol.Restarted):
+            return self._restart(outcome, live)
         if isinstance(outcome, protocol.Failed):
             # A script that lets the error of its own cancellation through has ended as asked.
             if live.cancel is not None and outcome.error.type == CANCELLED_TYPE:

@@ -18,7 +18,7 @@ import msgspec
 
 from flowlang import Awaited, Suspended, protocol
 from rhythm import events
-from rhythm.engine.fold import Facts, fold
+from rhythm.engine.fold import Facts, fold, successor_of
 from rhythm.engine.history import definition_of
 from rhythm.errors import (
     ConfigurationError,
@@ -255,6 +255,8 @@ def execution_of(execution_id: str, history: Sequence[StoredEvent]) -> Execution
         version=facts.version,
         state=facts.state,
         forked_from=created.forked_from,
+        restarted_from=created.restarted_from,
+        restarted_as=successor_of(execution_id, history[-1]),
     )
 
 
@@ -453,6 +455,7 @@ _VALUES: Final[Mapping[str, frozenset[str]]] = {
     "child_completed": frozenset({"output"}),
     "signal_received": frozenset({"payload"}),
     "cancelled": frozenset({"reason"}),
+    "restarted": frozenset({"inputs"}),
     "child_cancelled": frozenset({"reason"}),
     "cancel_requested": frozenset({"reason"}),
 }

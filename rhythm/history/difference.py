@@ -131,6 +131,8 @@ def _ended(replay: Replay) -> str:
             return "completed"
         case flowlang.Failed(error):
             return f"failed with {error.name}: {error.message}"
+        case flowlang.Restarted():
+            return "restarted"
     return "goes on"
 
 

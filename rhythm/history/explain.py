@@ -224,6 +224,8 @@ def _how_it_ended(execution: Execution, script: Script) -> Iterator[str]:
     if execution.status is ExecutionStatus.CANCELLED:
         yield f"It was ended from outside: {error.get('reason') or 'no reason given'}."
         return
+    if execution.restarted_as is not None:
+        yield f"It goes on as {execution.restarted_as}, with a fresh history."
     if execution.status is not ExecutionStatus.FAILED:
         return
     yield f"{error.get('name')}: {error.get('message')}"

@@ -90,12 +90,15 @@ def id_for(execution_id: str, number: int) -> str:
     Args:
         number: a random one of 30 bits.
     """
-    root = _FORKED.sub("", execution_id.partition("/")[0].replace("!", "."))
+    root = _FORKED.sub("", execution_id.partition("/")[0].translate(_UNCHOSEN))
     suffix = "".join(_ALPHABET[number >> shift & 31] for shift in range(25, -1, -5))
     return f"{root[: MAX_NAME_LENGTH - len(suffix) - 6]}.fork.{suffix}"
 
 
 _FORKED: Final = re.compile(r"\.fork\.[0-9a-z]{6}\Z")
+_UNCHOSEN: Final = str.maketrans("!~", "..")
+"""What an id may have and one that is chosen may not."""
+
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -114,6 +117,10 @@ def last_good(execution_id: str, history: Sequence[StoredEvent]) -> int:
     if last.type == "completed":
         raise InvalidRequest(
             "at", f"{execution_id!r} completed, so nothing is to be tried again: say an event"
+        )
+    if last.type == "restarted":
+        raise InvalidRequest(
+            "at", f"{execution_id!r} went on as its successor: fork that, or say an event"
         )
     asked_to_end = next((e.version for e in history if e.type == "cancel_requested"), None)
     if asked_to_end is not None:

@@ -9,7 +9,7 @@ import msgspec
 
 from rhythm import events
 from rhythm.errors import UnreadableEvent
-from rhythm.events import Completed, Created, Decided, SignalReceived
+from rhythm.events import Completed, Created, Decided, Restarted, SignalReceived
 from rhythm.models import HistoryEvent, from_unix_ms
 from streams.codec import StoredEvent
 
@@ -53,6 +53,8 @@ def _data(execution_id: str, payload: events.Payload | None, event: StoredEvent)
             data = msgspec.structs.asdict(payload) | {"inputs": events.value_of(payload.inputs)}
         case Completed():
             data = {"output": events.value_of(payload.output)}
+        case Restarted():
+            data = msgspec.structs.asdict(payload) | {"inputs": events.value_of(payload.inputs)}
         case SignalReceived():
             data = {"name": payload.name, "payload": events.value_of(payload.payload)}
         case _:

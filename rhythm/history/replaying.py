@@ -8,13 +8,14 @@ from typing import Final
 from flowlang import Program, protocol
 from rhythm import events
 from rhythm.engine.history import LiveMachine, in_words
+from rhythm.engine.turn import HISTORY_LIMIT
 from rhythm.errors import NondeterminismError
-from rhythm.events import Completed, Decided, Failed
+from rhythm.events import Completed, Decided, Failed, Restarted
 from rhythm.history.recording import Recording, first_of
 from streams.codec import StoredEvent
 
 # Errors that the engine ends a workflow with although its script came to an end of its own.
-_NOT_OF_THE_SCRIPT: Final = frozenset({"PayloadTooLarge"})
+_NOT_OF_THE_SCRIPT: Final = frozenset({"PayloadTooLarge", "InvalidWorkflowInputs"})
 
 
 def replay(recording: Recording, program: Program) -> None:
@@ -39,7 +40,7 @@ def replay(recording: Recording, program: Program) -> None:
         return
     said = events.decode(execution_id, last.version, last.type, last.payload)
     recorded, replayed = "nothing more", ""
-    if isinstance(said, Completed | Failed):
+    if isinstance(said, Completed | Failed | Restarted):
         recorded, replayed = ends(said, machine.outcome)
         if recorded != replayed:
             raise NondeterminismError(execution_id, last.version, recorded, replayed)
@@ -56,19 +57,30 @@ def _last_of_its_own(history: Sequence[StoredEvent]) -> StoredEvent | None:
 
 
 def ends(
-    recorded: Completed | Failed, replayed: protocol.Completed | protocol.Failed | None
+    recorded: Completed | Failed | Restarted, replayed: protocol.Ended | None
 ) -> tuple[str, str]:
     """Both ends in words, which are equal if the ends are."""
     match recorded, replayed:
         case Completed(output), protocol.Completed(value):
             same = events.raw(value) == output
             return "its output", "its output" if same else "another output"
-        case Failed(error), protocol.Completed() if error.name in _NOT_OF_THE_SCRIPT:
+        case Restarted(inputs=inputs), protocol.Restarted(again):
+            same = events.raw(again) == inputs
+            return "its restart", "its restart" if same else "a restart with other inputs"
+        case Failed(error), protocol.Completed() | protocol.Restarted() if (
+            error.name in _NOT_OF_THE_SCRIPT
+        ):
             return "its end", "its end"
-    was = f"its end with {recorded.error.name}" if isinstance(recorded, Failed) else "its output"
+        case Failed(error), _ if error.type == HISTORY_LIMIT:
+            return "its end", "its end"
+    was = "its restart" if isinstance(recorded, Restarted) else "its output"
+    if isinstance(recorded, Failed):
+        was = f"its end with {recorded.error.name}"
     match replayed:
         case None:
             return was, "nothing, and waits"
         case protocol.Failed(error):
             return was, f"its end with {error.name}"
+        case protocol.Restarted():
+            return was, "its restart"
     return was, "its output"

@@ -295,7 +295,7 @@ def _check_end(
     if "u" not in last.plain:
         return
     said = events.decode(execution_id, last.version, last.type, last.payload)
-    if isinstance(said, events.Completed | events.Failed):
+    if isinstance(said, events.Completed | events.Failed | events.Restarted):
         recorded, replayed = ends(said, machine.outcome)
         if recorded != replayed:
             problems.add(f"it has ended with {recorded}, its events come to {replayed}")

@@ -62,6 +62,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         own_ms: this process's clock, and `server_ms` the server's, at the same moment.
         call_s: how long a call of the server takes.
         replicas: how many are to confirm a call, by the settings.
+        history_limit: events that a live workflow may have, by the settings.
         asked: what each workflow's latest source asks for by name; broken: why one cannot be read.
     """
 
@@ -74,6 +75,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     server_ms: int
     call_s: float
     replicas: int
+    history_limit: int
     asked: Mapping[str, Sequence[AskedFor]] = {}
     broken: Mapping[str, str] = {}
 
@@ -144,6 +146,7 @@ class DiagnosisService:
             server_ms=server_ms,
             call_s=call_s,
             replicas=self._settings.replicas,
+            history_limit=self._settings.history_limit,
             asked=asked,
             broken=broken,
         )
@@ -348,6 +351,21 @@ def _of_executions(seen: Seen) -> Iterator[Finding]:
             "executions-stuck",
             f"{others:,} executions do not go on",
             "'rhythm verify --all' tells which and why; 'rhythm bulk resume' resumes them",
+        )
+    longest = sorted(described.longest.items(), key=lambda one: -one[1])[:_NAMED]
+    for execution_id, events in longest:
+        yield _warning(
+            "history-long",
+            f"workflow {execution_id!r} has {events:,} events: it is ended when it has more than "
+            f"{seen.history_limit:,}, and slow to take over from a lost worker until then",
+            "let its script end with Workflow.restart(inputs) now and then; the limit is the "
+            "setting 'history_limit'",
+        )
+    if described.long > len(longest):
+        yield _warning(
+            "histories-long",
+            f"{described.long - len(longest):,} more workflows have long histories",
+            "see 'history-long'",
         )
     late_ms = described.now_ms - described.first_due_ms if described.first_due_ms else 0
     if late_ms > OVERDUE_MS and seen.alive:

@@ -11,6 +11,7 @@ import msgspec
 
 from rhythm import events
 from rhythm.ending import end
+from rhythm.engine.fold import successor_of
 from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.engine.input_schema import check_inputs
 from rhythm.engine.options import bounds_of
@@ -31,6 +32,7 @@ from rhythm.events import (
     Completed,
     Created,
     Failed,
+    Restarted,
     SignalReceived,
 )
 from rhythm.history.recording import first_of
@@ -60,7 +62,7 @@ from streams import projections, transitions
 from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection
 from streams.errors import BackendUnavailable, CorruptRecord, UnknownExecution
-from streams.keys import PartitionKeys
+from streams.keys import PartitionKeys, run_of
 from streams.work import Bounds
 
 logger = logging.getLogger("rhythm.client")
@@ -220,7 +222,7 @@ class ExecutionService:
         return created, bounds
 
     async def _exists(self, execution_id: str, request: CreateRequest) -> ExecutionExists:
-        first = await self.get_execution(execution_id)
+        (first, *_) = [*await self.get_executions([execution_id]), None]
         return ExecutionExists(execution_id, _differences(first, request))
 
     async def cancel_execution(
@@ -319,12 +321,18 @@ class ExecutionService:
     async def get_execution(self, execution_id: str) -> Execution | None:
         """An execution as it stands now, or None if there is none of this id.
 
+        Of one that restarted, its own id gives the run that goes on, with that run's id, and the
+        number of a run that run: "order-7" the newest, "order-7~2" the second. `get_executions`
+        gives exactly those named, also the first run.
+
         Raises:
             UnreadableEvent, UnreadableRecord: what is stored of it is damaged.
         """
         check_execution_id(execution_id, "execution_id")
         with translated():
-            stored = await projections.get_execution(self._connection, execution_id)
+            stored = await projections.get_execution(
+                self._connection, execution_id, newest_run=True
+            )
         return None if stored is None else execution_of(stored)
 
     async def query_executions(
@@ -364,7 +372,8 @@ class ExecutionService:
     async def wait_for_execution(
         self, execution_id: str, timeout: float | None = None
     ) -> Execution:
-        """The execution when it has ended, whatever its status.
+        """The execution when it has ended, whatever its status; of one that restarts, the last run
+        when that has ended.
 
         Args:
             timeout: seconds; None waits without end.
@@ -383,7 +392,7 @@ class ExecutionService:
                     await self._waiting_room(execution_id).until_ended(execution_id)
             except TimeoutError as error:
                 raise await self._wait_timeout(execution_id, seconds or 0.0) from error
-            ended = await self.get_execution(execution_id)
+            ended = await self.get_execution(run_of(execution_id)[0])
             if ended is None:
                 raise ExecutionNotFound(execution_id)
             # A failover may have lost the end since it was told: then it is to come again.
@@ -404,14 +413,14 @@ class ExecutionService:
         return room
 
     async def _wait_timeout(self, execution_id: str, timeout: float) -> Exception:
-        execution = await self.get_execution(execution_id)
+        execution = await self.get_execution(run_of(execution_id)[0])
         if execution is None:
             return ExecutionNotFound(execution_id)
         keys = self._connection.keys.partition(execution_id)
         serving = await staff.count_serving(self._connection, keys, execution.queue)
         waits_for: tuple[str, ...] = ()
         if execution.status is ExecutionStatus.SUSPENDED and execution.version <= _READ_TO_TELL:
-            waits_for = await self._awaited(execution_id)
+            waits_for = await self._awaited(execution.id)
         return WaitTimeout(
             execution_id,
             timeout,
@@ -461,6 +470,8 @@ class _WaitingRoom:
         self._is_closed = False
 
     async def until_ended(self, execution_id: str) -> None:
+        # Whichever run is asked for, the last one's end is told.
+        execution_id, _ = run_of(execution_id)
         future = self._futures.get(execution_id)
         if future is None:
             future = asyncio.get_running_loop().create_future()
@@ -541,7 +552,7 @@ class _WaitingRoom:
                 self._tell(execution_id)
 
     def _tell(self, execution_id: str) -> None:
-        future = self._futures.get(execution_id)
+        future = self._futures.get(run_of(execution_id)[0])
         if future is not None and not future.done():
             future.set_result(None)
 
@@ -604,6 +615,8 @@ def _execution_of(stored: StoredExecution, created: Created) -> Execution:
         stuck=stored.wake == "stuck",
         trouble=stored.trouble,
         forked_from=created.forked_from,
+        restarted_from=created.restarted_from,
+        restarted_as=successor_of(stored.id, stored.last),
     )
 
 
@@ -616,6 +629,8 @@ def _output(stored: StoredExecution) -> Any:
             return msgspec.to_builtins(error)
         case Cancelled(reason):
             return {"reason": reason}
+        case Restarted():
+            return None
     raise ValueError(f"it says {stored.facts['st']}, and its last event is {last.type}")
 
 

@@ -397,7 +397,9 @@ class HistoryService:
         """The children of an execution that there are, by their numbers."""
         ids = {n: f"{execution_id}/{n}" for n in numbers}
         with translated():
-            found = await projections.get_executions(self._connection, list(ids.values()))
+            found = await projections.get_executions(
+                self._connection, list(ids.values()), newest_run=True
+            )
         return {
             n: execution_of(child)
             for n, child in zip(ids, found, strict=True)
@@ -518,22 +520,26 @@ class HistoryService:
         return list(dict.fromkeys(found))
 
     async def explain(self, execution_id: str) -> Explanation:
-        """Where an execution stands, what would wake it, what went wrong, and what is amiss.
+        """Where an execution stands, what would wake it, what went wrong, and what is amiss; of one
+        that restarted, the run that goes on.
 
         Raises:
             ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent, NondeterminismError: as
                 `replay`.
         """
-        history = await self.events(execution_id)
+        check_execution_id(execution_id, "execution_id")
         with translated():
-            stored = await projections.get_execution(self._connection, execution_id)
+            stored = await projections.get_execution(
+                self._connection, execution_id, newest_run=True
+            )
         if stored is None:
             raise ExecutionNotFound(execution_id)
         execution = execution_of(stored)
+        history = await self.events(execution.id)
         is_workflow = execution.type is ExecutionType.WORKFLOW
         script = None
         if is_workflow:
-            replay = await self.replay(execution_id)
+            replay = await self.replay(execution.id)
             script = Script(replay.program.path, replay.program.source, replay.where())
         return explain(execution, history, script, await self._around(execution, history))
 

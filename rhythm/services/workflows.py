@@ -152,6 +152,13 @@ def compile_all(
     return programs
 
 
+def known(program: flowlang.Program) -> KnownWorkflow:
+    """What a start of this program is to know of it."""
+    matter = program.front_matter
+    timeout_ms = 0 if matter.timeout is None else duration_ms(matter.timeout, "timeout")
+    return KnownWorkflow(program.digest, matter.queue, timeout_ms, matter.inputs)
+
+
 class WorkflowService:
     """What workflows there are."""
 
@@ -266,10 +273,7 @@ class WorkflowService:
         Raises:
             WorkflowNotRegistered: with the names that are known.
         """
-        program = await self._startable(name, by_name=by_name)
-        matter = program.front_matter
-        timeout_ms = 0 if matter.timeout is None else duration_ms(matter.timeout, "timeout")
-        return KnownWorkflow(program.digest, matter.queue, timeout_ms, matter.inputs)
+        return known(await self._startable(name, by_name=by_name))
 
     async def latest(self, name: str) -> flowlang.Program:
         """The program that a start by this name alone runs.

@@ -21,7 +21,7 @@ from rhythm.events import Created
 from rhythm.events import decode as decode_event
 from rhythm.services import staff
 from rhythm.services.translation import unreadable
-from rhythm.services.workflows import WorkflowService
+from rhythm.services.workflows import WorkflowService, known
 from rhythm.settings import Settings
 from rhythm.tasks import TaskRegistry
 from rhythm.worker.pauses import Pauses
@@ -106,10 +106,25 @@ class Activations:
         try:
             live = await self._up_to_date(claim, worker)
             names = await self._names(claim.id, live)
-            settlements = settle(claim, live, names, self._settings.payload_limit)
+            settlements = settle(
+                claim,
+                live,
+                names,
+                self._settings.payload_limit,
+                self._settings.history_limit,
+                self._settings.history_warning,
+            )
         except Exception as error:
             return [self._given_back(claim.id, claim.token, claim.upto, error, now_ms)]
         self._pauses.forget(claim.id)
+        if claim.upto < self._settings.history_warning <= claim.version:
+            logger.warning(
+                "workflow %s has %s events: let its script call Workflow.restart, before it is "
+                "ended with more than %s",
+                claim.id,
+                f"{claim.version:,}",
+                f"{self._settings.history_limit:,}",
+            )
         self._log(claim.id, live.undecided)
         if live.outcome is None:
             settlements[-1] = self._with_snapshot(settlements[-1], live)
@@ -253,7 +268,18 @@ class Activations:
                     except WorkflowNotRegistered as error:
                         known_workflows = error.known
         retry = _retry(live.program.front_matter.retry)
-        return Names(tasks, workflows, known_workflows, retry)
+        successor = await self._successor(live)
+        return Names(tasks, workflows, known_workflows, retry, successor)
+
+    async def _successor(self, live: LiveMachine) -> KnownWorkflow | None:
+        """What a workflow that restarts goes on with."""
+        match live.outcome:
+            case protocol.Restarted(definition="latest"):
+                # Not what is registered here: of two releases side by side, no run goes back.
+                return await self._workflows.resolve(live.created.target, by_name=True)
+            case protocol.Restarted():
+                return known(live.program)
+        return None
 
     def _given_back(
         self, execution_id: str, token: str, upto: int, error: Exception, now_ms: int

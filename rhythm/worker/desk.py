@@ -321,7 +321,8 @@ class Desk:
         settlements = await self._activations.run(claim, self.seat.worker, self._now_ms())
         *firsts, last = settlements
         if self._workshop.metrics is not None:
-            self._workshop.metrics.count_turn(last.outcome or "waiting", self._loop.time() - began)
+            outcome = "waiting" if last.outcome in ("", "long") else last.outcome
+            self._workshop.metrics.count_turn(outcome, self._loop.time() - began)
         for chunk in firsts:
             # One script does not take a large decision at once; the last chunk ends the claim.
             step = await self._call((), 0, [chunk])

@@ -13,16 +13,17 @@
 if is_overtaken(ARGV[3]) then
   return "OVERTAKEN"
 end
-if call("EXISTS", KEYS[2]) == 1 then
-  local waiting = prefix .. "b:x:" .. ARGV[1]
+local id = living(ARGV[1])
+if load(id) then
+  local waiting = prefix .. "b:x:" .. id
   -- A server that is full refuses a script that begins by storing, and who waits stores next to nothing.
   call("SREM", waiting, ARGV[2])
   call("SADD", waiting, ARGV[2])
-  call("HSET", KEYS[2], "ew", "1")
+  call("HSET", prefix .. "k:" .. id, "ew", "1")
   delivered(ARGV[3])
   return "WAITING"
 end
-if call("EXISTS", KEYS[3]) == 1 then
+if call("EXISTS", prefix .. "x:" .. id) == 1 then
   return "OVER"
 end
 return "UNKNOWN"

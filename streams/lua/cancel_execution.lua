@@ -14,7 +14,7 @@
 
 --@include transition
 
-local id, request, at_once, payload = ARGV[2], ARGV[3], ARGV[4] == "1", ARGV[5]
+local id, request, at_once, payload = living(ARGV[2]), ARGV[3], ARGV[4] == "1", ARGV[5]
 
 if is_overtaken(ARGV[6]) then
   return { "OVERTAKEN" }
@@ -22,11 +22,11 @@ end
 delivered(ARGV[6])
 local control = load(id)
 if not control then
-  local status = call("HGET", KEYS[4], "st")
+  local status = call("HGET", prefix .. "x:" .. id, "st")
   if not status then
     return { "UNKNOWN" }
   end
-  local last = (call("XREVRANGE", KEYS[2], "+", "-", "COUNT", 1)[1] or { "", {} })[2]
+  local last = (call("XREVRANGE", prefix .. "e:" .. id, "+", "-", "COUNT", 1)[1] or { "", {} })[2]
   for i = 1, #last, 2 do
     if last[i] == "k" and last[i + 1] == request then
       return { "OK" }

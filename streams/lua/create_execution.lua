@@ -25,8 +25,8 @@ end
 local function start(at)
   local id, content, due = ARGV[at], ARGV[at + 2], ARGV[at + 7]
   local stream = prefix .. "e:" .. id
-  if call("EXISTS", stream) == 1 then
-    local first = call("XRANGE", stream, "1-0", "1-0")[1]
+  if call("EXISTS", stream, prefix .. "n:" .. id) > 0 then
+    local first = call("XRANGE", prefix .. "e:" .. newest_run(id), "1-0", "1-0")[1]
     local fields = first and first[2] or {}
     for i = 1, #fields, 2 do
       if fields[i] == "h" and fields[i + 1] == content then

@@ -6,13 +6,14 @@
 -- ARGV[1]  now      unix ms, or "" for the server's clock
 -- RETURNS  {now, {worker, about, lease end, held count, last claim, …}, {queue, ready count, since when the
 --           oldest waits, …}, due count, when the earliest is due, {status, count, …}, count of those in
---           trouble, {id, what stops it, …}}; the last is empty when they are too many to name; times are
---           unix ms, 0 for none
+--           trouble, {id, what stops it, …}, count of long histories, {id, events, …} of the longest}; what stops
+--           them is left out when they are too many to name; times are unix ms, 0 for none
 
 --@include transition
 
 -- A screen of them.
 local TOLD = 20
+local LONGEST = 5
 -- At the head of a queue may be messages of executions that have ended meanwhile.
 local LOOKED_AT = 8
 
@@ -50,11 +51,12 @@ for _, queue in ipairs(queues) do
   ready[#ready + 1] = oldest(prefix .. "q:" .. queue)
 end
 local statuses = {}
-for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled" }) do
+for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   statuses[#statuses + 1] = status
   statuses[#statuses + 1] = call("ZCARD", prefix .. "i:s:" .. status)
 end
 local stopped = call("HLEN", prefix .. "z")
 local told = stopped <= TOLD and call("HGETALL", prefix .. "z") or {}
+local longest = call("ZREVRANGE", prefix .. "v", 0, LONGEST - 1, "WITHSCORES")
 local first_due = call("ZRANGE", KEYS[1], 0, 0, "WITHSCORES")[2]
-return { now, workers, ready, call("ZCARD", KEYS[1]), tonumber(first_due or 0), statuses, stopped, told }
+return { now, workers, ready, call("ZCARD", KEYS[1]), tonumber(first_due or 0), statuses, stopped, told, call("ZCARD", prefix .. "v"), longest }

@@ -41,7 +41,7 @@ for i = 1, #facts, 2 do
 end
 
 local statuses = {}
-for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled" }) do
+for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   if call("ZSCORE", prefix .. "i:s:" .. status, id) then
     statuses[#statuses + 1] = status
   end

@@ -13,7 +13,7 @@ if call("EXISTS", KEYS[2]) == 1 then
   return "THERE"
 end
 fold_all()
-for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled" }) do
+for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   call("ZREM", prefix .. "i:s:" .. status, ARGV[1])
 end
 delete_one(ARGV[1])

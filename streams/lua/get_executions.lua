@@ -2,15 +2,33 @@
 --
 -- KEYS[1]   due       sorted set; gives the partition's prefix
 -- KEYS[2..] declared  projections of the executions, for Redis Cluster
--- ARGV      id        executions, at most 64
+-- ARGV[1]   follow    "1": of an execution that was restarted, its newest run instead of the first; else "0"
+-- ARGV[2..] id        executions, at most 64
 -- RETURNS   one item per id, in order: false when unknown, {what is wrong} when its records are damaged, else
 --           {{field, value…} of the projection, version, first event, last event, wake or false, due or false,
---            progress or false, what stops it or false, whether it alone is paused or false}
+--            progress or false, what stops it or false, whether it alone is paused or false, its id}
 
 --@include transition
 
+local function facts_of(id)
+  return call("HGETALL", prefix .. "x:" .. id)
+end
+
+local function is_restarted(facts)
+  for i = 1, #facts, 2 do
+    if facts[i] == "st" then
+      return facts[i + 1] == "restarted"
+    end
+  end
+  return true
+end
+
 local function look(id)
-  local facts = call("HGETALL", prefix .. "x:" .. id)
+  local facts = facts_of(id)
+  if ARGV[1] == "1" and chain_of(id) == id and is_restarted(facts) then
+    id = newest_run(id)
+    facts = facts_of(id)
+  end
   if #facts == 0 then
     return false
   end
@@ -26,13 +44,13 @@ local function look(id)
   return {
     facts, call("XLEN", stream), call("XRANGE", stream, "-", "+", "COUNT", 1)[1] or false,
     call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1] or false, control and control.wk or false, due, progress,
-    call("HGET", prefix .. "z", id), control and control.ps or false,
+    call("HGET", prefix .. "z", id), control and control.ps or false, id,
   }
 end
 
 local found = {}
-for i, id in ipairs(ARGV) do
-  local done, item = apart(look, id)
+for i = 1, #ARGV - 1 do
+  local done, item = apart(look, ARGV[i + 1])
   found[i] = done and item or not done and { item }
 end
 return found

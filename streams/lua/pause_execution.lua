@@ -8,9 +8,10 @@
 
 --@include transition
 
-if not load(ARGV[1]) then
-  local status = call("HGET", KEYS[3], "st")
+local id = living(ARGV[1])
+if not load(id) then
+  local status = call("HGET", prefix .. "x:" .. id, "st")
   return status and { "OVER", status } or { "UNKNOWN" }
 end
-call("HSET", KEYS[2], "ps", 1)
+call("HSET", prefix .. "k:" .. id, "ps", 1)
 return { "OK" }

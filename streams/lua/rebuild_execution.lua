@@ -29,7 +29,7 @@ end
 call("HDEL", prefix .. "z", id)
 call("DEL", KEYS[3])
 call("HSET", KEYS[3], unpack(fields))
-for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled" }) do
+for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   call("ZREM", prefix .. "i:s:" .. status, id)
 end
 call("ZADD", prefix .. "i:all", facts.cr, id)

@@ -8,15 +8,16 @@
 
 --@include transition
 
-local control = load(ARGV[1])
+local id = living(ARGV[1])
+local control = load(id)
 if not control then
-  local status = call("HGET", KEYS[3], "st")
+  local status = call("HGET", prefix .. "x:" .. id, "st")
   return status and { "OVER", status } or { "UNKNOWN" }
 end
 if control.wk ~= "stuck" and not control.ps then
   return { "NOT", control.wk }
 end
-call("HDEL", KEYS[2], "ps")
+call("HDEL", prefix .. "k:" .. id, "ps")
 control.ps = nil
 if control.wk == "stuck" then
   out_of_trouble(control)

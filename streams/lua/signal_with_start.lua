@@ -22,12 +22,13 @@
 
 local id, request = ARGV[2], ARGV[3]
 
-if call("HGET", KEYS[5], request) then
+local run = living(id)
+if answered_before(run, request) then
   return { "OK" }
 end
 local now = clock(ARGV[1])
 local answer = "OK"
-local first = call("XRANGE", KEYS[2], "1-0", "1-0")[1]
+local first = call("XRANGE", prefix .. "e:" .. run, "1-0", "1-0")[1]
 if not first then
   answer = "STARTED"
   create({
@@ -42,11 +43,11 @@ else
     end
   end
 end
-local control = load(id)
+local control = load(run)
 if not control then
-  return { "OVER", call("HGET", KEYS[4], "st") }
+  return { "OVER", call("HGET", prefix .. "x:" .. run, "st") }
 end
 append(control, now, request, "signal_received", "d", ARGV[10])
-call("HSET", KEYS[5], request, control.v)
+call("HSET", prefix .. "r:" .. run, request, control.v)
 wake(control)
 return commit({ answer })

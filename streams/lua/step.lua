@@ -34,8 +34,11 @@
 --         kind      "signal" to the execution `to` | "start" an execution of that id
 --         policy    of what is started: as of a child, "" when nobody is told of its end
 --       snapshot  encoded machine as it stands at `upto`, whose event has this identity; "" for none
---       outcome   "" | "completed" | "failed" | "cancelled" | "released";  due  as for a task
+--       outcome   "" | "long" (it goes on, and its history is long) | "completed" | "failed" | "cancelled" |
+--                 "restarted" | "released";  due  as for a task
 --       trouble   of what is released: why nobody can go on with it, "" when it is well
+--       of what is restarted then target, definition, bounds, payload of its successor, and the count of the signals
+--       that nobody took, then the payload of each
 -- RETURNS  {"LOST"} the worker's lease ran out, or a failover lost what it was answered
 --        | {"OLD"} a later call was made; neither writes
 --        | {"OK", now, {verdict…}, {claim…}, {claim's token and id…}, {id, what is wrong, …}}; the claims by
@@ -49,6 +52,7 @@
 --                   snapshot {upto, identity, bytes}, or all (then snapshot and first event are false)
 
 --@include transition
+--@include restart
 
 -- One reply stays near 1 MiB, so that no reader waits long for another's answer.
 local CLAIM_BYTES = 1048576
@@ -213,6 +217,13 @@ local function settle_workflow(id)
   end
   local identity, snapshot = take(), take()
   local outcome, payload, due, trouble = take(), take(), take(), take()
+  local successor
+  if outcome == "restarted" then
+    successor = { tg = take(), df = take(), bounds = take(), payload = take(), signals = {} }
+    for i = 1, tonumber(take()) do
+      successor.signals[i] = take()
+    end
+  end
 
   local verdict, control = judge(id, token)
   if verdict ~= "OK" then
@@ -264,7 +275,12 @@ local function settle_workflow(id)
     local before = control.v
     for _, n in ipairs(ended) do
       local entry = call("HGET", prefix .. "c:" .. id, n)
-      if entry then
+      if not entry or entry == "-" then
+        -- It may have restarted.
+        n = string.match(newest_run(id .. "/" .. n), "[^/]+$")
+        entry = call("HGET", prefix .. "c:" .. id, n)
+      end
+      if entry and entry ~= "-" then
         part_with(control, n, entry, now, token, reason, false)
       end
     end
@@ -285,7 +301,16 @@ local function settle_workflow(id)
     return "OK"
   end
   out_of_trouble(control)
-  if outcome ~= "" then
+  if successor then
+    restart(control, now, token, upto, payload, successor)
+    return "OK"
+  end
+  if outcome == "long" then
+    call("ZADD", prefix .. "v", control.v, id)
+    if not control.lh then
+      keep(control, "lh", 1)
+    end
+  elseif outcome ~= "" then
     finish(control, now, token, outcome, payload, "u", digits(upto))
     return "OK"
   end

@@ -18,13 +18,15 @@
 
 --@include transition
 
-local id, request, type_, n, incarnation, payload = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local request, type_, n, incarnation, payload = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+-- An answer is for the run that asked.
+local id = n == "" and living(ARGV[2]) or ARGV[2]
 
 if is_overtaken(ARGV[8]) then
   return { "OVERTAKEN" }
 end
 delivered(ARGV[8])
-local seen = call("HGET", KEYS[5], request)
+local seen = answered_before(id, request)
 if seen then
   return { "OK", tonumber(seen) }
 end
@@ -33,7 +35,7 @@ if control and incarnation ~= "" and control["in"] ~= incarnation then
   control = nil
 end
 if not control then
-  local status = call("HGET", KEYS[4], "st")
+  local status = call("HGET", prefix .. "x:" .. id, "st")
   if n ~= "" and status then
     leave_tree(id .. "/" .. n)
   end
@@ -49,6 +51,6 @@ else
   call("HDEL", prefix .. "c:" .. id, n)
   append(control, clock(ARGV[1]), request, type_, "n", n, "d", payload)
 end
-call("HSET", KEYS[5], request, control.v)
+call("HSET", prefix .. "r:" .. id, request, control.v)
 wake(control)
 return commit({ "OK", control.v })

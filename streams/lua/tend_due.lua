@@ -317,7 +317,7 @@ end
 
 if ARGV[11] ~= "" then
   fold_all()
-  for _, status in ipairs({ "completed", "failed", "cancelled" }) do
+  for _, status in ipairs({ "completed", "failed", "cancelled", "restarted" }) do
     delete_old(status, now - tonumber(ARGV[11]))
   end
 end

@@ -53,6 +53,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "RHYTHM_ENCRYPTION_KEYS": "a:AAAA",
         "RHYTHM_UNKNOWN_TASK_PATIENCE": "5",
         "RHYTHM_MAX_LOST_WORKERS": "1",
+        "RHYTHM_HISTORY_WARNING": "1",
+        "RHYTHM_HISTORY_LIMIT": "10",
         "RHYTHM_RETENTION": "86400",
         "RHYTHM_BUILD_ID": "2026.11",
         "RHYTHM_CONCURRENCY": "8",
@@ -72,6 +74,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         encryption_keys="a:AAAA",
         unknown_task_patience=5,
         max_lost_workers=1,
+        history_warning=1,
+        history_limit=10,
         retention=86400,
         build_id="2026.11",
         concurrency=8,
@@ -152,8 +156,8 @@ def test_a_named_project_file(tmp_path: Path) -> None:
             "there is no setting 'leese' (did you mean 'lease'?)",
             "settings are database_url, namespace, lease, shutdown_grace, client_timeout, "
             "payload_limit, compression, encryption_keys, unknown_task_patience, "
-            "max_lost_workers, retention, build_id, concurrency, replicas, "
-            "partitions",
+            "max_lost_workers, history_warning, history_limit, retention, build_id, concurrency, "
+            "replicas, partitions",
         ),
         ("lease = 0", "lease is 0 s", "make it 0.1 s or more, up to 1,000,000,000"),
         ("lease = -1.5", "lease is -1.5 s", "make it 0.1 s or more, up to 1,000,000,000"),

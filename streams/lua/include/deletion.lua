@@ -9,6 +9,9 @@ local function delete_one(id)
     end
   end
   call("HDEL", prefix .. "z", id)
+  if string.find(id, "~%d+$") and newest_run(id) == id then
+    call("DEL", prefix .. "n:" .. chain_of(id))
+  end
   -- Among its children may stand what it started in other trees, which lives on.
   call("DEL", prefix .. "e:" .. id, prefix .. "x:" .. id, prefix .. "s:" .. id, prefix .. "r:" .. id,
     prefix .. "c:" .. id)

@@ -66,13 +66,15 @@ end
 -- transition, or is needed by it, stands in its field c: words in this order, "-" for none. Further fields:
 -- cq: payload of the request to cancel it; dm: the kinds of time limits set for it; of a task, hb: "ms between
 -- heartbeats, attempts at most, ms before the next one", hd: what its heartbeat said, us: since when nobody knows
--- it; ps: whether it is paused; pz: whether something stands in z; ew: whether somebody waits for its end; T<n>: when timer n is due.
+-- it; ps: whether it is paused; pz: whether something stands in z; ew: whether somebody waits for its end; T<n>: when timer n is due; lh: whether it
+-- stands in v, among those of long histories;
+-- of a run that follows another one, rq: "unix ms since when r holds its requests, the run that holds those before or -".
 local WORDS = {
   "v", "a", "st", "wk", "tk", "lt", "at", "ls", "up", "by", "ch", "ow", "ty", "in", "cr", "q",
 }
 local WORDS_PATTERN = "^(%d+) (%d+) " .. string.rep("(%S+) ", #WORDS - 3) .. "(%S+)$"
 
-local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew" }
+local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh" }
 
 -- A script reads and writes each record once: they are kept here until `commit`. False is an execution that
 -- has ended or never was.
@@ -128,6 +130,37 @@ local function load(id)
   end
   controls[id] = control
   return control
+end
+
+-- What restarts goes on in another run of the same execution: "id", then "id~2", "id~3" …; n holds the number of the
+-- newest under the first one's id. Whoever speaks to any of them means the run that lives.
+local function chain_of(id)
+  return (string.gsub(id, "~%d+$", ""))
+end
+
+local function run_of(id)
+  return tonumber(string.match(id, "~(%d+)$") or 1)
+end
+
+local function newest_run(id)
+  local chain = chain_of(id)
+  local run = call("GET", prefix .. "n:" .. chain)
+  return run and chain .. "~" .. run or id
+end
+
+local function living(id)
+  return load(id) and id or newest_run(id)
+end
+
+-- The version that a request to an execution produced, nil if it is new.
+local function answered_before(id, request)
+  local seen = call("HGET", prefix .. "r:" .. id, request)
+  local control = not seen and load(id)
+  local before = control and control.rq and string.match(control.rq, "(%S+)$")
+  if before and before ~= "-" then
+    seen = call("HGET", prefix .. "r:" .. before, request)
+  end
+  return seen or nil
 end
 
 -- Words of a record have been changed.
@@ -265,7 +298,7 @@ end
 
 -- The schedule that a root was started by, which its id names; nil for any other.
 local function schedule_of(id)
-  return string.find(id, "!", 1, true) and string.match(id, "^([^/!]+)!%d+$")
+  return string.find(id, "!", 1, true) and string.match(chain_of(id), "^([^/!]+)!%d+$")
 end
 
 -- What changes in the indexes is noted in the list i, oldest first, and folded in when they are read, so that
@@ -696,6 +729,9 @@ local function finish(control, now, token, kind, payload, ...)
     end
   end
   out_of_trouble(control)
+  if control.lh then
+    call("ZREM", prefix .. "v", id)
+  end
   if control.ty == "task" then
     call("DEL", prefix .. "k:" .. id)
   else
@@ -730,9 +766,9 @@ local function finish(control, now, token, kind, payload, ...)
   elseif parent then
     leave_tree(id)
   end
-  if parent then
-    tell_parent(parent, now, id, "child_" .. kind, "n", n, "d", payload)
-  else
+  if parent and kind ~= "restarted" then
+    tell_parent(parent, now, id, "child_" .. kind, "n", chain_of(n), "d", payload)
+  elseif not parent then
     local schedule = schedule_of(id)
     if schedule then
       call("ZREM", prefix .. "l:" .. schedule, id)
