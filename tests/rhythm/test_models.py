@@ -61,15 +61,17 @@ def test_statuses_equal_print_and_encode_as_their_text() -> None:
         "completed",
         "failed",
         "cancelled",
+        "restarted",
     ]
     assert msgspec.json.encode(ExecutionType.TASK) == b'"task"'
 
 
-def test_three_statuses_are_final() -> None:
+def test_four_statuses_are_final() -> None:
     assert [status for status in ExecutionStatus if status.finished] == [
         "completed",
         "failed",
         "cancelled",
+        "restarted",
     ]
 
 
@@ -438,7 +440,7 @@ def test_filters_do_not_change() -> None:
         (
             {"status": "complete"},
             "status: 'complete' is none of 'pending', 'running', 'suspended', 'completed', "
-            "'failed', 'cancelled' (did you mean 'completed'?)",
+            "'failed', 'cancelled', 'restarted' (did you mean 'completed'?)",
         ),
         ({"status": 3}, "status: must be text, not an int"),
         ({"type": "cron"}, "type: 'cron' is none of 'workflow', 'task'"),
