@@ -209,6 +209,19 @@ async def schedule_behind(ward: Ward) -> None:
         await ward.connection.command("RPUSH", f"{keys.prefix}y:nightly", hour)
 
 
+async def history_long(ward: Ward) -> None:
+    await ward.worker()
+    keys = ward.connection.keys.partitions[0]
+    await ward.connection.command("ZADD", keys.long_histories, 12_345, "loops")
+
+
+async def histories_long(ward: Ward) -> None:
+    await ward.worker()
+    keys = ward.connection.keys.partitions[0]
+    for number in range(9):
+        await ward.connection.command("ZADD", keys.long_histories, 10_000, f"loops-{number}")
+
+
 async def task_unknown(ward: Ward) -> None:
     await ward.worker(tasks={})
 
@@ -239,6 +252,8 @@ AMISS: Mapping[str, tuple[Callable[[Ward], Awaitable[None]], str]] = {
     ),
     "execution-stuck": (execution_stuck, r"does not go on: its control record is incomplete"),
     "executions-stuck": (executions_stuck, r"21 executions do not go on"),
+    "history-long": (history_long, r"'loops' has 12,345 events: it is ended .* than 50,000"),
+    "histories-long": (histories_long, r"6 more workflows have long histories"),
     "due-is-late": (due_is_late, r"what was due 119 s ago has not been done"),
     "paused-for-long": (paused_for_long, r"task 'pay' is paused since .*: the bank is closed"),
     "schedule-late": (schedule_late, r"schedule 'nightly' was due 3,600 s ago"),
@@ -260,6 +275,7 @@ IN_ITS_WAKE = {
     "no-workers": {"queue-unserved"},
     "lease-overdue": {"due-is-late", "lease-overdue"},
     "due-is-late": {"due-is-late"},
+    "histories-long": {"history-long"},
     "schedule-late": {"schedule-late", "due-is-late"},
 }
 
