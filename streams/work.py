@@ -221,35 +221,40 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
 
     def arguments(self, sealed: Change) -> list[Argument]:
         """As the script takes it."""
-        flat: list[Argument] = [
-            "workflow",
-            self.id,
-            self.token,
-            self.chunk,
-            "1" if self.last else "0",
-            self.upto,
-            sealed(self.decided),
-            sealed(self.state),
-            len(self.children),
-        ]
+        parts: list[tuple[str, Argument]] = []
+        if self.state:
+            parts.append(("s", sealed(self.state)))
+        if self.reason:
+            parts.append(("r", sealed(self.reason)))
+        if self.snapshot:
+            parts += [("n", self.identity), ("", sealed(self.snapshot))]
+        if self.payload:
+            parts.append(("p", sealed(self.payload)))
+        if self.trouble:
+            parts.append(("t", self.trouble))
+        letters = "".join(letter for letter, _ in parts) or "-"
+        outline = (
+            f"{self.chunk} {self.last:d} {self.upto} {len(self.children)} {len(self.refusals)} "
+            f"{len(self.timers)} {len(self.stopped)} {len(self.ended)} {len(self.outbox)} "
+            f"{self.outcome or '-'} {'-' if self.due_ms is None else self.due_ms} {letters}"
+        )
+        flat: list[Argument] = ["workflow", self.id, self.token, outline, sealed(self.decided)]
         for child in self.children:
-            flat += [child.n, child.type, child.target, child.queue, child.definition]
-            flat += [child.policy, child.bounds.argument(), sealed(child.payload)]
-        flat.append(len(self.refusals))
+            about = (
+                f"{child.n} {child.type} {child.policy} {child.target} {child.queue} "
+                f"{child.definition or '-'} {child.bounds.argument()}"
+            )
+            flat += [about, sealed(child.payload)]
         for refusal in self.refusals:
             flat += [refusal.n, sealed(refusal.payload)]
-        flat.append(len(self.timers))
         for timer in self.timers:
             flat += [timer.n, timer.due_ms]
-        flat += [len(self.stopped), *self.stopped, len(self.ended), *self.ended]
-        flat.append(sealed(self.reason))
-        flat.append(len(self.outbox))
+        flat += self.stopped
+        flat += self.ended
         for sent in self.outbox:
             flat += [sent.kind, sent.n, sent.to, sent.policy, sent.target, sent.queue]
             flat += [sent.definition, sent.content, sent.bounds.argument(), sealed(sent.payload)]
-        flat += [self.identity, sealed(self.snapshot)]
-        flat += [self.outcome, sealed(self.payload), "" if self.due_ms is None else self.due_ms]
-        flat.append(self.trouble)
+        flat += [part for _, part in parts]
         if (then := self.successor) is not None:
             flat += [then.target, then.definition, then.bounds.argument(), sealed(then.payload)]
             flat += [len(then.signals), *map(sealed, then.signals)]

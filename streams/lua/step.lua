@@ -15,28 +15,30 @@
 --       outcome   "completed" | "failed" | "cancelled" | "attempt_failed" (due: when to try again) |
 --                 "released" (not run; due: when to hand it out again, "" for now) |
 --                 "unknown" (as released; remembers since when nobody knows the task, and who is to get it)
---   "workflow", id, token, chunk, last, upto, decided, state, children, refusals, timers, stopped, ended,
---   reason, outbox, identity, snapshot, outcome, payload, due, trouble
+--   "workflow", id, token, outline, decided; then, as many as the outline says, children, refusals, timers,
+--   stopped, ended, outbox; then the parts that it names
+--       outline   twelve words: chunk, last, upto, counts of these six, outcome, due, parts; "-" for none
 --       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
 --       upto      the last version the worker was given
+--       outcome   "long" (it goes on, and its history is long) | "completed" | "failed" | "cancelled" | "restarted" |
+--                 "released";  due  as for a task
+--       parts     letters in this order: "s" state, "r" reason, "n" identity and snapshot, "p" payload, "t" trouble
 --       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
---       state     encoded state that outsiders read, "" when it did not change
---       children  count, then n, type, target, queue, definition, policy, bounds, payload each
+--       children  "n type policy target queue definition bounds", payload each; "-" for no definition
 --         policy    "c" is cancelled when its parent ends, "a" and "t" (a task) are not; "a" is also
 --                   left alone when its parent asks for its end
---         bounds    "" or five numbers, 0 for none: ms until it must have ended, ms until it must have
+--         bounds    nothing or five numbers, 0 for none: ms until it must have ended, ms until it must have
 --                   begun, ms between heartbeats, attempts at most, ms before the next attempt
---       refusals  count, then n, payload each: children that cannot be; answered at once
---       timers    count, then n, due each;  stopped  count, then n each
---       ended     count, then n each: children that are not needed any more
---       reason    encoded request to cancel them, "" without any
---       outbox    count, then kind, n, to, policy, target, queue, definition, content, bounds, payload each
+--       refusals  n, payload each: children that cannot be; answered at once
+--       timers    n, due each;  stopped  n each
+--       ended     n each: children that are not needed any more
+--       outbox    kind, n, to, policy, target, queue, definition, content, bounds, payload each
 --         kind      "signal" to the execution `to` | "start" an execution of that id
 --         policy    of what is started: as of a child, "" when nobody is told of its end
---       snapshot  encoded machine as it stands at `upto`, whose event has this identity; "" for none
---       outcome   "" | "long" (it goes on, and its history is long) | "completed" | "failed" | "cancelled" |
---                 "restarted" | "released";  due  as for a task
---       trouble   of what is released: why nobody can go on with it, "" when it is well
+--       state     encoded state that outsiders read, where it changed
+--       reason    encoded request to cancel those that are not needed any more
+--       snapshot  encoded machine as it stands at `upto`, whose event has this identity
+--       trouble   of what is released: why nobody can go on with it
 --       of what is restarted then target, definition, bounds, payload of its successor, and the count of the signals
 --       that nobody took, then the payload of each
 -- RETURNS  {"LOST"} the worker's lease ran out, or a failover lost what it was answered
@@ -79,10 +81,10 @@ local repeated = seq == last_seq
 
 local now = clock(ARGV[1])
 caller = worker
-local position = 5
+local words, position = ARGV, 5
 local function take()
   position = position + 1
-  return ARGV[position]
+  return words[position]
 end
 
 local queues = {}
@@ -184,39 +186,44 @@ local function settle_task(id)
   return "OK"
 end
 
+local OUTLINE = "^" .. string.rep("(%S+) ", 11) .. "(%S+)$"
+local CHILD = "^(%d+) (%S+) (%S+) (%S+) (%S+) (%S+) ?(.*)$"
+
 local function settle_workflow(id)
-  local token = take()
-  local chunk, last, upto, decided = tonumber(take()), take() == "1", tonumber(take()), take()
-  local state = take()
-  local children, refusals, timers, stopped, ended = {}, {}, {}, {}, {}
-  for i = 1, tonumber(take()) do
-    children[i] = {
-      n = take(), ty = take(), tg = take(), q = take(), df = take(), policy = take(), bounds = take(),
-      payload = take(),
-    }
+  local token, outline, decided = take(), take(), take()
+  local chunk, is_last, upto, count, refused, started, put_out, left, sent, outcome, due, parts =
+    string.match(outline, OUTLINE)
+  local last = is_last == "1"
+  chunk, upto, outcome, due = tonumber(chunk), tonumber(upto), word(outcome) or "", word(due) or ""
+  local children, refusals, timers, stopped, ended, outbox = {}, {}, {}, {}, {}, {}
+  for i = 1, tonumber(count) do
+    local n, ty, policy, tg, q, df, bounds = string.match(take(), CHILD)
+    children[i] = { n = n, ty = ty, policy = policy, tg = tg, q = q, df = word(df), bounds = bounds, payload = take() }
   end
-  for i = 1, tonumber(take()) do
+  for i = 1, tonumber(refused) do
     refusals[i] = { n = take(), payload = take() }
   end
-  for i = 1, tonumber(take()) do
+  for i = 1, tonumber(started) do
     timers[i] = { n = take(), due = take() }
   end
-  for i = 1, tonumber(take()) do
+  for i = 1, tonumber(put_out) do
     stopped[i] = take()
   end
-  for i = 1, tonumber(take()) do
+  for i = 1, tonumber(left) do
     ended[i] = take()
   end
-  local reason = take()
-  local outbox = {}
-  for i = 1, tonumber(take()) do
+  for i = 1, tonumber(sent) do
     outbox[i] = {
       k = take(), n = take(), to = take(), policy = take(), tg = take(), q = take(), df = take(), h = take(),
       b = take(), d = take(),
     }
   end
-  local identity, snapshot = take(), take()
-  local outcome, payload, due, trouble = take(), take(), take(), take()
+  local function part(letter)
+    return string.find(parts, letter, 1, true) and take() or ""
+  end
+  local state, reason, identity = part("s"), part("r"), part("n")
+  local snapshot = string.find(parts, "n", 1, true) and take() or ""
+  local payload, trouble = part("p"), part("t")
   local successor
   if outcome == "restarted" then
     successor = { tg = take(), df = take(), bounds = take(), payload = take(), signals = {} }

@@ -91,9 +91,12 @@ local function parse(id, record)
   if not v then
     damaged("its control record is incomplete")
   end
+  -- As `word`, which would be called eight times.
   return {
-    id = id, v = tonumber(v), a = a, st = st, wk = wk, tk = word(tk), lt = word(lt), at = word(at), ls = word(ls),
-    up = word(up), by = word(by), ch = word(ch), ow = word(ow), ty = ty, ["in"] = incarnation, cr = cr, q = q,
+    id = id, v = tonumber(v), a = a, st = st, wk = wk, tk = tk ~= "-" and tk or nil, lt = lt ~= "-" and lt or nil,
+    at = at ~= "-" and at or nil, ls = ls ~= "-" and ls or nil, up = up ~= "-" and up or nil,
+    by = by ~= "-" and by or nil, ch = ch ~= "-" and ch or nil, ow = ow ~= "-" and ow or nil, ty = ty,
+    ["in"] = incarnation, cr = cr, q = q,
   }
 end
 
