@@ -50,6 +50,14 @@ class Origin(msgspec.Struct, frozen=True):
     version: int
 
 
+class TraceContext(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """What W3C's trace context (https://www.w3.org/TR/trace-context/) hands on: the trace, and the
+    span in it, under which something is started."""
+
+    traceparent: str
+    tracestate: str | None = None
+
+
 class Created(msgspec.Struct, frozen=True, omit_defaults=True):
     """How an execution began.
 
@@ -65,6 +73,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
         forked_from: of a fork, which is told by its `forked` event when that came to be.
         context: of a fork, what its script sees as `Context` until the first such event.
         restarted_from: the execution that it goes on with, when that restarted.
+        trace: the trace that it is part of; None, and no byte, where nobody traces.
     """
 
     type: Literal["workflow", "task"]
@@ -82,6 +91,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
     forked_from: Origin | None = None
     context: dict[str, Any] | None = None
     restarted_from: str | None = None
+    trace: TraceContext | None = None
 
 
 class Completed(msgspec.Struct, frozen=True):

@@ -120,6 +120,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     it and tries again later, or its records are damaged."""
     forked_from: Origin | None = None
     """Of a fork: the execution whose history it shares, and the last event of that."""
+    trace_id: str | None = None
+    """The OpenTelemetry trace that it is part of."""
 
     restarted_from: str | None = None
     """Of a successor: the execution that restarted and goes on in this one."""

@@ -63,6 +63,11 @@ class TaskClaim(msgspec.Struct, frozen=True, gc=False):
     details: bytes = b""
     ready_ms: int = 0
 
+    @property
+    def worker(self) -> str:
+        """The incarnation that claimed it."""
+        return self.token.rpartition(".")[0]
+
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """A machine as it stood at event `upto`, which had this identity."""

@@ -64,6 +64,8 @@ def _fields(execution: Execution) -> list[tuple[str, Any]]:
         fields.append(("attempt", execution.attempt))
     if execution.definition is not None:
         fields.append(("definition", execution.definition))
+    if execution.trace_id is not None:
+        fields.append(("trace", execution.trace_id))
     fields.append(("created", moment(execution.created_at)))
     if execution.started_at is not None:
         fields.append(("started", moment(execution.started_at)))

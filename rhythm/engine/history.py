@@ -64,6 +64,7 @@ class LiveMachine:
         "_execution_id",
         "_machine",
         "_recorded_before",
+        "began_ms",
         "cancel",
         "created",
         "fed",
@@ -127,6 +128,7 @@ class LiveMachine:
             raise UnreadableEvent(execution_id, first.version, "it is not the first event")
         self.created = created
         self._context = context_of(execution_id, created, first.at_ms)
+        self.began_ms = first.at_ms
         self.upto, self.identity = first.version, first.identity
         self.undecided: list[Command] = []
         self.outcome: protocol.Ended | None = None

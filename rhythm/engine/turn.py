@@ -41,6 +41,7 @@ from rhythm.events import (
     Failed,
     Restarted,
     SignalReceived,
+    TraceContext,
 )
 from rhythm.models import check_chosen_id, check_execution_id, check_name, check_queue
 from streams.codec import WorkflowClaim
@@ -116,6 +117,7 @@ def settle(
     payload_limit: int,
     history_limit: int,
     history_warning: int,
+    trace: TraceContext | None,
 ) -> list[WorkflowSettlement]:
     """What to settle for an activation whose machine has been fed, in the order to send it.
 
@@ -123,13 +125,14 @@ def settle(
         payload_limit: bytes that one encoded input or output may have.
         history_limit: events that the history of a workflow which goes on may have.
         history_warning: events from which on its history is told to be long.
+        trace: what its children are to be part of.
     """
     chunks = [live.undecided[i : i + UNITS] for i in range(0, len(live.undecided), UNITS)] or [[]]
     settlements = []
     for number, commands in enumerate(chunks, start=1):
         last = number == len(chunks)
         settlements.append(
-            _Chunk(claim.id, live.created, names, payload_limit).settlement(
+            _Chunk(claim.id, live.created, names, payload_limit, trace).settlement(
                 claim, live, commands, number, last
             )
         )
@@ -157,9 +160,14 @@ class _Chunk:
     """Collects what the commands of one chunk come to."""
 
     def __init__(
-        self, execution_id: str, created: Created, names: Names, payload_limit: int
+        self,
+        execution_id: str,
+        created: Created,
+        names: Names,
+        payload_limit: int,
+        trace: TraceContext | None,
     ) -> None:
-        self._execution_id, self._created = execution_id, created
+        self._execution_id, self._created, self._trace = execution_id, created, trace
         self._names, self._payload_limit = names, payload_limit
         self._children: list[NewChild] = []
         self._refusals: list[Refusal] = []
@@ -258,6 +266,7 @@ class _Chunk:
                 parent=self._execution_id,
                 n=command.n,
                 options=options,
+                trace=self._trace,
             ),
         )
 
@@ -291,6 +300,7 @@ class _Chunk:
             definition=known.definition,
             seed=child_seed(self._created.seed, command.n),
             started_by=None if chosen is None else self._execution_id,
+            trace=self._trace,
         )
         if chosen is None:
             self._child(policy, bounds, created)
@@ -358,6 +368,7 @@ class _Chunk:
             seed=child_seed(before.seed, 0),
             started_by=before.started_by,
             restarted_from=self._execution_id,
+            trace=self._trace,
         )
         left = (SignalReceived(one.name, events.raw(one.payload)) for one in outcome.signals)
         return Successor(

@@ -36,6 +36,7 @@ from rhythm.history.reading import readable
 from rhythm.history.recording import EventLine, Recording, first_of
 from rhythm.history.timeline import Span, timeline
 from rhythm.models import Execution, ExecutionType, HistoryEvent, from_unix_ms
+from rhythm.tracing import trace_id
 from streams.codec import StoredEvent
 
 FORMAT: Final = 2
@@ -255,6 +256,7 @@ def execution_of(execution_id: str, history: Sequence[StoredEvent]) -> Execution
         version=facts.version,
         state=facts.state,
         forked_from=created.forked_from,
+        trace_id=trace_id(created.trace),
         restarted_from=created.restarted_from,
         restarted_as=successor_of(execution_id, history[-1]),
     )

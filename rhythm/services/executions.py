@@ -9,7 +9,7 @@ from typing import Any, Unpack, overload
 
 import msgspec
 
-from rhythm import events
+from rhythm import events, tracing
 from rhythm.ending import end
 from rhythm.engine.fold import successor_of
 from rhythm.engine.history import LiveMachine, definition_of
@@ -34,6 +34,7 @@ from rhythm.events import (
     Failed,
     Restarted,
     SignalReceived,
+    TraceContext,
 )
 from rhythm.history.recording import first_of
 from rhythm.models import (
@@ -125,24 +126,25 @@ class ExecutionService:
     async def start(self, request: CreateRequest, run_at_ms: int | None = None) -> str:
         """Start what a checked request describes, at once or at `run_at_ms`; return its id."""
         execution_id = request.id or self._surroundings.new_execution_id()
-        created, bounds = await self.first_event(execution_id, request, run_at_ms)
-        try:
-            with translated():
-                await transitions.create_execution(
-                    self._connection,
-                    execution_id=execution_id,
-                    request=self._surroundings.new_name(),
-                    content=events.content_of(created),
-                    type=created.type,
-                    target=created.target,
-                    queue=created.queue,
-                    definition=created.definition or "",
-                    due_ms=run_at_ms,
-                    payload=events.encode(created),
-                    bounds=bounds,
-                )
-        except ExecutionExists as error:
-            raise await self._exists(execution_id, request) from error
+        with tracing.starting(execution_id, request.type, request.target_name) as trace:
+            created, bounds = await self.first_event(execution_id, request, run_at_ms, trace=trace)
+            try:
+                with translated():
+                    await transitions.create_execution(
+                        self._connection,
+                        execution_id=execution_id,
+                        request=self._surroundings.new_name(),
+                        content=events.content_of(created),
+                        type=created.type,
+                        target=created.target,
+                        queue=created.queue,
+                        definition=created.definition or "",
+                        due_ms=run_at_ms,
+                        payload=events.encode(created),
+                        bounds=bounds,
+                    )
+            except ExecutionExists as error:
+                raise await self._exists(execution_id, request) from error
         return execution_id
 
     async def signal_or_start(
@@ -150,23 +152,24 @@ class ExecutionService:
     ) -> str:
         """Send a signal to a workflow that is started for it unless it lives; return its id."""
         execution_id = request.id or self._surroundings.new_execution_id()
-        created, bounds = await self.first_event(execution_id, request, None)
-        try:
-            with translated():
-                await transitions.signal_with_start(
-                    self._connection,
-                    execution_id=execution_id,
-                    request=request_id or self._surroundings.new_name(),
-                    content=events.content_of(created),
-                    target=created.target,
-                    queue=created.queue,
-                    definition=created.definition or "",
-                    bounds=bounds,
-                    created=events.encode(created),
-                    signal=events.encode(signal),
-                )
-        except ExecutionExists as error:
-            raise await self._exists(execution_id, request) from error
+        with tracing.starting(execution_id, request.type, request.target_name) as trace:
+            created, bounds = await self.first_event(execution_id, request, None, trace=trace)
+            try:
+                with translated():
+                    await transitions.signal_with_start(
+                        self._connection,
+                        execution_id=execution_id,
+                        request=request_id or self._surroundings.new_name(),
+                        content=events.content_of(created),
+                        target=created.target,
+                        queue=created.queue,
+                        definition=created.definition or "",
+                        bounds=bounds,
+                        created=events.encode(created),
+                        signal=events.encode(signal),
+                    )
+            except ExecutionExists as error:
+                raise await self._exists(execution_id, request) from error
         return execution_id
 
     async def first_event(
@@ -176,6 +179,7 @@ class ExecutionService:
         run_at_ms: int | None,
         *,
         by_name: bool = False,
+        trace: TraceContext | None = None,
     ) -> tuple[Created, Bounds]:
         """How the execution that a checked request describes begins, and how long it may take.
 
@@ -183,6 +187,7 @@ class ExecutionService:
             run_at_ms: unix ms before which it is not to start.
             by_name: run the latest deployed definition of a workflow, whichever sources this
                 application has.
+            trace: what it is to be part of.
 
         Raises:
             As `create_execution`.
@@ -218,6 +223,7 @@ class ExecutionService:
             seed=self._surroundings.random_bits(63),
             options=dict(options),
             run_at_ms=run_at_ms,
+            trace=trace,
         )
         return created, bounds
 
@@ -617,6 +623,7 @@ def _execution_of(stored: StoredExecution, created: Created) -> Execution:
         forked_from=created.forked_from,
         restarted_from=created.restarted_from,
         restarted_as=successor_of(stored.id, stored.last),
+        trace_id=tracing.trace_id(created.trace),
     )
 
 

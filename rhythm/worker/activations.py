@@ -7,6 +7,7 @@ says, is made anew from the history.
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,16 +15,19 @@ import msgspec
 
 import flowlang
 from flowlang import Program, SnapshotUnusable, StateTooLarge, protocol
+from rhythm import tracing
 from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
 from rhythm.errors import RhythmError, UnreadableEvent, WorkflowNotRegistered
-from rhythm.events import Created
+from rhythm.events import Created, TraceContext
 from rhythm.events import decode as decode_event
 from rhythm.services import staff
 from rhythm.services.translation import unreadable
 from rhythm.services.workflows import WorkflowService, known
 from rhythm.settings import Settings
 from rhythm.tasks import TaskRegistry
+from rhythm.tracing import Tracer, Work
+from rhythm.worker.metrics import Metrics
 from rhythm.worker.pauses import Pauses
 from streams import events as stream
 from streams.codec import DamagedClaim, Snapshot, StoredEvent, WorkflowClaim
@@ -79,6 +83,7 @@ class Activations:
 
     Args:
         on_given_back: called with the id and the error of a workflow that could not go on.
+        metrics: counts what is done; None counts nothing.
     """
 
     def __init__(
@@ -89,13 +94,15 @@ class Activations:
         settings: Settings,
         keeping: Keeping,
         on_given_back: Callable[[str, Exception], None] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.keeping = keeping
         self._connection = connection
         self._workflows, self._registry, self._settings = workflows, registry, settings
         self._machines: OrderedDict[str, LiveMachine] = OrderedDict()
         self._pauses = Pauses()
-        self._on_given_back = on_given_back
+        self._tracer = tracing.tracer()
+        self._on_given_back, self._metrics = on_given_back, metrics
 
     async def run(self, claim: WorkflowClaim, worker: str, now_ms: int) -> list[WorkflowSettlement]:
         """Run one activation for an incarnation; what to settle, in the order to send it.
@@ -103,17 +110,22 @@ class Activations:
         An execution that this worker cannot bring up to date is given back, to be tried again
         later; it is never failed for that.
         """
+        tracer, began_ns = self._tracer, time.time_ns()
         try:
             live = await self._up_to_date(claim, worker)
             names = await self._names(claim.id, live)
-            settlements = settle(
-                claim,
-                live,
-                names,
-                self._settings.payload_limit,
-                self._settings.history_limit,
-                self._settings.history_warning,
-            )
+            waited_ms = waited_for(claim, live.created, now_ms)
+            if self._metrics is not None and waited_ms is not None:
+                self._metrics.count_wait(live.created.queue, "workflow", waited_ms / 1000)
+            if tracer is None:
+                # Who traces may be another worker: what it began goes on.
+                settlements = self._decided(claim, live, names, live.created.trace)
+            else:
+                work = Work(claim.id, live.created, worker, waited_ms=waited_ms)
+                with tracer.turn(work, began_ns, is_first=claim.upto == 0) as trace:
+                    settlements = self._decided(claim, live, names, trace)
+                    if live.outcome is not None:
+                        self._tell_end(tracer, work, live, settlements[-1], now_ms)
         except Exception as error:
             return [self._given_back(claim.id, claim.token, claim.upto, error, now_ms)]
         self._pauses.forget(claim.id)
@@ -130,6 +142,20 @@ class Activations:
             settlements[-1] = self._with_snapshot(settlements[-1], live)
             self._keep(claim.id, live)
         return settlements
+
+    def _decided(
+        self, claim: WorkflowClaim, live: LiveMachine, names: Names, trace: TraceContext | None
+    ) -> list[WorkflowSettlement]:
+        settings = self._settings
+        return settle(
+            claim,
+            live,
+            names,
+            settings.payload_limit,
+            settings.history_limit,
+            settings.history_warning,
+            trace,
+        )
 
     def give_back_damaged(self, claim: DamagedClaim, now_ms: int) -> WorkflowSettlement:
         """What to settle for an activation whose events cannot be read."""
@@ -167,15 +193,19 @@ class Activations:
                 _check_gapless(claim, news, after=claim.upto)
                 self._feed(live, news)
                 return live
+        began = time.perf_counter()
         live = await self._from_snapshot(claim, worker)
-        if live is not None:
-            return live
-        if not known or known[0].version != 1:
-            known = []
-        known += await self._rest(claim, known)
-        _check_gapless(claim, known)
-        live = LiveMachine(claim.id, await self._program(claim, known), known[0])
-        self._feed(live, known[1:])
+        source = "snapshot"
+        if live is None:
+            source = "history"
+            if not known or known[0].version != 1:
+                known = []
+            known += await self._rest(claim, known)
+            _check_gapless(claim, known)
+            live = LiveMachine(claim.id, await self._program(claim, known), known[0])
+            self._feed(live, known[1:])
+        if self._metrics is not None and claim.upto > 0:
+            self._metrics.count_replay(source, time.perf_counter() - began)
         return live
 
     async def _from_snapshot(self, claim: WorkflowClaim, worker: str) -> LiveMachine | None:
@@ -214,6 +244,18 @@ class Activations:
         # After a failover another event may stand where it was taken.
         is_of_this = bool(since) and since[0].identity == kept.identity
         return kept if is_of_this else None, first, since[1:]
+
+    def _tell_end(
+        self,
+        tracer: Tracer,
+        work: Work,
+        live: LiveMachine,
+        settlement: WorkflowSettlement,
+        now_ms: int,
+    ) -> None:
+        outcome = live.outcome
+        error = outcome.error.name if isinstance(outcome, protocol.Failed) else None
+        tracer.finished(work, settlement.outcome, error, max(now_ms - live.began_ms, 0))
 
     def _feed(self, live: LiveMachine, news: Sequence[StoredEvent]) -> None:
         if not self.keeping.reopens:
@@ -321,6 +363,15 @@ class Activations:
         self._machines[execution_id] = live
         if len(self._machines) > self.keeping.machines:
             self._machines.popitem(last=False)
+
+
+def waited_for(claim: WorkflowClaim, created: Created, now_ms: int) -> int | None:
+    """How long an activation was ready before it was claimed; None where its events do not tell."""
+    news = next((event for event in claim.events if event.version > claim.upto), None)
+    if news is None:
+        return None
+    ready_ms = max(news.at_ms, created.run_at_ms or 0) if news.version == 1 else news.at_ms
+    return max(now_ms - ready_ms, 0)
 
 
 def _check_gapless(claim: WorkflowClaim, events: Sequence[StoredEvent], after: int = 0) -> None:

@@ -150,6 +150,7 @@ class Worker:
                 self._app.settings,
                 self._keeping,
                 self._on_given_back,
+                self._metrics,
             ),
             Firing(connection, surroundings, self._app.execution_service),
             Room(self._concurrency, len(partitions)),

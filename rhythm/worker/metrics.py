@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _TASK_S: Final = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 # A turn without replay takes a fraction of a millisecond.
 _TURN_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5)
+# Each step is sixteen times the one before: most payloads are small, and none is above a few MiB.
+_BYTES: Final = (64, 1024, 16 * 1024, 256 * 1024, 4 * 1024 * 1024)
 # A scrape gives up after ten seconds; what the worker counts must come even if Redis is away.
 _LOOK_S: Final = 3.0
 
@@ -57,6 +59,19 @@ class Metrics:
             buckets=_TURN_S,
             registry=self._registry,
         )
+        self._waits = Histogram(
+            "rhythm_wait_seconds", "How long work was ready before a worker took it.",
+            ["queue", "type"], buckets=_TASK_S, registry=self._registry,
+        )  # fmt: skip
+        self._replays = Histogram(
+            "rhythm_replay_seconds",
+            "How long it took to make a machine that was not at hand from what is stored.",
+            ["source"], buckets=_TURN_S, registry=self._registry,
+        )  # fmt: skip
+        self._payloads = Histogram(
+            "rhythm_payload_bytes", "Inputs and outputs of tasks, before codecs.",
+            ["direction"], buckets=_BYTES, registry=self._registry,
+        )  # fmt: skip
         self._stale = Counter(
             "rhythm_stale_settlements", "What was settled too late: it was another's by then.",
             registry=self._registry,
@@ -77,6 +92,18 @@ class Metrics:
     def count_turn(self, outcome: str, seconds: float) -> None:
         """A workflow's turn has ended: with that outcome, or "waiting"."""
         self._turns.labels(outcome).observe(seconds)
+
+    def count_wait(self, queue: str, type: str, seconds: float) -> None:
+        """A task or a workflow's turn was taken that had been ready for so long."""
+        self._waits.labels(queue, type).observe(seconds)
+
+    def count_replay(self, source: str, seconds: float) -> None:
+        """A machine was made from its "snapshot" or its whole "history"."""
+        self._replays.labels(source).observe(seconds)
+
+    def count_payload(self, direction: str, size: int) -> None:
+        """The inputs ("in") or output ("out") of a task's attempt, in bytes."""
+        self._payloads.labels(direction).observe(size)
 
     def count_stale(self) -> None:
         """Something was settled too late."""

@@ -9,14 +9,15 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from flowlang.frontmatter import MOST_ATTEMPTS
 from flowlang.protocol import ErrorInfo
-from rhythm import events
+from rhythm import events, tracing
 from rhythm.engine.retry import NEVER, RetryPolicy, duration_ms, next_delay_ms, policy_of
 from rhythm.engine.turn import FAILED_TYPES, bounded
 from rhythm.errors import (
@@ -29,6 +30,7 @@ from rhythm.errors import (
 from rhythm.events import AttemptFailed, Cancelled, Completed, Created, Failed, Released
 from rhythm.settings import Settings
 from rhythm.tasks import Retry, TaskContext, TaskDefinition, TaskRegistry
+from rhythm.tracing import Work
 from rhythm.worker.attempt import Attempt
 from rhythm.worker.metrics import Metrics
 from rhythm.worker.pauses import Pauses
@@ -77,6 +79,7 @@ class TaskRunner:
         self._threads, self._in_threads = threads, in_threads
         self._known_elsewhere, self._metrics = known_elsewhere, metrics
         self._pauses = Pauses()
+        self._tracer = tracing.tracer()
 
     async def run(
         self,
@@ -102,11 +105,33 @@ class TaskRunner:
         if definition is None:
             return await self._unknown(claim, created, now_ms())
         attempt = begin(claim, definition.is_async)
-        began = asyncio.get_running_loop().time()
-        settlement = await self._attempt(definition, created, details, attempt, now_ms)
+        if self._tracer is None and self._metrics is None:
+            return await self._attempt(definition, created, details, attempt, now_ms)
+        return await self._observed(definition, created, details, attempt, now_ms)
+
+    async def _observed(
+        self,
+        definition: TaskDefinition,
+        created: Created,
+        details: Any,
+        attempt: Attempt,
+        now_ms: Callable[[], int],
+    ) -> TaskSettlement:
+        """Run the attempt under the eyes of metrics and traces."""
+        claim, began = attempt.claim, asyncio.get_running_loop().time()
+        waited_ms = max(now_ms() - max(claim.ready_ms, created.run_at_ms or 0), 0)
+        work = Work(claim.id, created, claim.worker, claim.attempt, waited_ms)
+        with nullcontext() if self._tracer is None else self._tracer.attempt(work):
+            settlement = await self._attempt(definition, created, details, attempt, now_ms)
+            if self._tracer is not None and settlement.outcome not in ("failed", "attempt_failed"):
+                self._tracer.ended(settlement.outcome)
         if self._metrics is not None:
             seconds = asyncio.get_running_loop().time() - began
             self._metrics.count_task(created.target, settlement.outcome, seconds)
+            self._metrics.count_wait(created.queue, "task", waited_ms / 1000)
+            self._metrics.count_payload("in", len(memoryview(created.inputs)))
+            if settlement.outcome == "completed":
+                self._metrics.count_payload("out", len(settlement.payload))
         return settlement
 
     async def _attempt(
@@ -196,6 +221,10 @@ class TaskRunner:
             )
             if isinstance(error, Retry) and delay_ms is not None and error.after_ms is not None:
                 delay_ms = error.after_ms
+        outcome: Literal["failed", "attempt_failed"]
+        outcome = "failed" if delay_ms is None else "attempt_failed"
+        if self._tracer is not None:
+            self._tracer.ended(outcome, described.name, delay_ms)
         again = "no more attempts" if delay_ms is None else f"again in {delay_ms / 1000:g} s"
         logger.warning(
             "task %s (%s) attempt %d failed with %s, %s",
@@ -206,11 +235,11 @@ class TaskRunner:
             again,
         )
         if delay_ms is None:
-            return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(described)))
+            return TaskSettlement(claim.id, claim.token, outcome, events.encode(Failed(described)))
         return TaskSettlement(
             claim.id,
             claim.token,
-            "attempt_failed",
+            outcome,
             events.encode(AttemptFailed(described)),
             now_ms + delay_ms,
         )

@@ -42,6 +42,7 @@ THIRD_PARTY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "click": ("cli/",),
         "cronsim": ("engine/schedule.py",),
         "jsonschema": ("engine/input_schema.py",),
+        "opentelemetry": ("tracing.py",),
         "prometheus_client": ("worker/metrics.py",),
         "pytest": ("testing/plugin.py",),
         "zstandard": ("codecs/compression.py",),

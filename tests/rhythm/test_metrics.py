@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from rhythm import InitBuilder, Worker
+from rhythm.worker.activations import COLD
 from rhythm.worker.health import HealthServer
 from rhythm.worker.metrics import Metrics
 from tests.conftest import RedisServer
@@ -52,6 +53,10 @@ def test_what_a_worker_did_and_what_is_in_the_store(
             assert found['rhythm_tasks_total{outcome="failed",task="fail"}'] == 3
             assert found['rhythm_task_seconds_count{task="square"}'] == 3
             assert found['rhythm_activation_seconds_count{outcome="completed"}'] == 3
+            assert found['rhythm_wait_seconds_count{queue="default",type="task"}'] == 6
+            assert found['rhythm_wait_seconds_count{queue="default",type="workflow"}'] == 9
+            assert found['rhythm_payload_bytes_sum{direction="in"}'] == 3 * 4 + 3
+            assert found['rhythm_payload_bytes_count{direction="out"}'] == 3
             assert found['rhythm_queue_ready{queue="nobody\'s"}'] == 1
             assert found['rhythm_queue_workers{queue="nobody\'s"}'] == 0
             assert found['rhythm_queue_workers{queue="default"}'] == 1
@@ -62,6 +67,25 @@ def test_what_a_worker_did_and_what_is_in_the_store(
             assert found['rhythm_findings{severity="error"}'] == 1
             assert found["rhythm_leases_lost_total"] == 0
             assert "process_cpu_seconds_total" in found
+
+    run(story())
+
+
+def test_making_a_machine_anew_is_counted_by_what_it_is_made_of(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    """A worker that keeps none replays for every turn but the first."""
+
+    async def story() -> None:
+        builder = InitBuilder().database_url(database_url).namespace(namespace)
+        async with builder.workflows(flows(it=SOURCE)) as app:
+            metrics = Metrics()
+            worker = Worker(app, registry=a_registry(), metrics=metrics, keeping=COLD)
+            async with worker:
+                id_ = await app.execution_service.create_execution(target_name="it")
+                await app.execution_service.wait_for_execution(id_, timeout=30)
+                page = await asyncio.to_thread(metrics.of(worker, app.diagnose).page)
+            assert values(page.decode())['rhythm_replay_seconds_count{source="history"}'] == 2
 
     run(story())
 

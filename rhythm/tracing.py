@@ -1,0 +1,222 @@
+"""Traces in OpenTelemetry's terms: from the caller that starts an execution to its last child.
+
+The API (`rhythm-flow[otel]`) is looked for only where the program itself has loaded it, and used
+only where a provider of tracers has been set: who does not trace pays nothing. A trace goes on by
+what the first event of an execution carries (W3C trace context), so that it holds across processes,
+crashes and months, and goes through workers that do not trace.
+
+=================== ========= ==============================================================
+span                kind      from … to
+=================== ========= ==============================================================
+``start NAME``      producer  a client's call, as part of what the client does
+``wait in QUEUE``   internal  ready … claimed, of every attempt and of a workflow's first turn
+``run NAME``        consumer  one attempt of a task; what its function does is part of it
+``turn NAME``       consumer  one turn of a workflow, with replay; what it asks for is part of it
+``workflow NAME``   internal  a workflow's whole life, told when it ends
+=================== ========= ==============================================================
+
+Attributes carry ids, names, numbers and the names of errors, never values.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rhythm.events import Created, TraceContext
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+
+
+class Work(msgspec.Struct, frozen=True):
+    """A claimed piece of work, for its spans.
+
+    Attributes:
+        attempt: of a task; 0 for a workflow.
+        waited_ms: how long it was ready before it was claimed; None where that is not known.
+    """
+
+    execution_id: str
+    created: Created
+    worker: str
+    attempt: int = 0
+    waited_ms: int | None = None
+
+
+def trace_id(context: TraceContext | None) -> str | None:
+    """The trace's id, 32 hexadecimal digits; None where there is none, or it is no such thing."""
+    parts = [] if context is None else context.traceparent.split("-")
+    return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None
+
+
+def tracer() -> Tracer | None:
+    """What makes spans; None where the program has set no provider of tracers (yet)."""
+    if "opentelemetry.trace" not in sys.modules:
+        return None
+    from opentelemetry import trace
+
+    provider = trace.get_tracer_provider()
+    # Until one is set there is a stand-in, whose spans go nowhere.
+    return None if isinstance(provider, trace.ProxyTracerProvider) else Tracer()
+
+
+def starting(
+    execution_id: str, type: str, target: str
+) -> AbstractContextManager[TraceContext | None]:
+    """A span around a client's call; gives what the execution is to carry."""
+    found = tracer()
+    return nullcontext() if found is None else found.starting(execution_id, type, target)
+
+
+class Tracer:
+    """Makes spans with OpenTelemetry's API."""
+
+    def __init__(self) -> None:
+        from opentelemetry import trace
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        self._api = trace
+        self._tracer = trace.get_tracer("rhythm")
+        self._propagator = TraceContextTextMapPropagator()
+
+    @contextmanager
+    def starting(self, execution_id: str, type: str, target: str) -> Iterator[TraceContext | None]:
+        """Around a client's call; an error that it ends with is told by its name."""
+        attributes = {
+            "rhythm.execution.id": execution_id,
+            "rhythm.execution.type": type,
+            "rhythm.target": target,
+        }
+        with self._tracer.start_as_current_span(
+            f"start {target}",
+            kind=self._api.SpanKind.PRODUCER,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield self._carried(span)
+            except BaseException as error:
+                self._fail(span, type_name(error))
+                raise
+
+    @contextmanager
+    def attempt(self, work: Work) -> Iterator[None]:
+        """Around one attempt of a task; `ended` is called within."""
+        self._waited(work)
+        with self._consuming(f"run {work.created.target}", work, None):
+            yield
+
+    def ended(self, outcome: str, error: str | None = None, again_ms: int | None = None) -> None:
+        """How the attempt ended that is under way here.
+
+        Args:
+            error: the name of what it ended with.
+            again_ms: after how long it is tried again.
+        """
+        span = self._api.get_current_span()
+        span.set_attribute("rhythm.outcome", outcome)
+        if error is not None:
+            self._fail(span, error)
+        if again_ms is not None:
+            span.add_event("retry", {"rhythm.retry.delay_ms": again_ms})
+
+    @contextmanager
+    def turn(self, work: Work, began_ns: int, *, is_first: bool) -> Iterator[TraceContext | None]:
+        """Around a workflow's turn; gives what its children are to carry.
+
+        Args:
+            began_ns: when it did, by the wall clock: bringing a machine up to date is part of it.
+            is_first: whether the workflow had not been decided on before.
+        """
+        if is_first:
+            self._waited(work)
+        with self._consuming(f"turn {work.created.target}", work, began_ns) as span:
+            yield self._carried(span)
+
+    def finished(self, work: Work, outcome: str, error: str | None, lived_ms: int) -> None:
+        """A workflow has ended that began so long ago; its last turn is under way here."""
+        self._api.get_current_span().set_attribute("rhythm.outcome", outcome)
+        now_ns = time.time_ns()
+        span = self._tracer.start_span(
+            f"workflow {work.created.target}",
+            self._parent(work.created),
+            attributes={**_attributes(work), "rhythm.outcome": outcome},
+            start_time=now_ns - lived_ms * 1_000_000,
+        )
+        if error is not None:
+            self._fail(span, error)
+        span.end(now_ns)
+
+    def _waited(self, work: Work) -> None:
+        if work.waited_ms is None:
+            return
+        now_ns = time.time_ns()
+        self._tracer.start_span(
+            f"wait in {work.created.queue}",
+            self._parent(work.created),
+            attributes=_attributes(work),
+            start_time=now_ns - work.waited_ms * 1_000_000,
+        ).end(now_ns)
+
+    @contextmanager
+    def _consuming(self, name: str, work: Work, began_ns: int | None) -> Iterator[Span]:
+        with self._tracer.start_as_current_span(
+            name,
+            self._parent(work.created),
+            kind=self._api.SpanKind.CONSUMER,
+            attributes=_attributes(work),
+            start_time=began_ns,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            yield span
+
+    def _parent(self, created: Created) -> Context:
+        """What an execution began under; a trace of its own for one that began under none, whatever
+        the worker itself is part of."""
+        from opentelemetry.context import Context
+
+        carried = {} if created.trace is None else msgspec.structs.asdict(created.trace)
+        carried = {name: value for name, value in carried.items() if value is not None}
+        return self._propagator.extract(carried, Context())
+
+    def _carried(self, span: Span) -> TraceContext | None:
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier, self._api.set_span_in_context(span))
+        parent = carrier.get("traceparent")
+        return None if parent is None else TraceContext(parent, carrier.get("tracestate"))
+
+    def _fail(self, span: Span, error: str) -> None:
+        span.set_attribute("error.type", error)
+        span.set_status(self._api.StatusCode.ERROR, error)
+
+
+def type_name(error: BaseException) -> str:
+    """What an error is called where its text may say too much."""
+    return type(error).__name__
+
+
+def _attributes(work: Work) -> Mapping[str, str | int]:
+    created = work.created
+    found: dict[str, str | int] = {
+        "rhythm.execution.id": work.execution_id,
+        "rhythm.execution.type": created.type,
+        "rhythm.target": created.target,
+        "rhythm.queue": created.queue,
+        "rhythm.worker": work.worker,
+    }
+    if created.parent is not None:
+        found["rhythm.parent.id"] = created.parent
+    if work.attempt:
+        found["rhythm.attempt"] = work.attempt
+    if work.waited_ms is not None:
+        found["rhythm.waited_ms"] = work.waited_ms
+    return found
