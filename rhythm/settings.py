@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,6 +22,8 @@ from rhythm.errors import ConfigurationError, did_you_mean, number, quoted
 from rhythm.payloads import DEFAULT_LIMIT, kind_of
 
 DEFAULT_NAMESPACE = "rhythm"
+
+LogFormat = Literal["text", "json"]
 
 CONFIG_FILE = "rhythm.toml"
 PROJECT_FILE = "pyproject.toml"
@@ -83,6 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Which build of your program a worker is, for `rhythm workers` and `rhythm doctor`; None is
     the Git commit that is checked out where it was started, if one is."""
 
+    log_format: LogFormat = "text"
+    """How `rhythm worker` logs: `text` for people, or `json`, one object a line."""
+
     concurrency: int = 100
     # Executions that a worker is at. Tasks mostly wait for others; those that compute want fewer.
 
@@ -131,6 +136,7 @@ class SettingsArguments(TypedDict, total=False):
     history_limit: int | None
     retention: float | None
     build_id: str | None
+    log_format: LogFormat | None
     concurrency: int | None
     replicas: int | None
     partitions: int | None
@@ -448,6 +454,12 @@ def _check_build(value: object, name: str) -> None:
         )
 
 
+def _check_log_format(value: object, name: str) -> None:
+    if value not in get_args(LogFormat):
+        shown = quoted(value) if isinstance(value, str) else kind_of(value)
+        raise ConfigurationError(f"{name} is {shown}", "make it 'text' or 'json'")
+
+
 def _check_url(value: object, name: str) -> None:
     try:
         check_database_url(value)
@@ -520,6 +532,7 @@ _CHECKS: Mapping[str, _Check] = {
     "history_limit": _whole(10),
     "retention": _seconds(0),
     "build_id": _check_build,
+    "log_format": _check_log_format,
     "concurrency": _whole(1),
     "replicas": _whole(0, most=100),
     # A worker has three connections for each.
@@ -528,7 +541,7 @@ _CHECKS: Mapping[str, _Check] = {
 
 _MAY_BE_NONE = ("database_url", "encryption_keys", "retention", "build_id", "partitions")
 
-_TEXTS = ("database_url", "namespace", "encryption_keys", "build_id")
+_TEXTS = ("database_url", "namespace", "encryption_keys", "build_id", "log_format")
 
 _SWITCHES = ("compression",)
 _SWITCHED = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

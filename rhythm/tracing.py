@@ -56,6 +56,21 @@ def trace_id(context: TraceContext | None) -> str | None:
     return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None
 
 
+def current_ids() -> dict[str, str]:
+    """The ids of the span that is under way here, for log lines; empty where there is none."""
+    if "opentelemetry.trace" not in sys.modules:
+        return {}
+    from opentelemetry import trace
+
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    return {
+        "trace_id": trace.format_trace_id(context.trace_id),
+        "span_id": trace.format_span_id(context.span_id),
+    }
+
+
 def tracer() -> Tracer | None:
     """What makes spans; None where the program has set no provider of tracers (yet)."""
     if "opentelemetry.trace" not in sys.modules:

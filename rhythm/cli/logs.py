@@ -1,11 +1,16 @@
-"""What the library logs, on a command's standard error.
+"""What is logged, on a command's standard error: as text for people, or as JSON for programs.
 
 Commands that run workflows show what happens in them; the others only what went wrong.
 """
 
+import functools
 import logging
+from collections.abc import Callable
 
 import click
+
+from rhythm.logs import JsonLines
+from rhythm.settings import LogFormat, Settings
 
 RHYTHM = logging.getLogger("rhythm")
 CONSOLE = logging.getLogger("rhythm.flow")
@@ -20,15 +25,40 @@ class _ToStandardError(logging.Handler):
             self.handleError(record)
 
 
-def show_logs(level: int) -> None:
-    """Write what is logged from `level` on, and scripts' console lines, to standard error."""
-    if not any(isinstance(handler, _ToStandardError) for handler in RHYTHM.handlers):
-        handler = _ToStandardError()
-        handler.setFormatter(_Plain())
-        RHYTHM.addHandler(handler)
-        RHYTHM.propagate = False
+def show_logs(level: int, format: LogFormat = "text") -> None:
+    """Write what is logged from `level` on, and scripts' console lines, to standard error.
+
+    As JSON also what the program and its libraries log: who reads it gets nothing else.
+    """
+    for logger in (RHYTHM, logging.getLogger()):
+        for handler in list(logger.handlers):
+            if isinstance(handler, _ToStandardError):
+                logger.removeHandler(handler)
+    shown = logging.getLogger() if format == "json" else RHYTHM
+    handler = _ToStandardError()
+    handler.setFormatter(JsonLines() if format == "json" else _Plain())
+    shown.addHandler(handler)
+    if format == "json":
+        shown.setLevel(level)
+    RHYTHM.propagate = format == "json"
     RHYTHM.setLevel(level)
     CONSOLE.setLevel(min(level, logging.INFO))
+
+
+def show_logs_as(
+    settings: Settings, format: LogFormat | None, level: str | None
+) -> Callable[[str], None]:
+    """Log as the options of a command say, else its settings.
+
+    Returns:
+        What says on standard error what becomes of the command: in a log of JSON as one more line.
+    """
+    chosen: LogFormat = format or settings.log_format
+    usual = "info" if chosen == "json" else "warning"
+    show_logs(logging.getLevelNamesMapping()[(level or usual).upper()], chosen)
+    if chosen == "json":
+        return functools.partial(logging.getLogger("rhythm.cli").info, "%s")
+    return functools.partial(click.echo, err=True)
 
 
 class _Plain(logging.Formatter):

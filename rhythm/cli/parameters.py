@@ -49,6 +49,24 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
+def log_options(action: Callable[..., None]) -> Callable[..., None]:
+    """`--log-format` and `--log-level`, of a command that runs workflows."""
+    for option in (
+        click.option(
+            "--log-level",
+            type=click.Choice(["debug", "info", "warning", "error"]),
+            help="The least that is logged (default: warning; with --log-format json: info).",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            help="How lines on standard error look (default: the setting log_format, text).",
+        ),
+    ):
+        action = option(action)
+    return action
+
+
 input_option = click.option(
     "--input",
     "-i",

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -13,9 +12,10 @@ import click
 
 from rhythm.cli.connect import MEMORY, Place, command, import_module, import_object
 from rhythm.cli.exits import Exit
-from rhythm.cli.logs import show_logs
-from rhythm.cli.parameters import Listening, module_option, workflows_option
+from rhythm.cli.logs import show_logs_as
+from rhythm.cli.parameters import Listening, log_options, module_option, workflows_option
 from rhythm.cli.show import print_json
+from rhythm.settings import LogFormat
 from rhythm.tasks import registry
 from rhythm.worker import Worker
 from rhythm.worker.health import HealthServer
@@ -55,6 +55,7 @@ from rhythm.worker.supervisor import Supervisor
     help="Serve /health, /ready and /metrics over HTTP there; HOST is 127.0.0.1 unless given. "
     "The nth of several processes takes the nth port from there.",
 )
+@log_options
 @click.option("--until-input-ends", is_flag=True, hidden=True)
 @command
 async def worker(
@@ -66,6 +67,8 @@ async def worker(
     concurrency: int | None,
     processes: int | None,
     health: tuple[str, int] | None,
+    log_format: LogFormat | None,
+    log_level: str | None,
     until_input_ends: bool,
 ) -> None:
     """Do the work of some queues until told to stop.
@@ -77,12 +80,14 @@ async def worker(
     \b
     rhythm worker -m tasks --workflows flows --redis redis://127.0.0.1:6379/0
     """
-    show_logs(logging.WARNING)
+    announce = show_logs_as(place.settings(), log_format, log_level)
     if processes is not None:
         address = place.address()
         if address.startswith(MEMORY):
             raise click.UsageError("processes need a Redis that they share, not memory://")
-        child = _child(place, modules, workflows, queues, resources, concurrency)
+        child = _child(
+            place, modules, workflows, queues, resources, concurrency, log_format, log_level
+        )
         supervisor = Supervisor([[*child, *_health(health, nth)] for nth in range(processes)])
         _on_signals(supervisor.pass_on)
         click.get_current_context().exit(await supervisor.run())
@@ -101,11 +106,10 @@ async def worker(
             if place.as_json:
                 print_json({"ready": facts})
                 return
-            click.echo(
+            announce(
                 f"ready on {facts['server']}: queues {', '.join(queues)}; "
                 f"tasks {', '.join(facts['tasks']) or 'none'}"
-                + (f"; health at {facts['health']}" if "health" in facts else ""),
-                err=True,
+                + (f"; health at {facts['health']}" if "health" in facts else "")
             )
 
         metrics = None if health is None else Metrics()
@@ -117,7 +121,7 @@ async def worker(
             on_ready=say_ready,
             metrics=metrics,
         )
-        _on_signals(_Stopping(running).once_more)
+        _on_signals(_Stopping(running, announce).once_more)
         if until_input_ends:
             _when_input_ends(running.stop)
         with contextlib.ExitStack() as around:
@@ -127,27 +131,27 @@ async def worker(
                 facts["health"] = server.url
             await running.run()
     if running.in_threads:
-        click.echo(f"stopped; given back: {', '.join(sorted(running.in_threads))}", err=True)
+        announce(f"stopped; given back: {', '.join(sorted(running.in_threads))}")
         # Python would wait for the threads of these tasks, which nothing can end.
         sys.stdout.flush()
         os._exit(Exit.OK)
     if not place.as_json:
-        click.echo("stopped, nothing left in hand", err=True)
+        announce("stopped, nothing left in hand")
 
 
 class _Stopping:
     """What each further signal does: drain, then give back, then go without a word."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker, self._signals = worker, 0
+    def __init__(self, worker: Worker, announce: Callable[[str], None]) -> None:
+        self._worker, self._announce, self._signals = worker, announce, 0
 
     def once_more(self, number: int) -> None:
         self._signals += 1
         if self._signals == 1:
-            click.echo("stopping: finishing what is in hand", err=True)
+            self._announce("stopping: finishing what is in hand")
             self._worker.stop()
         elif self._signals == 2:
-            click.echo("stopping: giving back what is in hand", err=True)
+            self._announce("stopping: giving back what is in hand")
             self._worker.give_back()
         else:
             # Threads of tasks cannot be stopped, so the process is.
@@ -186,6 +190,8 @@ def _child(
     queues: Sequence[str],
     resources: str | None,
     concurrency: int | None,
+    log_format: LogFormat | None,
+    log_level: str | None,
 ) -> list[str]:
     """The command line of one worker process that ends with this one."""
     words = [sys.executable, "-m", "rhythm", "worker", "--until-input-ends"]
@@ -195,6 +201,8 @@ def _child(
         ("--queue", queues),
         ("--resources", [resources]),
         ("--concurrency", [concurrency]),
+        ("--log-format", [log_format]),
+        ("--log-level", [log_level]),
         ("--redis", [place.redis]),
         ("--namespace", [place.namespace]),
         ("--config", [place.config]),

@@ -15,7 +15,7 @@ import msgspec
 
 import flowlang
 from flowlang import Program, SnapshotUnusable, StateTooLarge, protocol
-from rhythm import tracing
+from rhythm import logs, tracing
 from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
 from rhythm.errors import RhythmError, UnreadableEvent, WorkflowNotRegistered
@@ -129,15 +129,7 @@ class Activations:
         except Exception as error:
             return [self._given_back(claim.id, claim.token, claim.upto, error, now_ms)]
         self._pauses.forget(claim.id)
-        if claim.upto < self._settings.history_warning <= claim.version:
-            logger.warning(
-                "workflow %s has %s events: let its script call Workflow.restart, before it is "
-                "ended with more than %s",
-                claim.id,
-                f"{claim.version:,}",
-                f"{self._settings.history_limit:,}",
-            )
-        self._log(claim.id, live.undecided)
+        self._log(claim, live)
         if live.outcome is None:
             settlements[-1] = self._with_snapshot(settlements[-1], live)
             self._keep(claim.id, live)
@@ -336,6 +328,7 @@ class Activations:
             pause_ms / 1000,
             error if expected else repr(error),
             exc_info=None if expected else error,
+            extra={"execution_id": execution_id},
         )
         if self._on_given_back is not None:
             self._on_given_back(execution_id, error)
@@ -349,14 +342,26 @@ class Activations:
             trouble=str(error) if expected else f"{type(error).__name__}, see its worker's log",
         )
 
-    def _log(self, execution_id: str, commands: Sequence[protocol.Command]) -> None:
-        for command in commands:
-            if isinstance(command, protocol.Log):
+    def _log(self, claim: WorkflowClaim, live: LiveMachine) -> None:
+        is_long = claim.upto < self._settings.history_warning <= claim.version
+        lines = [command for command in live.undecided if isinstance(command, protocol.Log)]
+        if not (is_long or lines):
+            return
+        with logs.at_work_on(claim, live.created):
+            if is_long:
+                logger.warning(
+                    "workflow %s has %s events: let its script call Workflow.restart, before it is "
+                    "ended with more than %s",
+                    claim.id,
+                    f"{claim.version:,}",
+                    f"{self._settings.history_limit:,}",
+                )
+            for command in lines:
                 flow_logger.log(
                     _LEVELS.get(command.level, logging.INFO),
                     "%s",
                     command.text,
-                    extra={"execution_id": execution_id, "flow_line": command.line},
+                    extra={"execution_id": claim.id, "flow_line": command.line},
                 )
 
     def _keep(self, execution_id: str, live: LiveMachine) -> None:

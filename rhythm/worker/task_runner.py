@@ -17,7 +17,7 @@ import msgspec
 
 from flowlang.frontmatter import MOST_ATTEMPTS
 from flowlang.protocol import ErrorInfo
-from rhythm import events, tracing
+from rhythm import events, logs, tracing
 from rhythm.engine.retry import NEVER, RetryPolicy, duration_ms, next_delay_ms, policy_of
 from rhythm.engine.turn import FAILED_TYPES, bounded
 from rhythm.errors import (
@@ -102,6 +102,7 @@ class TaskRunner:
             return self._given_back(claim, error, now_ms())
         self._pauses.forget(claim.id)
         definition = self._registry.get(created.target)
+        logs.begin_work(claim, created)
         if definition is None:
             return await self._unknown(claim, created, now_ms())
         attempt = begin(claim, definition.is_async)

@@ -57,6 +57,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "RHYTHM_HISTORY_LIMIT": "10",
         "RHYTHM_RETENTION": "86400",
         "RHYTHM_BUILD_ID": "2026.11",
+        "RHYTHM_LOG_FORMAT": "json",
         "RHYTHM_CONCURRENCY": "8",
         "RHYTHM_REPLICAS": "1",
         "RHYTHM_PARTITIONS": "3",
@@ -78,6 +79,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         history_limit=10,
         retention=86400,
         build_id="2026.11",
+        log_format="json",
         concurrency=8,
         replicas=1,
         partitions=3,
@@ -156,8 +158,8 @@ def test_a_named_project_file(tmp_path: Path) -> None:
             "there is no setting 'leese' (did you mean 'lease'?)",
             "settings are database_url, namespace, lease, shutdown_grace, client_timeout, "
             "payload_limit, compression, encryption_keys, unknown_task_patience, "
-            "max_lost_workers, history_warning, history_limit, retention, build_id, concurrency, "
-            "replicas, partitions",
+            "max_lost_workers, history_warning, history_limit, retention, build_id, log_format, "
+            "concurrency, replicas, partitions",
         ),
         ("lease = 0", "lease is 0 s", "make it 0.1 s or more, up to 1,000,000,000"),
         ("lease = -1.5", "lease is -1.5 s", "make it 0.1 s or more, up to 1,000,000,000"),
