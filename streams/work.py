@@ -195,6 +195,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         payload: encoded terminal event.
         due_ms: for ``released``: when to hand it out again; None is at once.
         trouble: for ``released``: why nobody can go on with it, for people; empty if all is well.
+        held: whether the worker keeps the machine, and is to have it when there is news.
     """
 
     id: str
@@ -218,6 +219,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     due_ms: int | None = None
     trouble: str = ""
     successor: Successor | None = None
+    held: bool = True
 
     def arguments(self, sealed: Change) -> list[Argument]:
         """As the script takes it."""
@@ -236,7 +238,8 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         outline = (
             f"{self.chunk} {self.last:d} {self.upto} {len(self.children)} {len(self.refusals)} "
             f"{len(self.timers)} {len(self.stopped)} {len(self.ended)} {len(self.outbox)} "
-            f"{self.outcome or '-'} {'-' if self.due_ms is None else self.due_ms} {letters}"
+            f"{self.outcome or '-'} {'-' if self.due_ms is None else self.due_ms} "
+            f"{self.held:d} {letters}"
         )
         flat: list[Argument] = ["workflow", self.id, self.token, outline, sealed(self.decided)]
         for child in self.children:

@@ -229,6 +229,11 @@ class LiveMachine:
         return timers | set(self._machine.requests)
 
     @property
+    def weight(self) -> int:
+        """How much there is of it, about: one, and one for each answer that it waits for."""
+        return 1 + len(self._machine.requests) + len(self._machine.waiters)
+
+    @property
     def program(self) -> flowlang.Program:
         """The program that runs."""
         return self._machine.program

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,8 +44,8 @@ class Keeping(msgspec.Struct, frozen=True):
     """How machines are kept between activations; what is decided never depends on it.
 
     Attributes:
-        machines: at most so many at hand. One that waits takes some tens of KB: a thousand are
-            some tens of MB, and a miss costs a replay.
+        machines: as many as together weigh so much at hand: one that waits for one answer weighs
+            two and takes about 5 KB, one that waits for a hundred 90 KB. A miss costs a replay.
         snapshot_after: events until a snapshot may be stored. It takes about as long as feeding
             some ten events, and is only worth it for what lasts.
         always: store one then even if it is larger than these events.
@@ -53,7 +54,7 @@ class Keeping(msgspec.Struct, frozen=True):
         programs: whether a program that was compiled for one activation serves the next.
     """
 
-    machines: int = 1_000
+    machines: int = 20_000
     snapshot_after: int = 32
     always: bool = False
     uses_snapshots: bool = True
@@ -62,6 +63,11 @@ class Keeping(msgspec.Struct, frozen=True):
 
 
 USUAL = Keeping()
+
+_RECENT_MS = 10_000
+"""Whose machine was used since then is likely to come again soon. When there is no room, it stays,
+and a new one is not kept: whoever is next makes it from what comes with the claim. If the oldest
+made room, and there were always more of them than room, none would be there when it is needed."""
 
 COLD = Keeping(machines=0, snapshot_after=2**62, uses_snapshots=False, programs=False)
 """Every activation compiles the source, and replays from the first event."""
@@ -76,6 +82,12 @@ _LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+
+
+class _Kept(NamedTuple):
+    live: LiveMachine
+    weight: int
+    used_ms: int
 
 
 class Activations:
@@ -99,7 +111,8 @@ class Activations:
         self.keeping = keeping
         self._connection = connection
         self._workflows, self._registry, self._settings = workflows, registry, settings
-        self._machines: OrderedDict[str, LiveMachine] = OrderedDict()
+        self._machines: OrderedDict[str, _Kept] = OrderedDict()
+        self._weight = 0
         self._pauses = Pauses()
         self._tracer = tracing.tracer()
         self._on_given_back, self._metrics = on_given_back, metrics
@@ -132,7 +145,8 @@ class Activations:
         self._log(claim, live)
         if live.outcome is None:
             settlements[-1] = self._with_snapshot(settlements[-1], live)
-            self._keep(claim.id, live)
+            if not self._keep(claim.id, live, now_ms):
+                settlements[-1] = msgspec.structs.replace(settlements[-1], held=False)
         return settlements
 
     def _decided(
@@ -155,7 +169,14 @@ class Activations:
 
     def drop(self, execution_id: str) -> None:
         """Forget a machine: what it decided was not accepted."""
-        self._machines.pop(execution_id, None)
+        self._taken(execution_id)
+
+    def _taken(self, execution_id: str) -> LiveMachine | None:
+        kept = self._machines.pop(execution_id, None)
+        if kept is None:
+            return None
+        self._weight -= kept.weight
+        return kept.live
 
     def _with_snapshot(
         self, settlement: WorkflowSettlement, live: LiveMachine
@@ -175,7 +196,7 @@ class Activations:
         return msgspec.structs.replace(settlement, snapshot=kept)
 
     async def _up_to_date(self, claim: WorkflowClaim, worker: str) -> LiveMachine:
-        live = self._machines.pop(claim.id, None)
+        live = self._taken(claim.id)
         known = list(claim.events)
         is_held = claim.held_by == worker
         if live is not None and is_held and live.upto == claim.upto and known:
@@ -364,10 +385,17 @@ class Activations:
                     extra={"execution_id": claim.id, "flow_line": command.line},
                 )
 
-    def _keep(self, execution_id: str, live: LiveMachine) -> None:
-        self._machines[execution_id] = live
-        if len(self._machines) > self.keeping.machines:
-            self._machines.popitem(last=False)
+    def _keep(self, execution_id: str, live: LiveMachine, now_ms: int) -> bool:
+        """Whether there is room for a machine."""
+        weight = live.weight
+        while self._weight + weight > self.keeping.machines:
+            oldest = next(iter(self._machines), None)
+            if oldest is None or now_ms - self._machines[oldest].used_ms < _RECENT_MS:
+                return False
+            self._taken(oldest)
+        self._weight += weight
+        self._machines[execution_id] = _Kept(live, weight, now_ms)
+        return True
 
 
 def waited_for(claim: WorkflowClaim, created: Created, now_ms: int) -> int | None:

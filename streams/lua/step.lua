@@ -17,11 +17,12 @@
 --                 "unknown" (as released; remembers since when nobody knows the task, and who is to get it)
 --   "workflow", id, token, outline, decided; then, as many as the outline says, children, refusals, timers,
 --   stopped, ended, outbox; then the parts that it names
---       outline   twelve words: chunk, last, upto, counts of these six, outcome, due, parts; "-" for none
+--       outline   13 words: chunk, last, upto, counts of these six, outcome, due, holds, parts; "-" for none
 --       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
 --       upto      the last version the worker was given
 --       outcome   "long" (it goes on, and its history is long) | "completed" | "failed" | "cancelled" | "restarted" |
 --                 "released";  due  as for a task
+--       holds     "1": the worker keeps the machine, and has it when there is news; else "0"
 --       parts     letters in this order: "s" state, "r" reason, "n" identity and snapshot, "p" payload, "t" trouble
 --       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
 --       children  "n type policy target queue definition bounds", payload each; "-" for no definition
@@ -186,12 +187,12 @@ local function settle_task(id)
   return "OK"
 end
 
-local OUTLINE = "^" .. string.rep("(%S+) ", 11) .. "(%S+)$"
+local OUTLINE = "^" .. string.rep("(%S+) ", 12) .. "(%S+)$"
 local CHILD = "^(%d+) (%S+) (%S+) (%S+) (%S+) (%S+) ?(.*)$"
 
 local function settle_workflow(id)
   local token, outline, decided = take(), take(), take()
-  local chunk, is_last, upto, count, refused, started, put_out, left, sent, outcome, due, parts =
+  local chunk, is_last, upto, count, refused, started, put_out, left, sent, outcome, due, holds, parts =
     string.match(outline, OUTLINE)
   local last = is_last == "1"
   chunk, upto, outcome, due = tonumber(chunk), tonumber(upto), word(outcome) or "", word(due) or ""
@@ -324,7 +325,7 @@ local function settle_workflow(id)
   if snapshot ~= "" then
     redis.pcall("HSET", prefix .. "s:" .. id, "u", upto, "i", identity, "d", snapshot)
   end
-  control.up, control.by, control.tk, control.lt = digits(upto), worker, nil, token
+  control.up, control.by, control.tk, control.lt = digits(upto), holds == "1" and worker or nil, nil, token
   control.ch, control.ow, control.ls, control.wk = nil, nil, nil, news and "queued" or "idle"
   save(control)
   if news then

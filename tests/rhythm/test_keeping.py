@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rhythm.engine.history import LiveMachine
 from rhythm.testing import RhythmTest, Run
 from rhythm.worker import activations
+from rhythm.worker.activations import Keeping
 from streams.codec import StoredEvent
 from tests.conftest import KEEPINGS
 from tests.histories.scenarios import OF_APPLICATIONS, SCENARIOS
@@ -151,3 +152,36 @@ def test_each_way_of_keeping_machines_is_what_it_says(
             "hot": {"__init__": 1, "restored": 3, "reopen": news},
         }[keeping]
     )
+
+
+def test_when_there_are_more_machines_than_room_some_stay_and_all_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Were the oldest thrown out for each new one, none would be there when it is needed."""
+    begun: list[str] = []
+    begin = LiveMachine.__init__
+
+    def noting(self: LiveMachine, execution_id: str, *given: Any) -> None:
+        begun.append(execution_id)
+        begin(self, execution_id, *given)
+
+    monkeypatch.setattr(LiveMachine, "__init__", noting)
+
+    def story(kit: RhythmTest) -> Run:
+        kit.task("double", calls=lambda x: 2 * x)
+        kit.workflow("return await Task.run('double', Inputs)", name="child")
+        return kit.run(
+            "return await Promise.all([1, 2, 3, 4, 5, 6].map(x => Workflow.run('child', { x })))"
+        )
+
+    _, usual = left_by("usual", story)
+    assert len(begun) == 7
+    begun.clear()
+
+    # The parent weighs seven, a child two.
+    monkeypatch.setitem(KEEPINGS, "crowded", Keeping(machines=11))
+    run, left = left_by("crowded", story)
+
+    assert run.output == [2, 4, 6, 8, 10, 12]
+    assert left == usual
+    assert len(begun) == 7 + 4

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from streams.codec import WorkflowClaim
 from streams.work import Claim, TaskSettlement, WorkerSeat, WorkflowSettlement
 from tests.streams.house import House, Run, play
 
@@ -33,6 +34,26 @@ def test_an_activation_comes_to_the_worker_that_holds_the_machine(house: House, 
 
         assert await claimed(second) == ()
         assert [claim.id for claim in await claimed(first)] == ["f"]
+
+    play(house, run, story)
+
+
+def test_an_activation_whose_machine_nobody_keeps_comes_with_its_events_to_anybody(
+    house: House, run: Run
+) -> None:
+    async def story() -> None:
+        first, second = await house.seat("w1"), await house.seat("w2")
+        await house.start("f")
+        (claim,) = await claimed(first)
+        settlement = WorkflowSettlement("f", claim.token, 1, decided=b"D", held=False)
+        await first.step([], 0, [settlement])
+
+        await house.signal("f", "r1")
+
+        (claim,) = await claimed(second)
+        assert isinstance(claim, WorkflowClaim)
+        assert claim.held_by == ""
+        assert [event.version for event in claim.events] == [1, 2, 3]
 
     play(house, run, story)
 
