@@ -31,7 +31,7 @@ MOST_ATTEMPTS: Final = 10**9
 MOST_BACKOFF: Final = 1_000
 """By what an interval may be longer than the last: the longest is soon reached anyhow."""
 
-KEYS: Final = ("name", "queue", "timeout", "description", "inputs", "retry")
+KEYS: Final = ("name", "queue", "timeout", "description", "inputs", "retry", "priority", "key")
 RETRY_KEYS: Final = (
     "maxAttempts",
     "initialInterval",
@@ -50,6 +50,8 @@ class FrontMatter(msgspec.Struct, frozen=True):
         timeout: of one execution, as written: seconds, or text such as "30s" or "24h".
         inputs: a JSON Schema for the execution's inputs, without remote references.
         retry: the default for the workflow's tasks, with the keys of `RETRY_KEYS`.
+        priority: of its executions, 0 to 9, which comes first.
+        key: where in the inputs stands whom an execution is for: names with dots between them.
     """
 
     name: str | None = None
@@ -58,6 +60,8 @@ class FrontMatter(msgspec.Struct, frozen=True):
     description: str | None = None
     inputs: Mapping[str, Any] | None = None
     retry: Mapping[str, Any] | None = None
+    priority: int | None = None
+    key: str | None = None
 
 
 def read_front_matter(source: Source, found: list[Diagnostic]) -> tuple[FrontMatter, int | None]:
@@ -109,6 +113,7 @@ _CLOSING_DASHES = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"(?!\s)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}(?<!\s)")
+_PATH = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*")
 _SCHEMA_TYPES = frozenset(["array", "boolean", "integer", "null", "number", "object", "string"])
 _SCHEMA_KEYWORDS: Final = frozenset(
     """
@@ -315,6 +320,20 @@ class _Reader:
         self.wrong(key, value, _DURATION_WORDS, hint=hint)
         return None
 
+    def priority(self, key: str, value: _Value) -> int | None:
+        given = value.data
+        if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 9:
+            return given
+        self.wrong(key, value, "a whole number from 0 to 9, the most urgent")
+        return None
+
+    def path(self, key: str, value: _Value) -> str | None:
+        given = value.data
+        if isinstance(given, str) and _PATH.fullmatch(given):
+            return given
+        self.wrong(key, value, "the name of an input, such as 'customerId' or 'customer.id'")
+        return None
+
     def retry(self, key: str, value: _Value) -> Mapping[str, Any] | None:
         if not isinstance(value.data, _Pairs):
             self.wrong(key, value, "lines of the form 'maxAttempts: 3'")
@@ -474,4 +493,6 @@ _CHECKS: Mapping[str, Any] = {
     "description": _Reader.text,
     "inputs": _Reader.schema,
     "retry": _Reader.retry,
+    "priority": _Reader.priority,
+    "key": _Reader.path,
 }

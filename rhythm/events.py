@@ -74,6 +74,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
         context: of a fork, what its script sees as `Context` until the first such event.
         restarted_from: the execution that it goes on with, when that restarted.
         trace: the trace that it is part of; None, and no byte, where nobody traces.
+        priority, key: in whose turn it comes, and what it starts; None for the usual, nobody's.
     """
 
     type: Literal["workflow", "task"]
@@ -92,6 +93,8 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
     context: dict[str, Any] | None = None
     restarted_from: str | None = None
     trace: TraceContext | None = None
+    priority: int | None = None
+    key: str | None = None
 
 
 class Completed(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from typing import Any, NotRequired, Required, TypedDict, TypeVar
 
 import msgspec
 
+from rhythm.engine.lanes import check_key, check_priority
 from rhythm.errors import (
     ExecutionCancelled,
     ExecutionFailed,
@@ -30,6 +31,7 @@ from rhythm.payloads import (
     encode_payload,
     kind_of,
 )
+from streams.work import USUAL_PRIORITY
 
 MAX_NAME_LENGTH = 128
 """Characters of a name or chosen id: they stand in keys, indexes and on one line of a terminal."""
@@ -127,6 +129,10 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """Of a successor: the execution that restarted and goes on in this one."""
     restarted_as: str | None = None
     """Of one that restarted: its successor."""
+    priority: int = USUAL_PRIORITY
+    """0 to 9, which comes first."""
+    key: str | None = None
+    """Whom it is for: the keys of a queue take turns."""
 
     def result(self) -> Any:
         """The output of a completed execution.
@@ -371,6 +377,8 @@ class ExecutionParameters(TypedDict, total=False):
     inputs: Mapping[str, Any]
     queue: str | None
     id: str | None
+    priority: int | None
+    key: str | int | None
 
 
 class ScheduleParameters(ExecutionParameters):
@@ -400,6 +408,10 @@ class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """None: the workflow's or the task's own."""
     id: str | None = None
     """None: a new one."""
+    priority: int | None = None
+    """0 to 9, which comes first. None: that of its declaration."""
+    key: str | None = None
+    """Whom it is for. None: what its declaration says."""
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -729,4 +741,6 @@ def start_fields(call: str, given: Mapping[str, Any], payload_limit: int) -> dic
         "encoded_inputs": encode_payload(dict(inputs), "inputs", payload_limit),
         "queue": optional(check_queue, given.get("queue"), "queue"),
         "id": optional(check_chosen_id, given.get("id"), "id"),
+        "priority": optional(check_priority, given.get("priority"), "priority"),
+        "key": optional(check_key, given.get("key"), "key"),
     }

@@ -169,6 +169,19 @@ class PartitionKeys:
         """List of work that a worker may take, oldest at the head."""
         return f"{self.prefix}q:{queue}"
 
+    def in_turn(self, queue: str) -> str:
+        """Sorted set of a queue's lanes that have work, who comes first to the front."""
+        return f"{self.prefix}g:{queue}"
+
+    @property
+    def turns(self) -> str:
+        """Hash: queue that ever had lanes -> how many turns they have had."""
+        return self.prefix + "g"
+
+    def lane(self, lane: str, queue: str) -> str:
+        """List of work of one priority and key, as `ready`."""
+        return f"{self.prefix}u:{lane} {queue}"
+
     def door(self, worker: str) -> str:
         """List of activations whose machines a worker holds: it comes first to them."""
         return f"{self.prefix}h:{worker}"

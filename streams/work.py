@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final, Literal
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -72,8 +73,12 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
         return [*common, due, self.worker, self.trouble]
 
 
+USUAL_PRIORITY: Final = 5
+"""Of what has none of its own: some comes before, some behind."""
+
+
 class Bounds(msgspec.Struct, frozen=True, gc=False):
-    """How long an execution may take; durations in ms, 0 for no bound.
+    """How long an execution may take, and in whose turn it comes; durations in ms, 0 for no bound.
 
     Attributes:
         deadline_ms: from its creation, or from when it was to start, to its end.
@@ -81,6 +86,8 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
         heartbeat_ms: of a task, the longest silence of an attempt.
         attempts: how many there may be, for a task that fell silent.
         interval_ms: from a silent attempt to the next.
+        priority: 0 to 9, which comes first.
+        key: whose it is: the keys of a queue take turns; empty for nobody's.
     """
 
     deadline_ms: int = 0
@@ -88,23 +95,44 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
     heartbeat_ms: int = 0
     attempts: int = 1
     interval_ms: int = 0
+    priority: int = USUAL_PRIORITY
+    key: str = ""
 
     @classmethod
     def parse(cls, argument: str) -> Bounds:
         """What `argument` gave."""
-        return cls(*map(int, argument.split()))
+        if not argument:
+            return UNBOUNDED
+        deadline, queue, heartbeat, attempts, interval, *lanes = argument.split(" ")
+        priority, key, _ = (lanes[0] if lanes else f"{USUAL_PRIORITY}||").split("|")
+        times = int(deadline), int(queue), int(heartbeat)
+        return cls(*times, int(attempts), int(interval), int(priority), unquote(key))
 
     def argument(self) -> str:
         """As the scripts take it."""
-        if not (self.deadline_ms or self.queue_ms or self.heartbeat_ms):
+        lane = lane_of(self.priority, self.key)
+        if not (self.deadline_ms or self.queue_ms or self.heartbeat_ms or lane):
             return ""
-        return (
+        numbers = (
             f"{self.deadline_ms} {self.queue_ms} {self.heartbeat_ms} "
             f"{self.attempts} {self.interval_ms}"
         )
+        return f"{numbers} {lane}" if lane else numbers
 
 
 UNBOUNDED: Final = Bounds()
+
+
+def lane_of(priority: int, key: str) -> str:
+    """The lane of a queue in which work of that priority and key waits, as the scripts name it;
+    empty for the usual one."""
+    if priority == USUAL_PRIORITY and not key:
+        return ""
+    return f"{priority}|{quote(key, safe=_LEFT_AS_IT_IS)}|"
+
+
+# Neither what separates words in a record, nor the bar between the parts of a lane.
+_LEFT_AS_IT_IS: Final = "!#$&'()*+,/:;=?@[]"
 
 
 class NewChild(msgspec.Struct, frozen=True, gc=False):

@@ -36,6 +36,8 @@ from flowlang.values import (
 for _name in ("Task", "Workflow", "Timer", "Signal", "State"):
     namespace(_name)
 
+MAX_KEY_LENGTH: Final = 128
+
 MAX_DURATION_MS: Final = 3_650 * UNITS_MS["d"]
 """Ten years: what waits longer is a mistake in the unit."""
 
@@ -203,6 +205,17 @@ def _check_number(value: Value, what: str, least: float = -math.inf) -> None:
         throw("TypeError", f"{what} must be a number{from_}")
 
 
+def _check_priority(value: Value, what: str) -> None:
+    if value.__class__ is not float or not 0 <= value <= 9 or value % 1:
+        throw("TypeError", f"{what} must be a whole number from 0 to 9, the most urgent")
+
+
+def _check_key(value: Value, what: str) -> None:
+    is_whole = value.__class__ is float and value % 1 == 0
+    if not is_whole and (value.__class__ is not str or not 1 <= len(value) <= MAX_KEY_LENGTH):
+        throw("TypeError", f"{what} must be a whole number or a text of 1 to 128 characters")
+
+
 def _check_policy(value: Value, what: str) -> None:
     if value not in ("cancel", "abandon"):
         throw("TypeError", f"{what} must be 'cancel' or 'abandon'")
@@ -247,7 +260,8 @@ TASK_OPTIONS: Final[_Checks] = {
     "heartbeat": duration_ms,
     "queueTimeout": duration_ms,
     "timeout": duration_ms,
-    "priority": _check_number,
+    "priority": _check_priority,
+    "key": _check_key,
     "retry": _check_retry,
 }
 
@@ -256,6 +270,8 @@ RUN_OPTIONS: Final[_Checks] = {
     "timeout": duration_ms,
     "id": _check_text,
     "onParentClose": _check_policy,
+    "priority": _check_priority,
+    "key": _check_key,
 }
 
 RESTART_OPTIONS: Final[_Checks] = {"definition": _check_definition}

@@ -23,6 +23,10 @@ from rhythm.cli.show import print_json
 @click.option(
     "--id", "id", metavar="ID", help="Id to give it; starting again with it gives the first."
 )
+@click.option(
+    "--priority", type=click.IntRange(0, 9), help="9 comes first; 5 unless declared otherwise."
+)
+@click.option("--key", metavar="TEXT", help="Whom it is for: the keys of a queue take turns.")
 @workflows_option
 @input_option
 @command
@@ -32,6 +36,8 @@ async def start(
     exec_type: str,
     queue: str | None,
     id: str | None,
+    priority: int | None,
+    key: str | None,
     workflows: tuple[str, ...],
     inputs: tuple[tuple[str, Any], ...],
 ) -> None:
@@ -42,7 +48,13 @@ async def start(
     """
     async with place.open(workflows=workflows, migrate=True) as app:
         execution_id = await app.execution_service.create_execution(
-            target_name=target, inputs=dict(inputs), exec_type=exec_type, queue=queue, id=id
+            target_name=target,
+            inputs=dict(inputs),
+            exec_type=exec_type,
+            queue=queue,
+            id=id,
+            priority=priority,
+            key=key,
         )
     if place.as_json:
         print_json({"id": execution_id})

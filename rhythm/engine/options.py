@@ -10,18 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rhythm.engine.lanes import check_key, check_path, check_priority
 from rhythm.engine.retry import Duration, RetryPolicy, duration_ms, policy_of
 from rhythm.errors import InvalidRequest, did_you_mean
 from streams.work import Bounds
 
 TASK_OPTIONS: Final = frozenset(
-    {"queue", "retry", "timeout", "deadline", "queueTimeout", "heartbeat"}
+    {"queue", "retry", "timeout", "deadline", "queueTimeout", "heartbeat", "priority", "key"}
 )
 """What `Task.run` takes. `timeout` is of one attempt, `deadline` of all, from the call on,
-`queueTimeout` of waiting for the first, `heartbeat` the longest silence of an attempt."""
+`queueTimeout` of waiting for the first, `heartbeat` the longest silence of an attempt; for
+`priority` and `key` see `rhythm.engine.lanes`."""
 
-WORKFLOW_OPTIONS: Final = frozenset({"id", "onParentClose", "queue", "timeout"})
+WORKFLOW_OPTIONS: Final = frozenset({"id", "onParentClose", "queue", "timeout", "priority", "key"})
 """What `Workflow.run` takes. `timeout` is of the whole run."""
+
+KEY_PATH: Final = "keyPath"
+"""Of a declaration alone: where in the inputs the key stands."""
 
 _DURATIONS: Final = ("timeout", "deadline", "queueTimeout", "heartbeat")
 
@@ -32,6 +37,8 @@ def declared_options(
     deadline: Duration | None,
     queue_timeout: Duration | None,
     heartbeat: Duration | None,
+    priority: int | None = None,
+    key: str | None = None,
 ) -> dict[str, Any]:
     """What `@task` was given, in a script's words.
 
@@ -52,6 +59,10 @@ def declared_options(
     for name, (value, argument) in given.items():
         if value is not None:
             options[name] = duration_ms(value, argument) / 1000
+    if priority is not None:
+        options["priority"] = check_priority(priority, "priority")
+    if key is not None:
+        options[KEY_PATH] = check_path(key, "key")
     return options
 
 
@@ -75,6 +86,10 @@ def check_options(call: str, options: Mapping[str, Any], known: frozenset[str]) 
     for name in _DURATIONS:
         if options.get(name) is not None:
             duration_ms(options[name], name)
+    if options.get("priority") is not None:
+        check_priority(options["priority"], "priority")
+    if options.get("key") is not None:
+        check_key(options["key"], "key")
 
 
 def bounds_of(options: Mapping[str, Any]) -> Bounds:

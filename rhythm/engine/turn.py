@@ -18,7 +18,9 @@ from flowlang.protocol import Command, ErrorInfo
 from rhythm import events
 from rhythm.engine.history import LiveMachine
 from rhythm.engine.input_schema import check_inputs
+from rhythm.engine.lanes import check_key, check_priority, in_lane, key_at
 from rhythm.engine.options import (
+    KEY_PATH,
     TASK_OPTIONS,
     WORKFLOW_OPTIONS,
     bounds_of,
@@ -77,12 +79,15 @@ class KnownWorkflow(msgspec.Struct, frozen=True):
     Attributes:
         timeout_ms: of the whole run, by its front matter; 0 for none.
         inputs: the JSON Schema of its inputs, by its front matter.
+        priority, key: by its front matter; the key is where in its inputs it stands.
     """
 
     definition: str
     queue: str | None
     timeout_ms: int = 0
     inputs: Mapping[str, Any] | None = None
+    priority: int | None = None
+    key: str | None = None
 
 
 class KnownTask(msgspec.Struct, frozen=True):
@@ -247,17 +252,20 @@ class _Chunk:
         declared = self._names.tasks.get(command.name, KnownTask())
         front_matter = {"retry": self._names.retry}
         options = merged(command.options, declared.options, front_matter)
+        path = options.pop(KEY_PATH, None)
         try:
             check_options("Task.run", options, TASK_OPTIONS)
             _check_names(command.name, options)
             inputs = self._encoded(command.inputs)
+            priority, key = turn_of(options, path, command.inputs, self._created)
         except (InvalidRequest, PayloadTooLarge) as error:
             self._refuse(command.n, ErrorInfo(type(error).__name__, str(error), "task_failed"))
             return
         queue = options.pop("queue", None) or declared.queue
+        options.pop("priority", None), options.pop("key", None)
         self._child(
             "t",
-            bounds_of(options),
+            in_lane(bounds_of(options), priority, key),
             Created(
                 type="task",
                 target=command.name,
@@ -267,6 +275,8 @@ class _Chunk:
                 n=command.n,
                 options=options,
                 trace=self._trace,
+                priority=priority,
+                key=key,
             ),
         )
 
@@ -280,6 +290,8 @@ class _Chunk:
                 raise WorkflowNotRegistered(command.name, self._names.known_workflows)
             check_inputs(command.name, known.inputs, command.inputs)
             inputs = self._encoded(command.inputs)
+            own = merged(options, {"priority": known.priority})
+            priority, key = turn_of(own, known.key, command.inputs, self._created)
         except (
             InvalidRequest,
             InvalidWorkflowInputs,
@@ -288,7 +300,7 @@ class _Chunk:
         ) as error:
             self._refuse(command.n, ErrorInfo(type(error).__name__, str(error), "workflow_failed"))
             return
-        policy, bounds = terms_of(command, known)
+        policy, bounds = terms_of(command, known, priority, key)
         chosen = options.get("id")
         created = Created(
             type="workflow",
@@ -301,6 +313,8 @@ class _Chunk:
             seed=child_seed(self._created.seed, command.n),
             started_by=None if chosen is None else self._execution_id,
             trace=self._trace,
+            priority=priority,
+            key=key,
         )
         if chosen is None:
             self._child(policy, bounds, created)
@@ -369,12 +383,14 @@ class _Chunk:
             started_by=before.started_by,
             restarted_from=self._execution_id,
             trace=self._trace,
+            priority=before.priority,
+            key=before.key,
         )
         left = (SignalReceived(one.name, events.raw(one.payload)) for one in outcome.signals)
         return Successor(
             before.target,
             known.definition,
-            Bounds(deadline_ms=known.timeout_ms),
+            in_lane(Bounds(deadline_ms=known.timeout_ms), before.priority, before.key),
             events.encode(created),
             tuple(map(events.encode, left)),
         )
@@ -410,8 +426,33 @@ class _Chunk:
         return Completed(output)
 
 
-def terms_of(command: protocol.RunWorkflow, known: KnownWorkflow) -> tuple[ChildPolicy, Bounds]:
-    """What becomes of a child workflow when its parent ends, and how long it may take."""
+def turn_of(
+    options: Mapping[str, Any], path: str | None, inputs: Mapping[str, Any], parent: Created
+) -> tuple[int | None, str | None]:
+    """Priority and key of a child: as its options say, else its declaration, else its parent's.
+
+    Args:
+        path: where in its inputs the key stands, by its declaration.
+
+    Raises:
+        InvalidRequest: what stands there cannot be a key.
+    """
+    priority, key = options.get("priority"), options.get("key")
+    if key is not None:
+        key = check_key(key, "key")
+    elif path is not None:
+        key = key_at(path, inputs)
+    return (
+        parent.priority if priority is None else check_priority(priority, "priority"),
+        parent.key if key is None else key,
+    )
+
+
+def terms_of(
+    command: protocol.RunWorkflow, known: KnownWorkflow, priority: int | None, key: str | None
+) -> tuple[ChildPolicy, Bounds]:
+    """What becomes of a child workflow when its parent ends, how long it may take, and in whose
+    turn it comes."""
     options = merged(command.options)
     timeout_ms = (
         known.timeout_ms
@@ -419,7 +460,8 @@ def terms_of(command: protocol.RunWorkflow, known: KnownWorkflow) -> tuple[Child
         else max(duration_ms(options["timeout"], "timeout"), 1)
     )
     closes = options.get("onParentClose", "cancel" if command.wait else "abandon")
-    return "c" if closes == "cancel" else "a", Bounds(deadline_ms=timeout_ms)
+    bounds = in_lane(Bounds(deadline_ms=timeout_ms), priority, key)
+    return "c" if closes == "cancel" else "a", bounds
 
 
 def bounded(encoded: msgspec.Raw, path: str, limit: int) -> msgspec.Raw:

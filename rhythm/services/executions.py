@@ -14,7 +14,8 @@ from rhythm.ending import end
 from rhythm.engine.fold import successor_of
 from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.engine.input_schema import check_inputs
-from rhythm.engine.options import bounds_of
+from rhythm.engine.lanes import in_lane, key_at
+from rhythm.engine.options import KEY_PATH, bounds_of
 from rhythm.engine.turn import bounded
 from rhythm.errors import (
     ConnectionLost,
@@ -64,7 +65,7 @@ from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection
 from streams.errors import BackendUnavailable, CorruptRecord, UnknownExecution
 from streams.keys import PartitionKeys, run_of
-from streams.work import Bounds
+from streams.work import USUAL_PRIORITY, Bounds
 
 logger = logging.getLogger("rhythm.client")
 
@@ -111,7 +112,9 @@ class ExecutionService:
 
         Takes one dict or keywords: `target_name`, `exec_type` ("workflow", the default, or
         "task"), `inputs` (a JSON object), `queue` (default: the workflow's or the task's own, else
-        "default"), `id` (a chosen id makes the start idempotent for as long as it is kept).
+        "default"), `id` (a chosen id makes the start idempotent for as long as it is kept),
+        `priority` (0 to 9, which comes first; 5 unless its declaration says otherwise), `key` (whom
+        it is for: the keys of a queue take turns).
 
         Raises:
             InvalidRequest, InvalidPayload, PayloadTooLarge: before anything is written.
@@ -202,6 +205,7 @@ class ExecutionService:
             definition = known.definition
             queue = queue or known.queue
             bounds = Bounds(deadline_ms=known.timeout_ms)
+            declared_priority, path = known.priority, known.key
         else:
             declared = await staff.declared_task(
                 self._connection,
@@ -212,6 +216,11 @@ class ExecutionService:
             if declared is not None:
                 queue, options = queue or declared.queue, declared.options
             bounds = bounds_of(options)
+            declared_priority, path = options.get("priority"), options.get(KEY_PATH)
+        priority = declared_priority if request.priority is None else request.priority
+        key = request.key
+        if key is None and path is not None:
+            key = key_at(path, request.inputs)
         created = Created(
             type=request.type.value,
             target=request.target_name,
@@ -221,11 +230,13 @@ class ExecutionService:
             ),
             definition=definition,
             seed=self._surroundings.random_bits(63),
-            options=dict(options),
+            options={k: v for k, v in options.items() if k not in ("priority", KEY_PATH)},
             run_at_ms=run_at_ms,
             trace=trace,
+            priority=priority,
+            key=key,
         )
-        return created, bounds
+        return created, in_lane(bounds, priority, key)
 
     async def _exists(self, execution_id: str, request: CreateRequest) -> ExecutionExists:
         (first, *_) = [*await self.get_executions([execution_id]), None]
@@ -624,6 +635,8 @@ def _execution_of(stored: StoredExecution, created: Created) -> Execution:
         restarted_from=created.restarted_from,
         restarted_as=successor_of(stored.id, stored.last),
         trace_id=tracing.trace_id(created.trace),
+        priority=USUAL_PRIORITY if created.priority is None else created.priority,
+        key=created.key,
     )
 
 

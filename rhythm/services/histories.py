@@ -14,6 +14,7 @@ import flowlang
 from flowlang import Edit, protocol
 from rhythm import events
 from rhythm.engine.history import definition_of
+from rhythm.engine.lanes import in_lane
 from rhythm.engine.retry import duration_ms
 from rhythm.engine.turn import terms_of
 from rhythm.errors import ExecutionNotFound, InvalidRequest
@@ -355,7 +356,10 @@ class HistoryService:
             theirs = await self.record(child.id)
             first = first_of(child.id, theirs.events)
             child_policy, child_bounds = terms_of(
-                command, await self._workflows.resolve(first.target)
+                command,
+                await self._workflows.resolve(first.target),
+                first.priority,
+                first.key,
             )
             below += await self._forks(
                 theirs,
@@ -370,6 +374,7 @@ class HistoryService:
         if bounds is None:
             timeout = program.front_matter.timeout
             bounds = Bounds(deadline_ms=0 if timeout is None else duration_ms(timeout, "timeout"))
+            bounds = in_lane(bounds, live.created.priority, live.created.key)
         fork = transitions.Fork(
             id=terms.new_id,
             parent=terms.parent,

@@ -156,7 +156,9 @@ def known(program: flowlang.Program) -> KnownWorkflow:
     """What a start of this program is to know of it."""
     matter = program.front_matter
     timeout_ms = 0 if matter.timeout is None else duration_ms(matter.timeout, "timeout")
-    return KnownWorkflow(program.digest, matter.queue, timeout_ms, matter.inputs)
+    return KnownWorkflow(
+        program.digest, matter.queue, timeout_ms, matter.inputs, matter.priority, matter.key
+    )
 
 
 class WorkflowService:

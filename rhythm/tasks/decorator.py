@@ -43,6 +43,8 @@ def task(
     deadline: Duration | None = None,
     queue_timeout: Duration | None = None,
     heartbeat: Duration | None = None,
+    priority: int | None = None,
+    key: str | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -57,6 +59,8 @@ def task(
     deadline: Duration | None = None,
     queue_timeout: Duration | None = None,
     heartbeat: Duration | None = None,
+    priority: int | None = None,
+    key: str | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
     """Register a function, sync or async, as a task; it stays callable as before.
 
@@ -76,6 +80,9 @@ def task(
         deadline: of all attempts, from the call on.
         queue_timeout: until a worker begins the first attempt.
         heartbeat: longest time between two calls of `TaskContext.heartbeat`.
+        priority: 0 to 9, which comes first; the workflow's if not given, else 5.
+        key: the input that says whom it is for, such as ``"customerId"`` or ``"customer.id"``: the
+            keys of a queue take turns. The workflow's key if not given.
 
     Durations are seconds, text such as ``"30s"``, ``"5m"``, ``"24h"``, or timedelta. There is no
     limit by default: a task may take days, and a lost worker is noticed by its lease. A call's own
@@ -91,7 +98,9 @@ def task(
     if function is not None:
         return _register(function, name, queue, {}, sys._getframe(1).f_locals)
     try:
-        options = declared_options(retry, timeout, deadline, queue_timeout, heartbeat)
+        options = declared_options(
+            retry, timeout, deadline, queue_timeout, heartbeat, priority, key
+        )
     except InvalidRequest as error:
         raise ConfigurationError(f"@task: {error}") from None
 

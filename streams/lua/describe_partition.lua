@@ -4,7 +4,7 @@
 -- KEYS[2]  workers  hash: worker -> what it says of itself
 -- KEYS[3]  queues   set of the queues that ever got work, but for "default"
 -- ARGV[1]  now      unix ms, or "" for the server's clock
--- RETURNS  {now, {worker, about, lease end, held count, last claim, …}, {queue, ready count, since when the
+-- RETURNS  {now, {worker, about, lease end, held count, last claim, …}, {queue, ready count at least, since when the
 --           oldest waits, …}, due count, when the earliest is due, {status, count, …}, count of those in
 --           trouble, {id, what stops it, …}, count of long histories, {id, events, …} of the longest}; what stops
 --           them is left out when they are too many to name; times are unix ms, 0 for none
@@ -16,6 +16,9 @@ local TOLD = 20
 local LONGEST = 5
 -- At the head of a queue may be messages of executions that have ended meanwhile.
 local LOOKED_AT = 8
+-- What waits in further lanes is not counted, nor asked since when: that would hold the server up.
+local LANES_COUNTED = 500
+local LANES_ASKED = 50
 
 fold_all()
 local now = clock(ARGV[1])
@@ -46,9 +49,19 @@ local queues = call("SMEMBERS", KEYS[3])
 queues[#queues + 1] = "default"
 local ready = {}
 for _, queue in ipairs(queues) do
+  local usual = lane_list(USUAL_LANE, queue)
+  local waiting, since = call("LLEN", usual), oldest(usual)
+  for i, lane in ipairs(call("ZRANGE", prefix .. "g:" .. queue, 0, LANES_COUNTED - 1)) do
+    local list = lane_list(lane, queue)
+    if list ~= usual then
+      waiting = waiting + call("LLEN", list)
+      local here = i <= LANES_ASKED and oldest(list) or 0
+      since = here > 0 and (since == 0 or here < since) and here or since
+    end
+  end
   ready[#ready + 1] = queue
-  ready[#ready + 1] = call("LLEN", prefix .. "q:" .. queue)
-  ready[#ready + 1] = oldest(prefix .. "q:" .. queue)
+  ready[#ready + 1] = waiting
+  ready[#ready + 1] = since
 end
 local statuses = {}
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do

@@ -58,7 +58,7 @@ end
 local queued = 0
 if by_name.q then
   local message = by_name.ty .. " " .. id
-  local queue = prefix .. "q:" .. by_name.q
+  local queue = lane_list(by_name.fl or USUAL_LANE, by_name.q)
   queued = #call("LPOS", queue, message, "COUNT", 0)
   local first = call("XRANGE", KEYS[2], "1-0", "1-0")[1]
   for i = 1, first and #first[2] or 0, 2 do

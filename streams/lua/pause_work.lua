@@ -25,6 +25,7 @@ if not known then
 end
 call("HDEL", KEYS[2], what)
 if ARGV[2] == "queue" then
+  may_have_lanes[ARGV[3]] = true
   ring("q:" .. ARGV[3])
 else
   -- There may be many: the timekeeper gives them back in pieces.

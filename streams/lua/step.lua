@@ -29,7 +29,8 @@
 --         policy    "c" is cancelled when its parent ends, "a" and "t" (a task) are not; "a" is also
 --                   left alone when its parent asks for its end
 --         bounds    nothing or five numbers, 0 for none: ms until it must have ended, ms until it must have
---                   begun, ms between heartbeats, attempts at most, ms before the next attempt
+--                   begun, ms between heartbeats, attempts at most, ms before the next attempt; and
+--                   perhaps its lane: see transition.lua
 --       refusals  n, payload each: children that cannot be; answered at once
 --       timers    n, due each;  stopped  n each
 --       ended     n each: children that are not needed any more
@@ -532,9 +533,11 @@ local function claim(id, incarnation, payload, queue)
   taken[#taken + 1] = claim_token .. " " .. control.ty .. " " .. control.q
 end
 
-local function claim_from(list, queue)
-  while room > 0 and bytes < CLAIM_BYTES do
-    local messages = call("LPOP", list, math.min(room, POPPED_AT_ONCE))
+local function claim_from(list, queue, most)
+  local rounds = most and 1 or math.huge
+  while room > 0 and bytes < CLAIM_BYTES and rounds > 0 do
+    rounds = rounds - 1
+    local messages = call("LPOP", list, math.min(room, most or POPPED_AT_ONCE))
     if not messages then
       break
     end
@@ -559,18 +562,20 @@ local function claim_from(list, queue)
   end
 end
 
+--@include lanes
+
 -- What goes on comes before what begins.
 claim_from(prefix .. "h:" .. worker)
 if room <= 0 and #queues > 0 then
   hand_over(worker, HANDED_OVER_AT_ONCE)
 end
+local has_lanes = #queues > 0 and call("EXISTS", prefix .. "g") == 1
 for _, queue in ipairs(queues) do
-  local takes = not is_paused("queue", queue)
-  if takes then
-    claim_from(prefix .. "q:" .. queue, queue)
-  end
-  if takes and call("LLEN", prefix .. "q:" .. queue) > 0 then
-    -- More than this worker takes: let the next one know.
+  if not is_paused("queue", queue) then
+    if not (has_lanes and claim_in_turn(queue)) then
+      claim_from(prefix .. "q:" .. queue, queue)
+    end
+    -- If there is more than this worker takes, let the next one know.
     ring("q:" .. queue)
   end
 end

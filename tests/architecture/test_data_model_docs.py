@@ -32,6 +32,8 @@ def test_every_key_is_there() -> None:
         "mailbox_bell": "<worker>",
         "replies": "<client>",
         "aside": "<kind>|<name>",
+        "lane": "<lane>|<queue>",
+        "in_turn": "<queue>",
     }
     names = {name for name in vars(PartitionKeys) if not name.startswith("_")}
     made = {

@@ -242,7 +242,7 @@ DUE: dict[str, list[str]] = {
     "unknown-option": [
         "await Task.run('a', {}, { timout: 5 })",
         "await Task.run('a', {}, { retry: { attempts: 3 } })",
-        "await Workflow.run('a', {}, { priority: 3 })",
+        "await Workflow.run('a', {}, { heartbeat: 3 })",
         "await Signal.when('a', { timeOut: 5 })",
     ],
     "wrong-argument": [

@@ -208,17 +208,17 @@ CREATE_MISTAKES: list[tuple[Any, str]] = [
     (
         {"tagret_name": "t"},
         "create_execution: has no parameter 'tagret_name' (did you mean 'target_name'?); "
-        "it takes target_name, exec_type, inputs, queue, id",
+        "it takes target_name, exec_type, inputs, queue, id, priority, key",
     ),
     (
         {"target_name": "t", "type": "task"},
         "create_execution: has no parameter 'type' (did you mean 'exec_type'?); "
-        "it takes target_name, exec_type, inputs, queue, id",
+        "it takes target_name, exec_type, inputs, queue, id, priority, key",
     ),
     (
         {"target_name": "t", 1: 2},
         "create_execution: was given an int as the name of a parameter; "
-        "it takes target_name, exec_type, inputs, queue, id",
+        "it takes target_name, exec_type, inputs, queue, id, priority, key",
     ),
     ("hello", "create_execution: takes a dict or keywords, not a str"),
     (["hello"], "create_execution: takes a dict or keywords, not a list"),
@@ -316,7 +316,7 @@ def test_times_to_run_at(run_at: Any, expected: int) -> None:
         (
             {"runat": NOON},
             "schedule_execution: has no parameter 'runat' (did you mean 'run_at'?); "
-            "it takes target_name, exec_type, inputs, queue, id, run_at",
+            "it takes target_name, exec_type, inputs, queue, id, priority, key, run_at",
         ),
     ],
 )

@@ -236,20 +236,6 @@ def test_a_task_is_retried_as_the_call_or_the_front_matter_says(
     run(story())
 
 
-def test_an_option_that_is_not_available_is_refused_not_ignored(
-    database_url: str, namespace: str, run: Run
-) -> None:
-    source = 'await Task.run("greet", { name: "x" }, { priority: 5 })'
-
-    async def story() -> None:
-        async with on_stage(database_url, namespace, it=source) as stage:
-            failed = await stage.ended("it")
-            assert "priority" in failed.output["message"]
-            assert "is no option of Task.run" in failed.output["message"]
-
-    run(story())
-
-
 def test_a_child_workflow_gives_its_output_and_an_unknown_one_rejects(
     database_url: str, namespace: str, run: Run
 ) -> None:

@@ -139,7 +139,8 @@ async def _rest(house: House) -> None:
 
 
 async def _end(house: House) -> None:
-    """Ended from outside, with what was below."""
+    """Ended from outside, with what was below; and one that is more urgent waits."""
+    await house.start("urgent", "task", bounds=Bounds(priority=9, key="ada"))
     await house.terminate("flow")
     await house.terminate("large")
     house.clock.now_ms += 10_000

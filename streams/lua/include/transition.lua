@@ -67,14 +67,14 @@ end
 -- cq: payload of the request to cancel it; dm: the kinds of time limits set for it; of a task, hb: "ms between
 -- heartbeats, attempts at most, ms before the next one", hd: what its heartbeat said, us: since when nobody knows
 -- it; ps: whether it is paused; pz: whether something stands in z; ew: whether somebody waits for its end; T<n>: when timer n is due; lh: whether it
--- stands in v, among those of long histories;
+-- stands in v, among those of long histories; fl: the lane that it waits in, if that is not the usual one;
 -- of a run that follows another one, rq: "unix ms since when r holds its requests, the run that holds those before or -".
 local WORDS = {
   "v", "a", "st", "wk", "tk", "lt", "at", "ls", "up", "by", "ch", "ow", "ty", "in", "cr", "q",
 }
 local WORDS_PATTERN = "^(%d+) (%d+) " .. string.rep("(%S+) ", #WORDS - 3) .. "(%S+)$"
 
-local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh" }
+local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh", "fl" }
 
 -- A script reads and writes each record once: they are kept here until `commit`. False is an execution that
 -- has ended or never was.
@@ -247,11 +247,39 @@ local function ring(bell)
   end
 end
 
+-- Work of a priority or key waits in a lane of its queue, a list of its own. A lane is named "priority|key|", as
+-- streams/work.py does; USUAL_LANE is the queue's list itself. Those that have work, but for the usual one, take turns
+-- in the sorted set g of the queue: the more urgent before the less, then who came last to its turn longest ago. The
+-- hash g counts the turns of each queue that ever had lanes.
+local USUAL_LANE = "5||"
+-- More than there will ever be, and nine times that is below 2^53.
+local TURNS = 549755813888
+
+local function lane_list(lane, queue)
+  return prefix .. (lane == USUAL_LANE and "q:" or "u:" .. lane .. " ") .. queue
+end
+
+local function line_up(lane, queue)
+  local rank = (9 - string.sub(lane, 1, 1)) * TURNS + call("HINCRBY", prefix .. "g", queue, 1)
+  call("ZADD", prefix .. "g:" .. queue, digits(rank), lane)
+end
+
+-- Lists of lanes that are pushed to, each with its lane and queue; and which queues may have work in lanes.
+local lanes_pushed, may_have_lanes = {}, {}
+
+-- A lane that was empty has work from now on.
+local function begin_turns(list)
+  line_up(unpack(lanes_pushed[list]))
+end
+
 local function write_pushed()
   for _, list in ipairs(pushed_to) do
-    local messages = pushed[list]
+    local messages, length = pushed[list], 0
     for i = 1, #messages, 256 do
-      call("RPUSH", list, unpack(messages, i, math.min(i + 255, #messages)))
+      length = call("RPUSH", list, unpack(messages, i, math.min(i + 255, #messages)))
+    end
+    if lanes_pushed[list] and length == #messages then
+      begin_turns(list)
     end
   end
   pushed, pushed_to = {}, {}
@@ -260,7 +288,9 @@ end
 local function push(list, message, at_head)
   if at_head then
     write_pushed()
-    call("LPUSH", list, message)
+    if call("LPUSH", list, message) == 1 and lanes_pushed[list] then
+      begin_turns(list)
+    end
     return
   end
   local messages = pushed[list]
@@ -295,8 +325,20 @@ local function ready_since(control, newest)
 end
 
 local function enqueue(control, at_head)
-  push(prefix .. "q:" .. control.q, message_of(control), at_head)
-  ring("q:" .. control.q)
+  local queue, lane = control.q, control.fl
+  local list = prefix .. "q:" .. queue
+  if lane then
+    list = lane_list(lane, queue)
+    lanes_pushed[list], may_have_lanes[queue] = { lane, queue }, true
+  end
+  push(list, message_of(control), at_head)
+  ring("q:" .. queue)
+end
+
+-- Whether there is work for who serves a queue, once all pushed is written.
+local function has_work(queue)
+  return call("LLEN", prefix .. "q:" .. queue) > 0
+    or (may_have_lanes[queue] and call("ZCARD", prefix .. "g:" .. queue) > 0)
 end
 
 -- The schedule that a root was started by, which its id names; nil for any other.
@@ -392,7 +434,8 @@ local function commit(answer)
   for _, bell in ipairs(to_ring) do
     -- Work that was taken in the same script needs nobody.
     local list = prefix .. "b:" .. bell
-    if (string.sub(bell, 1, 2) ~= "q:" or call("LLEN", prefix .. bell) > 0) and call("LLEN", list) < BELL_TOKENS then
+    local queue = string.match(bell, "^q:(.*)$")
+    if (not queue or has_work(queue)) and call("LLEN", list) < BELL_TOKENS then
       call("RPUSH", list, "")
     end
   end
@@ -571,7 +614,7 @@ end
 
 -- born: id, ty, tg, q, in, payload; p, n and policy of a child; df of a workflow; h of a root; due or
 -- nil; bounds, "" or five numbers, 0 for none: ms until it must have ended and until it must have
--- begun, then hb, ma, ri. A fork begins with events that were staged: how many, and when the last was.
+-- begun, then hb, ma, ri; and perhaps its lane. A fork begins with events that were staged: how many, and when the last was.
 local function create(born, now)
   local id, stream, at = born.id, prefix .. "e:" .. born.id, digits(now)
   if born.staged then
@@ -604,7 +647,8 @@ local function create(born, now)
     facts[#facts + 1] = born.df
   end
   if born.bounds and born.bounds ~= "" then
-    local ends, begins, beat, attempts, interval = string.match(born.bounds, "^(%d+) (%d+) (%d+) (%d+) (%d+)$")
+    local ends, begins, beat, attempts, interval, lane =
+      string.match(born.bounds, "^(%d+) (%d+) (%d+) (%d+) (%d+) ?(%S*)$")
     local from = born.due or now
     if ends ~= "0" then
       limit(control, "d", from + ends)
@@ -618,6 +662,9 @@ local function create(born, now)
     if beat ~= "0" then
       keep(control, "hb", beat .. " " .. attempts .. " " .. interval)
       control.hb, control.ma, control.ri = beat, attempts, interval
+    end
+    if lane ~= "" then
+      keep(control, "fl", lane)
     end
   end
   call("HSET", prefix .. "x:" .. id, unpack(facts))
