@@ -131,6 +131,7 @@ class InitBuilder:
         self._auto_migrate = True
         self._codecs: tuple[PayloadCodec, ...] | None = None
         self._replicas: int | None = None
+        self._fsync: bool | None = None
         self._files: list[WorkflowFile] = []
         self._paths: list[Path] = []
         self._app: Rhythm | None = None
@@ -187,17 +188,25 @@ class InitBuilder:
         self._codecs = check_codecs(codecs)
         return self
 
-    def durability(self, *, replicas: int) -> Self:
-        """By how many replicas a call that starts, signals or ends something is to be confirmed
-        before it returns. One that was survives the loss of its master.
+    def durability(self, *, replicas: int | None = None, fsync: bool | None = None) -> Self:
+        """What is to be confirmed before a call that starts, signals or ends something returns.
 
-        When too few do in good time it raises `NotReplicated`.
+        Args:
+            replicas: how many must have it too; it then survives the loss of its master. When too
+                few do in good time, the call raises `NotReplicated`.
+            fsync: whether the master, and these replicas, must have it on their disks, so that it
+                survives the loss of power; needs Redis 7.2 or newer with an append-only file. When
+                the master has not in good time, the call raises `NotPersisted`.
 
         Raises:
-            ConfigurationError: no whole number from 0 to 100.
+            ConfigurationError: replicas is no whole number from 0 to 100, or fsync no bool.
         """
-        check_setting("replicas", replicas, "durability(replicas=…)")
-        self._replicas = replicas
+        if replicas is not None:
+            check_setting("replicas", replicas, "durability(replicas=…)")
+            self._replicas = replicas
+        if fsync is not None:
+            check_setting("fsync", fsync, "durability(fsync=…)")
+            self._fsync = fsync
         return self
 
     def workflows(self, files: Iterable[WorkflowFile]) -> Self:
@@ -248,6 +257,7 @@ class InitBuilder:
             database_url=self._database_url,
             namespace=self._namespace,
             replicas=self._replicas,
+            fsync=self._fsync,
         )
         sources = [(file.name, file.source, file.file_path) for file in self._files]
         programs = compile_all([*sources, *read_workflow_files(self._paths)])
@@ -263,6 +273,11 @@ class InitBuilder:
                 f"replicas is {settings.replicas}, and an embedded server has none",
                 "give the address of a Redis with replicas, or set replicas to 0",
             )
+        if settings.fsync and url.startswith(EMBEDDED_URL):
+            raise ConfigurationError(
+                "fsync is set, and an embedded server has no disk",
+                "give the address of a Redis, or leave fsync out",
+            )
         with translated():
             first_s = min(FIRST_CONTACT_S, settings.client_timeout)
             codecs = codecs_of(settings) if self._codecs is None else self._codecs
@@ -272,6 +287,7 @@ class InitBuilder:
                 patience_s=first_s,
                 codecs=codecs,
                 replicas=settings.replicas,
+                fsync=settings.fsync,
             )
             try:
                 await prepare(

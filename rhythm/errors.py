@@ -5,6 +5,7 @@ RhythmError                  catch this to catch them all
 │   └── MissingResource      a task asks for a type that the worker's resources do not give: add it
 ├── BlockingCall             a plain call inside of an event loop: await what it names instead
 ├── ConnectionLost           Redis did not answer in time: see that it runs, then repeat the call
+│   ├── NotPersisted         the server's disk was too slow: see that it keeps up, then repeat
 │   └── NotReplicated        too few replicas confirmed a change: see that they run, then repeat
 ├── StorageFull              Redis is out of memory; nothing was changed: make room, repeat the call
 ├── InvalidRequest           a parameter of the call is wrong; nothing was changed: correct the call
@@ -438,6 +439,24 @@ class ConnectionLost(RhythmError):
         return (
             f"no answer from Redis at {self.address}{waited}: {self.reason}; "
             "check that the server runs and that the address is right"
+        )
+
+
+class NotPersisted(ConnectionLost):
+    """The call took effect, but the master had not written it to its disk in time.
+
+    With an `id` or a `request_id` it is safe to repeat; a power cut before it has may lose it.
+    """
+
+    def __init__(self, address: str) -> None:
+        """`address` with its password hidden."""
+        super().__init__(address, "not on disk")
+        self.args = (address,)
+
+    def __str__(self) -> str:
+        return (
+            f"the master at {self.address} has recorded it, but had not written it to its disk in "
+            "time; see that the disk keeps up and that appendfsync is not 'no', then repeat it"
         )
 
 

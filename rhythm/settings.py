@@ -95,6 +95,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # How many replicas must have what a client's call wrote before it returns. Redis answers before
     # it replicates: with 0 a failover may lose what it just acknowledged. It costs a way to them.
 
+    fsync: bool = False
+    # Whether what a client's call wrote must be on the disks of the master and of these replicas
+    # before it returns. With 'appendfsync everysec' that takes up to a second for each call.
+
     partitions: int | None = None
     # Into how many parts a new namespace is divided; one that is set up keeps its own. None is 1 on
     # one server, which gains nothing by more, and 16 on a Redis Cluster: enough for several masters
@@ -139,6 +143,7 @@ class SettingsArguments(TypedDict, total=False):
     log_format: LogFormat | None
     concurrency: int | None
     replicas: int | None
+    fsync: bool | None
     partitions: int | None
 
 
@@ -535,6 +540,7 @@ _CHECKS: Mapping[str, _Check] = {
     "log_format": _check_log_format,
     "concurrency": _whole(1),
     "replicas": _whole(0, most=100),
+    "fsync": _check_switch,
     # A worker has three connections for each.
     "partitions": _whole(1, most=256),
 }
@@ -543,7 +549,7 @@ _MAY_BE_NONE = ("database_url", "encryption_keys", "retention", "build_id", "par
 
 _TEXTS = ("database_url", "namespace", "encryption_keys", "build_id", "log_format")
 
-_SWITCHES = ("compression",)
+_SWITCHES = ("compression", "fsync")
 _SWITCHED = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 _WHOLE_NUMBERS = (

@@ -26,6 +26,7 @@ from streams.errors import (
     BackendFull,
     BackendRefused,
     BackendUnavailable,
+    NotPersisted,
     NotReplicated,
     StreamsError,
 )
@@ -72,6 +73,7 @@ class Connection:
             ``redis+cluster://host:port[,host:port…]``, both also as ``rediss+…`` for encryption.
         namespace: what every key begins with.
         replicas: by how many replicas a write is to be confirmed; not for an embedded server.
+        fsync: whether they, and the master, are to have it on disk then; needs Redis 7.2.
         patience_s: how long a call is repeated before `BackendUnavailable`; None is without end.
         clock: unix ms for scripts instead of the server's own clock, for tests; may step back.
         reply_timeout_s: how long one call waits for its answer before it counts as lost.
@@ -90,13 +92,14 @@ class Connection:
         server: embedded.Server | None = None,
         codecs: Sequence[PayloadCodec] = (),
         replicas: int = 0,
+        fsync: bool = False,
     ) -> None:
         self.address = hide_password(url)
         # `definitions.check` puts the namespace's own partitions in its place.
         self.keys = KeySpace(namespace)
         self.sealing = Sealing(namespace, codecs)
         self.patience_s = patience_s
-        self.replicas = replicas
+        self.replicas, self.fsync = replicas, fsync
         self._clock = clock
         self._reply_timeout_s = reply_timeout_s
         self._url = url
@@ -206,12 +209,14 @@ class Connection:
     async def write(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
     ) -> Any:
-        """As `call`, for what is acknowledged to somebody: done when `replicas` have it too.
+        """As `call`, for what is acknowledged to somebody: done when `replicas` have it too, and
+        with `fsync` when it is on disk.
 
         Raises:
             NotReplicated: too few confirmed it within the connection's patience. The master has it.
+            NotPersisted: the master has it, and not on disk within the connection's patience.
         """
-        if not self.replicas:
+        if not (self.replicas or self.fsync):
             return await self.call(script, keys, arguments)
         about, mark = keys[-1], mark_of(keys[0])
         if self._cluster is not None:
@@ -226,14 +231,16 @@ class Connection:
         return await self._patiently(once, script.name, about)
 
     async def _replicated(self, mark: str, words: Sequence[Argument]) -> Any:
-        """Send a command, and wait on the same connection until replicas have all up to then.
+        """Send a command, and wait on the same connection until all up to then is confirmed.
 
         A repeated script may write nothing, and WAIT asks for the connection's last write: so there
-        is always one behind it.
+        is always one behind it. See https://redis.io/commands/waitaof/.
         """
         # A script that Redis has forgotten is sent twice: together shorter than one call may take.
-        wait_ms = round(self._reply_timeout_s * 1000 / 4)
-        together = (words, ("SET", mark, ""), ("WAIT", self.replicas, wait_ms))
+        # Most disks that are written every second have it by then.
+        wait_ms = round(self._reply_timeout_s * 1000 * 0.4)
+        wait = ("WAITAOF", 1) if self.fsync else ("WAIT",)
+        together = (words, ("SET", mark, ""), (*wait, self.replicas, wait_ms))
         if self._cluster is not None:
             replies = await self._cluster.send_together(mark, together)
         else:
@@ -242,8 +249,11 @@ class Connection:
             if isinstance(reply, Exception):
                 raise reply
         reply, _, confirmed = replies
-        if confirmed < self.replicas:
-            raise NotReplicated(self.address, self.replicas, confirmed)
+        on_disk, by_replicas = confirmed if self.fsync else (1, confirmed)
+        if not on_disk:
+            raise NotPersisted(self.address)
+        if by_replicas < self.replicas:
+            raise NotReplicated(self.address, self.replicas, by_replicas)
         return reply
 
     async def command(self, *words: Argument, near: str = "") -> Any:
@@ -283,13 +293,13 @@ class Connection:
         cluster = self._cluster
         if cluster is None:
             info: dict[str, Any] = await self.command("INFO", "everything")
-            return inspection.judged(self.address, info)
+            return inspection.judged(self.address, info, fsync=self.fsync)
 
         async def once() -> list[dict[str, Any]]:
             return await cluster.ask_masters("INFO", "everything")
 
         of_each = await self._patiently(once, "INFO", "")
-        reports = [inspection.judged(self.address, info) for info in of_each]
+        reports = [inspection.judged(self.address, info, fsync=self.fsync) for info in of_each]
         concerns = dict.fromkeys(one for report in reports for one in report.concerns)
         fewest = min(report.replicas for report in reports)
         return reports[0]._replace(concerns=tuple(concerns), replicas=fewest)
@@ -333,7 +343,7 @@ class Connection:
             except TimeoutError as error:
                 silence = f"no answer within {self._reply_timeout_s:g} s"
                 failure, cause = BackendUnavailable(self.address, silence), error
-            except NotReplicated as error:
+            except (NotReplicated, NotPersisted) as error:
                 failure, cause = error, error
             except FAULTS as error:
                 failure = self.translate(error, what, key)

@@ -2,6 +2,7 @@
 
 StreamsError              catch this to catch them all
 ├── BackendUnavailable    Redis did not answer in time: retry with backoff, or wait
+│   ├── NotPersisted      the master has not written a change to its disk in time: repeat
 │   └── NotReplicated     too few replicas confirmed a change in time: look at them, then repeat
 ├── BackendRefused        Redis answered and will not serve us (password, policy …): fix the setup
 ├── BackendFull           Redis is out of memory: make room, then repeat the call
@@ -53,6 +54,20 @@ class NotReplicated(BackendUnavailable):
         return (
             f"the master at {self.address} has the change, but {self.confirmed} of {self.wanted} "
             "replicas confirmed it: see that they run, then repeat the call"
+        )
+
+
+class NotPersisted(BackendUnavailable):
+    """The master has a change, and had not written it to its disk in time."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address, "a change was not written to disk")
+        self.args = (address,)
+
+    def __str__(self) -> str:
+        return (
+            f"the master at {self.address} has the change, but had not written it to its disk in "
+            "time: see that the disk keeps up and that appendfsync is not 'no', then repeat it"
         )
 
 

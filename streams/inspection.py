@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 from streams.errors import BackendRefused
 
 OLDEST_REDIS = (7, 0, 5)
-
+# Of Redis, and what a Valkey of any release says it is.
+_WITH_WAITAOF = (7, 2)
 
 # Of `maxmemory`, or of the machine's memory where that is not set: below it there is time to act.
 _NEARLY_FULL, _AS_GOOD_AS_FULL = 0.85, 0.95
@@ -60,15 +61,30 @@ class ServerReport(NamedTuple):
 EMBEDDED = ServerReport("embedded", "7.2", "none: nothing is kept", "noeviction", ())
 
 
-def judged(address: str, info: Mapping[str, Any]) -> ServerReport:
+def judged(address: str, info: Mapping[str, Any], *, fsync: bool = False) -> ServerReport:
     """The report of a server by its answer to INFO.
 
+    Args:
+        fsync: whether it is to tell what it has written to its disk.
+
     Raises:
-        BackendRefused: too old, or set to drop keys when memory is full.
+        BackendRefused: too old, or set to drop keys when memory is full; or it cannot tell.
     """
     version = str(info.get("redis_version", ""))
     is_valkey = "valkey_version" in info
     numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
+    if fsync and numbers < _WITH_WAITAOF:
+        raise BackendRefused(
+            address,
+            f"it is Redis {version}, and only 7.2 or newer tells what is on disk (fsync); use a "
+            "newer one, or 'appendfsync always' without fsync: then it is before each answer",
+        )
+    if fsync and not _number(info, "aof_enabled"):
+        raise BackendRefused(
+            address,
+            "it has no append-only file, so nothing is on disk when a call returns (fsync); set "
+            "'appendonly yes'",
+        )
     if not is_valkey and numbers < OLDEST_REDIS:
         raise BackendRefused(address, f"it is Redis {version}, and Rhythm needs 7.0.5 or newer")
     policy = str(info.get("maxmemory_policy", ""))

@@ -104,6 +104,10 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    def client(self) -> redis.Redis:
+        """A client of the test's own."""
+        return redis.Redis(port=self.port, decode_responses=True)
+
     def start(self, *more: str) -> None:
         """Start, with more options, and wait until it answers."""
         binary = shutil.which("redis-server")

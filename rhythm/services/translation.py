@@ -15,6 +15,7 @@ from rhythm.errors import (
     ExecutionNotFound,
     ExecutionNotStuck,
     InvalidRequest,
+    NotPersisted,
     NotReplicated,
     ScheduleNotFound,
     StorageFull,
@@ -50,6 +51,8 @@ def translated() -> Iterator[None]:
     """Raise the store's errors as Rhythm's, from the original."""
     try:
         yield
+    except store.NotPersisted as error:
+        raise NotPersisted(error.address) from error
     except store.NotReplicated as error:
         raise NotReplicated(error.address, error.wanted, error.confirmed) from error
     except store.BackendUnavailable as error:

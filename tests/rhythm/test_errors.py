@@ -138,6 +138,11 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
         "time; see that they run, then repeat the call",
     ),
     (
+        errors.NotPersisted("redis://db:6379/0"),
+        "the master at redis://db:6379/0 has recorded it, but had not written it to its disk in "
+        "time; see that the disk keeps up and that appendfsync is not 'no', then repeat it",
+    ),
+    (
         errors.StorageFull("redis://db:6379/0"),
         "Redis at redis://db:6379/0 is out of memory and stored nothing; "
         "raise its maxmemory or remove data, then repeat the call",

@@ -28,7 +28,7 @@ NAMES = {
     "ExecutionNotFound", "ExecutionNotStuck",
     "FlowSyntaxError", "InvalidPayload", "InvalidRequest", "InvalidTaskInputs",
     "InvalidWorkflowInputs", "MissingResource",
-    "NondeterminismError", "NotReplicated", "PayloadTooLarge",
+    "NondeterminismError", "NotPersisted", "NotReplicated", "PayloadTooLarge",
     "RhythmError", "RunStuck", "ScheduleExists", "ScheduleNotFound",
     "StaleLease", "StorageFull", "TaskNotRegistered",
     "UnreadableEvent", "UnreadableRecord", "WaitTimeout", "WorkflowNotRegistered",

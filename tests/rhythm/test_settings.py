@@ -60,6 +60,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "RHYTHM_LOG_FORMAT": "json",
         "RHYTHM_CONCURRENCY": "8",
         "RHYTHM_REPLICAS": "1",
+        "RHYTHM_FSYNC": "true",
         "RHYTHM_PARTITIONS": "3",
     }
 
@@ -82,6 +83,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         log_format="json",
         concurrency=8,
         replicas=1,
+        fsync=True,
         partitions=3,
     )
 
@@ -159,7 +161,7 @@ def test_a_named_project_file(tmp_path: Path) -> None:
             "settings are database_url, namespace, lease, shutdown_grace, client_timeout, "
             "payload_limit, compression, encryption_keys, unknown_task_patience, "
             "max_lost_workers, history_warning, history_limit, retention, build_id, log_format, "
-            "concurrency, replicas, partitions",
+            "concurrency, replicas, fsync, partitions",
         ),
         ("lease = 0", "lease is 0 s", "make it 0.1 s or more, up to 1,000,000,000"),
         ("lease = -1.5", "lease is -1.5 s", "make it 0.1 s or more, up to 1,000,000,000"),
