@@ -16,6 +16,7 @@ from streams.work import (
     NewChild,
     NewTimer,
     Outgoing,
+    Successor,
     TaskSettlement,
     WorkflowSettlement,
 )
@@ -64,6 +65,8 @@ async def _begin(house: House) -> None:
     await house.start("later", "task", due_ms=now_ms + 90_000)
     await house.start("large", "task", queue="other", payload=b"P" * 600)
     await house.start("idle", target="resting")
+    await house.start("again")
+    await house.start("long")
     await pauses.put(connection, "workflow", "resting", is_paused=True, note="why")
     await projections.register_wait(connection, "flow", "client")
     await schedules.put(
@@ -106,7 +109,16 @@ async def _work(house: House) -> None:
         identity=flow.events[-1].identity,
         snapshot=b"MACHINE",
     )
-    await seat.step([], 0, [failed, decided])
+    restarted = WorkflowSettlement(
+        "again",
+        claims["again"].token,
+        1,
+        outcome="restarted",
+        payload=b"RESTARTED",
+        successor=Successor("greet", "d1", BOUNDS, b"CREATED", (b"SIGNAL",)),
+    )
+    is_long = WorkflowSettlement("long", claims["long"].token, 1, decided=b"D", outcome="long")
+    await seat.step([], 0, [failed, decided, restarted, is_long])
     await house.signal("flow", "s2")
     await transitions.cancel_execution(
         connection, execution_id="task", request="c1", at_once=False, payload=b"WHY"
