@@ -30,7 +30,7 @@ def test_the_recorded_story_leaves_something_of_every_kind() -> None:
     rows = re.findall(r"^\| `(<ns>:[^`]+)` \| (\w[\w ]*) \|", page, re.MULTILINE)
     # A worker's and an execution's names are at the end; so are a queue's.
     kinds = {re.sub(r"(:<.*|\[.*)", "", name) for name, kind in rows if kind != "none"}
-    keys = re.findall(r"^(layout:\S+) \w+$", layout.RECORDED.read_text(), re.MULTILINE)
+    keys = re.findall(r"^(layout:.+) \w+$", layout.RECORDED.read_text(), re.MULTILINE)
     seen = {key.replace("layout:", "<ns>:").replace("{0}", "{p}") for key in keys}
 
     # Bells hold nothing; the events of a fork are gathered elsewhere for as long as that takes.
