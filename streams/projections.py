@@ -13,9 +13,9 @@ import msgspec
 
 from streams import codec
 from streams.codec import StoredExecution
-from streams.connection import BlockingReader, Connection
+from streams.connection import BlockingReader, Connection, DirectCaller
 from streams.errors import CorruptRecord, Overtaken, UnknownExecution
-from streams.keys import PartitionKeys
+from streams.keys import PartitionKeys, run_id
 from streams.outbox import Delivery, argument
 from streams.scripts import Argument, load
 
@@ -157,6 +157,12 @@ class Examination(msgspec.Struct, frozen=True):
     due_ms: int | None
     timers: frozenset[int]
     trouble: str | None = None
+
+
+def newest_run(caller: DirectCaller, keys: PartitionKeys, execution_id: str) -> str:
+    """The newest run of an execution, by its first run's id."""
+    number = caller.command("GET", keys.newest_run(execution_id))
+    return execution_id if number is None else run_id(execution_id, int(number))
 
 
 async def get_execution(

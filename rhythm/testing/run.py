@@ -26,6 +26,7 @@ from rhythm.history.reading import readable
 from rhythm.history.recording import Recording, first_of
 from rhythm.models import ExecutionStatus, ExecutionType, HistoryEvent
 from streams.codec import StoredEvent
+from streams.keys import run_id, run_of
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,13 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run of {self.workflow}: {self.status.value} after {self.elapsed}>"
+
+    @property
+    def runs(self) -> list[Run]:
+        """All its runs, this one last: more than one when it ended with `Workflow.restart`."""
+        first, number = run_of(self.id)
+        ids = [run_id(first, n) for n in range(1, number)]
+        return [*(Run(id_, self._remains) for id_ in ids), self]
 
     @property
     def workflow(self) -> str:
@@ -107,10 +115,10 @@ class Run:
 
     @property
     def elapsed(self) -> timedelta:
-        """How long it took by its own clock."""
+        """How long it took by its own clock, with all its runs."""
         ended_ms = self._facts.ended_ms
         until_ms = self._remains.now_ms if ended_ms is None else ended_ms
-        return timedelta(milliseconds=until_ms - self._facts.created_ms)
+        return timedelta(milliseconds=until_ms - self.runs[0]._facts.created_ms)
 
     @property
     def console(self) -> list[str]:
@@ -136,7 +144,8 @@ class Run:
         return [readable(self.id, event) for event in self._events]
 
     def calls(self, task: str) -> list[dict[str, Any]]:
-        """The inputs of each call of a task by this workflow and all below it, in order.
+        """The inputs of each call of a task by this workflow, in all its runs, and by all below it,
+        in order.
 
         A call that was tried several times counts once; see `attempts`.
 
@@ -157,12 +166,14 @@ class Run:
         return [facts.attempt for _, facts in self._tasks(task)]
 
     def children(self, workflow: str | None = None) -> list[Run]:
-        """The workflows that it started, in order; all, or those of one name."""
+        """The workflows that it started in all its runs, in order; all, or those of a name. Of one
+        that restarted the last run."""
         return [
             Run(id_, self._remains)
             for id_, facts in self._all()
             if facts.type is ExecutionType.WORKFLOW
-            and self._remains.starter_of(id_) == self.id
+            and facts.status is not ExecutionStatus.RESTARTED
+            and self._started(self._remains.starter_of(id_))
             and workflow in (None, facts.target)
         ]
 
@@ -203,9 +214,17 @@ class Run:
 
     def _is_above(self, execution_id: str) -> bool:
         starter = self._remains.starter_of(execution_id)
-        return starter is not None and (starter == self.id or self._is_above(starter))
+        return starter is not None and (self._started(starter) or self._is_above(starter))
+
+    def _started(self, starter: str | None) -> bool:
+        return starter is not None and run_of(starter)[0] == run_of(self.id)[0]
 
 
 def _place(execution_id: str) -> list[tuple[int, str]]:
-    """Sorts ids of a tree by the numbers of commands, as `a`, `a/2`, `a/10`."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in execution_id.split("/")]
+    """Sorts ids of a tree by the numbers of commands and runs, as `a`, `a/2`, `a/2~2`, `a/10`."""
+    places: list[tuple[int, str]] = []
+    for part in execution_id.split("/"):
+        number, run = run_of(part)
+        places.append((int(number), "") if number.isdigit() else (-1, number))
+        places.append((run, ""))
+    return places

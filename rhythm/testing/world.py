@@ -151,10 +151,10 @@ class _World:
             await end(acting, *self._workers.values())
         if not self._has_ended() and not self._is_stopped:
             sent = [act.name for _, act in self._plan.actions if isinstance(act, Signal)]
-            raise stuck(root, self._elapsed(), histories, self._plan.programs, sent)
+            raise stuck(self._newest_run(), self._elapsed(), histories, self._plan.programs, sent)
         programs = {program.digest: program for program in self._plan.programs.values()}
         remains = Remains(histories, programs, self._tasks.names(), self._now_ms())
-        return Run(root, remains)
+        return Run(self._newest_run(), remains)
 
     def _now_ms(self) -> int:
         return self._plan.starts_at_ms + round(self._loop.time() * 1000)
@@ -178,8 +178,12 @@ class _World:
         return False
 
     def _has_ended(self) -> bool:
-        newest = stream.newest(self._looking, self._partition, self._root)
+        newest = stream.newest(self._looking, self._partition, self._newest_run())
         return newest is not None and newest.type in TERMINAL
+
+    def _newest_run(self) -> str:
+        """Of the workflow that is run: it may restart."""
+        return projections.newest_run(self._looking, self._partition, self._root)
 
     def _serve(self, queue: str) -> None:
         """A worker for a queue: in a test every queue is served."""

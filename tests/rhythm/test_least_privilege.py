@@ -172,7 +172,11 @@ FLOWS = {
         await Promise.race([Timer.delay("1h"), Signal.when("go")]);
         return [task, child, apart];
     """,
-    "short": "return 1",
+    "short": """
+        if (Inputs.again) return 1;
+        await Timer.delay("1ms");
+        Workflow.restart({ again: true });
+    """,
     "waits": 'return await Signal.when("go")',
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 COUNTS = """
     const { n = 1, most = 3 } = Inputs
     State.set("n", n)
+    await Timer.delay("1ms")
     if (n < most) Workflow.restart({ n: n + 1, most })
     return [n, Context.executionId]
 """
@@ -77,8 +79,18 @@ def test_every_run_has_its_own_history_and_names_its_neighbours(
             assert (first.restarted_from, first.restarted_as) == (None, "counter~2")
             assert (second.restarted_from, second.restarted_as) == ("counter", "counter~3")
             assert (second.inputs, second.state) == ({"n": 2, "most": 3}, {"n": 2})
-            assert await stage.types("counter") == ["created", "decided", "restarted"]
-            assert await stage.types("counter~3") == ["created", "decided", "completed"]
+            assert await stage.types("counter") == [
+                "created",
+                "decided",
+                "timer_fired",
+                "restarted",
+            ]
+            assert await stage.types("counter~3") == [
+                "created",
+                "decided",
+                "timer_fired",
+                "completed",
+            ]
             last = (await stage.app.history_service.events("counter"))[-1]
             assert last.data["successor"] == "counter~2"
             executions = stage.app.execution_service
@@ -234,6 +246,23 @@ def test_children_end_or_go_on_as_at_every_end(database_url: str, namespace: str
     run(story())
 
 
+def test_who_restarts_without_having_waited_goes_on_a_second_later(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    source = "if (Inputs.again) return 1; Workflow.restart({ again: true })"
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=source) as stage:
+            id_ = await stage.start("it")
+            await stage.until_there(f"{id_}~2")
+            first, second = await kept(stage, id_), await kept(stage, f"{id_}~2")
+            ended = await stage.end(id_)
+            assert first.completed_at == second.created_at
+            assert ended.started_at - second.created_at >= timedelta(seconds=1)
+
+    run(story())
+
+
 def test_what_is_to_end_does_not_restart(database_url: str, namespace: str, run: Run) -> None:
     source = """
         try { await Signal.when("never") } catch { }
@@ -257,7 +286,10 @@ def test_cancelling_and_terminating_reach_the_run_that_lives(
     database_url: str, namespace: str, run: Run
 ) -> None:
     parent = 'return await Workflow.run("it")'
-    source = 'if (!Inputs.again) Workflow.restart({ again: true }); await Signal.when("never")'
+    source = """
+        if (!Inputs.again) { await Timer.delay("1ms"); Workflow.restart({ again: true }) }
+        await Signal.when("never")
+    """
 
     async def story() -> None:
         async with on_stage(database_url, namespace, parent=parent, it=source) as stage:

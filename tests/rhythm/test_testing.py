@@ -549,6 +549,39 @@ def test_workflows_with_ids_of_their_own_belong_to_the_run_and_can_be_sent_signa
     assert run.children()[0].elapsed == timedelta(days=1)
 
 
+def test_a_workflow_that_restarts_is_its_last_run_with_the_calls_of_all(
+    rhythm_test: RhythmTest,
+) -> None:
+    rhythm_test.task("note", returns=None)
+    rhythm_test.workflow(
+        "await Timer.delay('1d'); if (!Inputs.again) Workflow.restart({ again: true })",
+        name="child",
+    )
+    rhythm_test.signal("stop", 9, after="77h")
+
+    run = rhythm_test.run(
+        "const { day = 1 } = Inputs; await Task.run('note', { day });"
+        "if (day === 1) await Workflow.run('child')\n"
+        "try { return [day, await Signal.when('stop', { timeout: '12h' })] }"
+        "catch { Workflow.restart({ day: day + 1 }) }"
+    )
+
+    assert run.output == [3, 9] and run.elapsed == timedelta(hours=77)
+    assert run.inputs == {"day": 3} and run.history[0].data["restarted_from"].endswith("~2")
+    assert run.calls("note") == [{"day": 1}, {"day": 2}, {"day": 3}]
+    assert [each.status.value for each in run.runs] == ["restarted", "restarted", "completed"]
+    assert [child.inputs for child in run.children("child")] == [{"again": True}]
+
+
+def test_a_workflow_that_restarts_for_ever_is_told(
+    rhythm_test: RhythmTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rhythm.testing.world.MAX_SKIPS", 5)
+
+    with pytest.raises(RunStuck, match="goes on 0:00:05 after its start"):
+        rhythm_test.run("return Workflow.restart()")
+
+
 # Where workflows come from.
 
 

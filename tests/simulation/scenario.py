@@ -97,6 +97,21 @@ FLOWS = {
         }
         return "over"
     """,
+    "endless": """
+        const got = [...(Inputs.got ?? []), await Signal.when("go")]
+        if (got.length < Inputs.n) Workflow.restart({ n: Inputs.n, got })
+        return got
+    """,
+    "rounds": """
+        const { n, done = 0, sum = 0 } = Inputs
+        const next = await Task.run("add", { a: sum, b: done })
+        if (done < n) Workflow.restart({ n, done: done + 1, sum: next })
+        return next
+    """,
+    "parent_of_rounds": """
+        Workflow.start("rounds", { n: 1 })
+        return await Promise.all([Workflow.run("rounds", { n: 3 }), Task.run("square", { x: 2 })])
+    """,
     "limited": """
         try { await Task.run("slow", {}, { timeout: "500ms" }) } catch (error) { return error.name }
     """,
@@ -245,6 +260,13 @@ def wishes(chance: random.Random) -> list[Wish]:
         lambda: Wish("peers", expected=[41]),
         lambda: Wish("beating", expected={"step": 1}),
         lambda: Wish("limited", expected="TimeoutError"),
+        lambda: _endless(chance.randint(1, 5)),
+        lambda: _rounds(chance.randint(1, 5)),
+        lambda: Wish(
+            "rounds", {"n": 40}, expected=820, ends=chance.choice(("cancel", "terminate"))
+        ),
+        lambda: Wish("parent_of_rounds", expected=[6, 4]),
+        lambda: Wish("parent_of_rounds", expected=[6, 4], ends="terminate"),
         lambda: Wish("diary", {"n": chance.randint(2, 8)}, expected="over"),
     ]
     # Few kinds at a time, so that many of one kind meet in some runs.
@@ -262,6 +284,14 @@ def _fan(n: int) -> Wish:
 
 def _signals(n: int) -> Wish:
     return Wish("signals", {"n": n}, expected=list(range(n)))
+
+
+def _endless(n: int) -> Wish:
+    return Wish("endless", {"n": n}, expected=list(range(n)))
+
+
+def _rounds(n: int) -> Wish:
+    return Wish("rounds", {"n": n}, expected=n * (n + 1) // 2)
 
 
 def _square(x: int) -> Wish:
@@ -340,7 +370,7 @@ def _judge(execution_id: str, wish: Wish, ended: Execution, ledger: Ledger) -> N
         return
     output = ended.output
     has_failed_over = ledger.failovers_of(execution_id) > 0
-    if wish.target == "signals" and has_failed_over and isinstance(output, list):
+    if wish.target in ("signals", "endless") and has_failed_over and isinstance(output, list):
         # One that was lost, and is sent again, comes after later ones.
         output = sorted(output)
     if ended.status is not ExecutionStatus.COMPLETED or output != wish.expected:
@@ -370,11 +400,12 @@ async def _ask(
         )
 
     await repeated(start)
-    if wish.target == "signals":
+    if wish.target in ("signals", "endless"):
         for i in range(wish.inputs["n"]):
             await asyncio.sleep(chance.expovariate(1))
             await _signal(app, execution_id, i, ledger)
-        ledger.signalled[execution_id] = wish.inputs["n"]
+        if wish.target == "signals":
+            ledger.signalled[execution_id] = wish.inputs["n"]
     if wish.ends != "by itself":
         await asyncio.sleep(chance.expovariate(0.4))
         await _end(app, execution_id, wish.ends)

@@ -340,7 +340,7 @@ class _World:
         ids = await self.inspect(app)
         if self.has_schedule:
             await judge_schedule(app, self.ledger)
-        roots = {id_ for id_ in ids if not ({"/", "!"} & set(id_) or id_.endswith("-peer"))}
+        roots = {id_ for id_ in ids if not ({"/", "!", "~"} & set(id_) or id_.endswith("-peer"))}
         if len(roots) != wanted:
             self.ledger.blame(f"{wanted} were asked for, there are {sorted(roots)}")
         for execution_id, count in self.ledger.signalled.items():

@@ -1,5 +1,8 @@
 -- restart: a workflow ends, and its successor begins. Included after transition.
 
+-- One that restarts without having waited for anything would do so some thousand times a second.
+local AT_ONCE_MS = 1000
+
 local function field_of(entry, name)
   local fields = entry[2]
   for i = 1, #fields, 2 do
@@ -33,7 +36,7 @@ local function restart(control, now, token, upto, payload, successor)
 
   create({
     id = next_id, ["in"] = token, h = content, ty = "workflow", tg = successor.tg, q = control.q, df = successor.df,
-    p = parent, n = n, policy = policy, bounds = successor.bounds, payload = successor.payload,
+    p = parent, n = n, policy = policy, due = upto <= 1 and now + AT_ONCE_MS or nil, bounds = successor.bounds, payload = successor.payload,
   }, now)
   call("SET", prefix .. "n:" .. chain, run)
   local follower = load(next_id)
