@@ -22,6 +22,7 @@ import click
 from watchfiles import Change, DefaultFilter, awatch
 
 from rhythm.cli.connect import MEMORY, Place, command, import_module, import_object
+from rhythm.cli.lifeline import watched, when_input_ends
 from rhythm.cli.live import LiveView
 from rhythm.cli.logs import show_logs
 from rhythm.cli.parameters import input_option, module_option, workflows_option
@@ -73,10 +74,10 @@ async def dev(
     if work:
         await _work(place, modules, workflows, resources, start, dict(inputs))
         return
-    async with _server(place, memory) as address:
+    async with _server(place, memory) as (address, lifeline):
         click.echo(f"server: {_shown(address)}", err=True)
         words = [*_without_address(sys.argv[1:]), "--work", "--redis", address]
-        await _restarting([sys.executable, "-m", "rhythm", *words], workflows)
+        await _restarting([sys.executable, "-m", "rhythm", *words], lifeline, workflows)
 
 
 async def _work(
@@ -109,6 +110,7 @@ async def _work(
         loop.add_signal_handler(signal.SIGTERM, worker.stop)
         loop.add_signal_handler(signal.SIGUSR1, worker.give_back)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # the parent says when to stop
+        when_input_ends(worker.give_back)
         view = asyncio.create_task(LiveView(app, datetime.now(UTC)).follow())
         try:
             if start is not None:
@@ -122,17 +124,21 @@ async def _work(
         os._exit(0)  # Python would wait for the threads of these tasks, which nothing can end
 
 
-async def _restarting(child: list[str], workflows: Iterable[str]) -> None:
-    """Keep a child going, another after every change, until Ctrl-C or SIGTERM."""
+async def _restarting(child: list[str], lifeline: int | None, workflows: Iterable[str]) -> None:
+    """Keep a child going, another after every change, until Ctrl-C or SIGTERM.
+
+    Args:
+        lifeline: what the server lives by, for the child to hold too.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    process = await _begin(child)
+    process = await _begin(child, lifeline)
     async for changes in awatch(".", *workflows, watch_filter=_Sources(), stop_event=stop):
         click.echo(f"changed: {_named(changes)}", err=True)
         await _end(process)
-        process = await _begin(child)
+        process = await _begin(child, lifeline)
     await _end(process)
 
 
@@ -149,8 +155,10 @@ def _named(changes: Iterable[tuple[Change, str]]) -> str:
     return ", ".join(names[:3]) + more
 
 
-async def _begin(child: list[str]) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(*child)
+async def _begin(child: list[str], lifeline: int | None) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *child, stdin=asyncio.subprocess.PIPE, pass_fds=() if lifeline is None else (lifeline,)
+    )
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -166,15 +174,16 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _server(place: Place, memory: bool) -> AsyncIterator[str]:
-    """The address of the server to use; one that this process keeps ends with it."""
+async def _server(place: Place, memory: bool) -> AsyncIterator[tuple[str, int | None]]:
+    """The address of the server to use, and what it lives by: one that this process keeps ends when
+    neither it nor its child holds that any more, so that the child can give back what it has."""
     given = place.settings().database_url
     if memory or given is not None:
-        yield MEMORY if memory else str(given)
+        yield MEMORY if memory else str(given), None
         return
     binary = shutil.which("redis-server")
     if binary is None:
-        yield MEMORY
+        yield MEMORY, None
         return
     folder = _KEPT_IN / "redis"
     try:
@@ -186,18 +195,23 @@ async def _server(place: Place, memory: bool) -> AsyncIterator[str]:
         ) from error
     port = _free_port()
     options = ("--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction")
-    process = await asyncio.create_subprocess_exec(
-        *(binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *options),
-        *("--logfile", str((folder / "redis.log").resolve())),
-        process_group=0,  # a terminal's Ctrl-C is for this process
-    )
+    place_of = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder))
+    log = ("--logfile", str((folder / "redis.log").resolve()))
+    its_end, lifeline = os.pipe()
     try:
-        await _until_it_listens(process, port, folder)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        if process.returncode is None:
-            process.terminate()
+        process = await asyncio.create_subprocess_exec(
+            *watched([binary, *place_of, *options, *log]),
+            stdin=its_end,
+            process_group=0,  # a terminal's Ctrl-C is for this process
+        )
+        try:
+            await _until_it_listens(process, port, folder)
+            yield f"redis://127.0.0.1:{port}/0", lifeline
+        finally:
+            os.close(lifeline)
             await process.wait()
+    finally:
+        os.close(its_end)
 
 
 async def _until_it_listens(process: asyncio.subprocess.Process, port: int, folder: Path) -> None:

@@ -12,6 +12,7 @@ import click
 
 from rhythm.cli.connect import MEMORY, Place, command, import_module, import_object
 from rhythm.cli.exits import Exit
+from rhythm.cli.lifeline import when_input_ends
 from rhythm.cli.logs import show_logs_as
 from rhythm.cli.parameters import Listening, log_options, module_option, workflows_option
 from rhythm.cli.show import print_json
@@ -123,7 +124,7 @@ async def worker(
         )
         _on_signals(_Stopping(running, announce).once_more)
         if until_input_ends:
-            _when_input_ends(running.stop)
+            when_input_ends(running.stop)
         with contextlib.ExitStack() as around:
             if health is not None and metrics is not None:
                 page = metrics.of(running, app.diagnose).page
@@ -162,18 +163,6 @@ def _on_signals(action: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, action, number)
-
-
-def _when_input_ends(action: Callable[[], None]) -> None:
-    """Call `action` when nobody holds the other end of standard input any more."""
-    loop, number = asyncio.get_running_loop(), sys.stdin.fileno()
-
-    def read() -> None:
-        if not os.read(number, 1):
-            loop.remove_reader(number)
-            action()
-
-    loop.add_reader(number, read)
 
 
 def _health(first: tuple[str, int] | None, nth: int) -> list[str]:

@@ -105,6 +105,20 @@ def developing(folder: Path, *words: str) -> Iterator[Until]:
     assert process.returncode == 0
 
 
+def test_nothing_is_left_when_it_is_killed(shop: Path) -> None:
+    """Server and worker hold its standard error: that ends when the last of them has ended."""
+    environ = {name: text for name, text in os.environ.items() if not name.startswith("RHYTHM_")}
+    command = [*RHYTHM, "dev", "-m", "tasks", "--workflows", "flows"]
+    with subprocess.Popen(command, cwd=shop, env=environ, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while not next(process.stderr).startswith(b"ready:"):
+            pass
+
+        process.kill()
+
+        process.communicate(timeout=30)
+
+
 ORDER = ("--start", "order", "-i", "item=tea", "-i", "quantity=2")
 
 
