@@ -5,6 +5,7 @@ so that no tool takes them for files of ours.
 """
 
 import re
+import shlex
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -18,7 +19,11 @@ from rhythm.errors import ConfigurationError
 
 SUFFIX = ".template"
 # What a tool would read in our own folder, or is named after the project.
-_OTHER_NAMES = {"gitignore": ".gitignore", "worker.service": "$name-worker.service"}
+_OTHER_NAMES = {
+    "dockerignore": ".dockerignore",
+    "gitignore": ".gitignore",
+    "worker.service": "$name-worker.service",
+}
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -43,7 +48,7 @@ async def new(place: Place, folder: Path, name: str | None) -> None:
         click.echo(f"  {file}")
     click.echo(
         f"{name} is in {folder}. Try it:\n"
-        f"  cd {folder}\n"
+        f"  cd {shlex.quote(str(folder))}\n"
         "  rhythm run flows/order.flow -m tasks --input item=tea --input quantity=2\n"
         "  rhythm dev -m tasks --workflows flows"
     )

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +58,14 @@ def test_what_surrounds_a_new_project_is_about_it(shop: Path) -> None:
 
     assert set(compose["services"]) == {"redis", "worker"}
     assert "noeviction" in compose["services"]["redis"]["command"]
+    # Nothing of what is on the developer's machine alone goes into an image.
+    assert {".venv/", ".rhythm/"} <= set((shop / ".dockerignore").read_text().splitlines())
+    project = tomllib.loads((shop / "pyproject.toml").read_text())
+    copied = re.search(r"^COPY (.*) \./$", (shop / "Dockerfile").read_text(), re.MULTILINE)
+    assert copied and set(copied[1].split()) == {
+        "pyproject.toml",
+        *(f"{module}.py" for module in project["tool"]["setuptools"]["py-modules"]),
+    }
     command = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
     words = command.split()[1:]
     assert CliRunner().invoke(main, [*words, "--help"]).exit_code == 0
