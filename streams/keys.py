@@ -142,7 +142,7 @@ class PartitionKeys:
         return self.prefix + "o"
 
     def children(self, execution_id: str) -> str:
-        """Hash of live children by number, and at a root the count of all that live below it."""
+        """Hash of live children by number."""
         return f"{self.prefix}c:{execution_id}"
 
     def mailbox(self, worker: str) -> str:

@@ -4,7 +4,7 @@
 -- KEYS[2]  projection  hash of the root
 -- ARGV[1]  id          the root's id
 -- ARGV[2]  units       how many executions this call may remove, 1 to 256
--- RETURNS  {"DONE"} | {"MORE"} call again | {"UNKNOWN"} | {"ALIVE", status, live descendants}: of a run, perhaps
+-- RETURNS  {"DONE"} | {"MORE"} call again | {"UNKNOWN"} | {"ALIVE", status, how many live children}: of a run, perhaps
 --          after newer ones were removed; else only DONE and MORE write
 
 --@include transition
@@ -24,9 +24,9 @@ if newest ~= id then
   local number, is_gone = run_of(newest), true
   while number > 1 and is_gone and units > 0 do
     local run = id .. "~" .. digits(number)
-    local below = call("HGET", prefix .. "c:" .. run, "#")
-    if below then
-      return { "ALIVE", call("HGET", prefix .. "x:" .. run, "st"), tonumber(below) }
+    local below = count_below(run)
+    if below > 0 then
+      return { "ALIVE", call("HGET", prefix .. "x:" .. run, "st"), below }
     end
     if call("EXISTS", prefix .. "x:" .. run) == 1 then
       is_gone = delete_tree(run, units)
@@ -51,7 +51,7 @@ local status = call("HGET", KEYS[2], "st")
 if not status then
   return { "UNKNOWN" }
 end
-local below = tonumber(call("HGET", prefix .. "c:" .. id, "#") or 0)
+local below = count_below(id)
 if call("EXISTS", prefix .. "k:" .. id) == 1 or below > 0 then
   return { "ALIVE", status, below }
 end

@@ -258,11 +258,18 @@ local function settle_workflow(id)
   if state ~= "" then
     call("HSET", prefix .. "x:" .. id, "sv", state)
   end
+  local standing = {}
   for _, child in ipairs(children) do
     child.id = id .. "/" .. child.n
     child.p = id
     child["in"] = token
+    child.stands = true
     create(child, control.a)
+    standing[#standing + 1] = child.n
+    standing[#standing + 1] = child.policy
+  end
+  if #standing > 0 then
+    call("HSET", prefix .. "c:" .. id, unpack(standing))
   end
   for _, timer in ipairs(timers) do
     call("HSET", prefix .. "k:" .. id, "T" .. timer.n, timer.due)

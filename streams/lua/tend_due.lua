@@ -156,7 +156,7 @@ local function end_children(id, _, incarnation)
     if entry == "-" then
       local child = id .. "/" .. n
       later(now, "end", child, 0, incarnation_of(child) or "")
-    elseif n ~= "#" and entry ~= "@-" then
+    elseif entry ~= "@-" then
       part_with({ id = id, ["in"] = incarnation }, n, entry, now, "end", closed_payload, true)
       if string.sub(entry, 1, 1) == "@" then
         call("HSET", key, n, "@-")
@@ -304,7 +304,7 @@ local function delete_old(status, ended_before)
     end
     local ended = tonumber(redis.pcall("HGET", prefix .. "x:" .. id, "co") or nil)
     local is_root = not string.find(id, "/", 1, true)
-    if is_root and ended and ended < ended_before and call("HEXISTS", prefix .. "c:" .. id, "#") == 0 then
+    if is_root and ended and ended < ended_before and count_below(id) == 0 then
       local share = math.min(units, OLD_AT_ONCE)
       units = units - share
       delete_tree(id, share)

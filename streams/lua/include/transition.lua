@@ -577,10 +577,6 @@ end
 -- How long what was asked to end may take for it; then it is ended.
 local GRACE_MS = 60000
 
-local function root_of(id)
-  return string.match(id, "^[^/]+")
-end
-
 -- What was to be started while others ran, and waits for their end: the next of it goes to the timekeeper,
 -- unless something runs, or the schedule is paused.
 local function start_waiting(schedule, now)
@@ -612,7 +608,7 @@ local function lift_limit(control, letter)
   return false
 end
 
--- born: id, ty, tg, q, in, payload; p, n and policy of a child; df of a workflow; h of a root; due or
+-- born: id, ty, tg, q, in, payload; p, n and policy of a child, and whether it stands among its parent's already; df of a workflow; h of a root; due or
 -- nil; bounds, "" or five numbers, 0 for none: ms until it must have ended and until it must have
 -- begun, then hb, ma, ri; and perhaps its lane. A fork begins with events that were staged: how many, and when the last was.
 local function create(born, now)
@@ -634,8 +630,9 @@ local function create(born, now)
   if born.p then
     facts[#facts + 1] = "p"
     facts[#facts + 1] = born.p
-    call("HSET", prefix .. "c:" .. born.p, born.n, born.policy)
-    call("HINCRBY", prefix .. "c:" .. root_of(id), "#", 1)
+    if not born.stands then
+      call("HSET", prefix .. "c:" .. born.p, born.n, born.policy)
+    end
   end
   local schedule = schedule_of(id)
   if schedule then
@@ -683,11 +680,21 @@ local function create(born, now)
 end
 
 -- Live children of an execution stand in its hash c by number, with their policy ("C": asked to end;
--- "-": it has ended and others live below it); at the root stands how many live below, as "#". What it
--- started in another tree stands there as "@", its policy, "|" and its id, until that has ended.
+-- "-": it has ended and others live below it). What it started in another tree stands there as "@", its policy,
+-- "|" and its id, until that has ended.
 local function lives_below(id)
-  local key = prefix .. "c:" .. id
-  return call("HLEN", key) > call("HEXISTS", key, "#")
+  return call("EXISTS", prefix .. "c:" .. id) == 1
+end
+
+-- How many children of its own tree have not ended, or have such below them.
+local function count_below(id)
+  local entries, number = call("HGETALL", prefix .. "c:" .. id), 0
+  for i = 2, #entries, 2 do
+    if string.sub(entries[i], 1, 1) ~= "@" then
+      number = number + 1
+    end
+  end
+  return number
 end
 
 -- It has ended, and nothing lives below it: the ended ones above may have stood there for it alone.
@@ -802,12 +809,6 @@ local function finish(control, now, token, kind, payload, ...)
     call("DEL", prefix .. "b:x:" .. id)
   end
   local parent, n = string.match(id, "^(.*)/([^/]+)$")
-  if parent then
-    local tree = prefix .. "c:" .. root_of(id)
-    if call("HINCRBY", tree, "#", -1) == 0 then
-      call("HDEL", tree, "#")
-    end
-  end
   if control.ty == "workflow" and lives_below(id) then
     later(now, control.closing or "close", id, 0, control["in"])
     if parent then
