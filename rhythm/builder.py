@@ -14,7 +14,7 @@ from rhythm import tasks
 from rhythm.codecs import PayloadCodec
 from rhythm.codecs.selection import check_codecs, codecs_of
 from rhythm.errors import ConfigurationError
-from rhythm.models import Diagnosis
+from rhythm.models import Diagnosis, Latency
 from rhythm.payloads import kind_of
 from rhythm.services.bulk import BulkService
 from rhythm.services.diagnosis import DiagnosisService
@@ -98,6 +98,17 @@ class Rhythm:
             ConfigurationError, ConnectionLost: Redis cannot be used, or does not answer.
         """
         return await self._diagnosis.diagnose(reads_workflows=reads_workflows)
+
+    async def latencies(self, limit: int = 100) -> list[Latency]:
+        """How long executions that completed of late waited and took, by name.
+
+        Args:
+            limit: how many to look at: those that were created last of all that completed.
+
+        Raises:
+            ConnectionLost: Redis does not answer.
+        """
+        return await self._diagnosis.latencies(limit)
 
     async def close(self) -> None:
         """Close all connections. Workers of this application must have ended."""

@@ -314,6 +314,23 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """Why."""
 
 
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """How long executions of one name waited and took, of those that were looked at; in seconds."""
+
+    type: ExecutionType
+    target_name: str
+    count: int
+    """How many were looked at."""
+    waited_s: float
+    """From the start until a worker began it: the one in the middle."""
+    waited_most_s: float
+    """The longest but for the twentieth part."""
+    took_s: float
+    """From then until its end: the one in the middle."""
+    took_most_s: float
+    """The longest but for the twentieth part."""
+
+
 class Severity(enum.StrEnum):
     """How much a finding matters. Members equal their text."""
 

@@ -36,6 +36,9 @@ GET_AT_ONCE = 64
 SCANNED_AT_ONCE = 500
 """Keys that one scan looks at; it costs the server well under a millisecond."""
 
+_SMALL = ("ty", "tg", "cr", "sa", "co")
+"""Of a projection: type, target, and when it was created, began and ended, unix ms."""
+
 _ENCODED = frozenset({"cq", "hd", "pg"})
 
 QUERY_UNITS = 256
@@ -237,6 +240,18 @@ async def matching(connection: Connection, filters: Filters) -> AsyncIterator[st
         async for some in _pages(connection, keys, filters):
             for id_ in some:
                 yield id_
+
+
+async def get_facts(connection: Connection, ids: Sequence[str]) -> list[dict[str, str]]:
+    """What projections say, by their stored names, without payloads; in the order of `ids`, and
+    without those that there are not."""
+
+    async def one(id_: str) -> dict[str, str]:
+        key = connection.keys.partition(id_).projection(id_)
+        found = await connection.command("HMGET", key, *_SMALL)
+        return {name: value.decode() for name, value in zip(_SMALL, found, strict=True) if value}
+
+    return [facts for facts in await asyncio.gather(*map(one, ids)) if facts]
 
 
 async def count_executions(connection: Connection, filters: Filters) -> int:

@@ -17,7 +17,9 @@ from flowlang.asked_for import AskedFor, asked_for
 from rhythm.errors import FlowSyntaxError, RhythmError
 from rhythm.models import (
     Diagnosis,
+    ExecutionType,
     Finding,
+    Latency,
     Pause,
     QueueInfo,
     Severity,
@@ -152,6 +154,14 @@ class DiagnosisService:
         )
         return self._diagnosis(seen, schema)
 
+    async def latencies(self, limit: int) -> list[Latency]:
+        """How long those of the `limit` newest executions took that have completed, by name."""
+        filters = projections.Filters(status="completed")
+        with translated():
+            ids = await projections.query_executions(self._connection, filters, limit=limit)
+            found = await projections.get_facts(self._connection, ids)
+        return latencies(found)
+
     async def _clocks(self) -> tuple[int, int, float]:
         """This process's clock and the server's, and how long a call took; of some calls the one
         in the middle, since a single one may meet with anything."""
@@ -212,6 +222,36 @@ def _worker_info(worker: Colleague) -> WorkerInfo:
         build=about.build,
         clock_ahead_ms=about.ahead_ms,
     )
+
+
+def latencies(found: Sequence[Mapping[str, str]]) -> list[Latency]:
+    """What projections tell of completed executions, by type and name, the most frequent first."""
+    by_name: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for facts in found:
+        if not facts.keys() >= {"ty", "tg", "cr", "sa", "co"}:
+            continue  # ended before anybody began it, or deleted meanwhile
+        created, began, ended = (int(facts[name]) / 1000 for name in ("cr", "sa", "co"))
+        by_name.setdefault((facts["ty"], facts["tg"]), []).append((began - created, ended - began))
+    told = []
+    for (type_, name), times in by_name.items():
+        waited, took = (sorted(one) for one in zip(*times, strict=True))
+        told.append(
+            Latency(
+                type=ExecutionType(type_),
+                target_name=name,
+                count=len(times),
+                waited_s=statistics.median(waited),
+                waited_most_s=_most(waited),
+                took_s=statistics.median(took),
+                took_most_s=_most(took),
+            )
+        )
+    return sorted(told, key=lambda one: (-one.count, one.type, one.target_name))
+
+
+def _most(times: Sequence[float]) -> float:
+    """The longest of sorted times but for the twentieth part."""
+    return times[-1 - len(times) // 20]
 
 
 # The rules.

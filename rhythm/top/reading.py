@@ -8,7 +8,14 @@ from typing import Final
 import msgspec
 
 from rhythm.builder import Rhythm
-from rhythm.models import Diagnosis, Execution, ExecutionFilters, ExecutionStatus, ExecutionType
+from rhythm.models import (
+    Diagnosis,
+    Execution,
+    ExecutionFilters,
+    ExecutionStatus,
+    ExecutionType,
+    Latency,
+)
 
 _FAILURES: Final = 5
 
@@ -32,6 +39,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     diagnosis: Diagnosis
     failures: list[Failure]
     """The five that were created last of those that failed, the newest first."""
+    latencies: list[Latency] = []
+    """How long the hundred that were created last of those that completed waited and took."""
 
 
 async def read(app: Rhythm) -> Reading:
@@ -45,7 +54,10 @@ async def read(app: Rhythm) -> Reading:
         ExecutionFilters(status=ExecutionStatus.FAILED, limit=_FAILURES)
     )
     return Reading(
-        at=datetime.now(UTC), diagnosis=diagnosis, failures=[_failure(one) for one in failed]
+        at=datetime.now(UTC),
+        diagnosis=diagnosis,
+        failures=[_failure(one) for one in failed],
+        latencies=await app.latencies(),
     )
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from rhythm.models import ExecutionStatus, QueueInfo, Severity, WorkerInfo
+from rhythm.models import ExecutionStatus, Latency, QueueInfo, Severity, WorkerInfo
 from rhythm.top.reading import Failure, Reading
 
 _NONE: Final = "-"
+# A few names are most of what runs; a screen has room for these.
+_NAMES: Final = 8
 
 
 class Table(NamedTuple):
@@ -27,7 +29,13 @@ def tables(now: Reading, before: Reading | None) -> list[Table]:
     Args:
         before: an earlier reading of the same namespace, for rates.
     """
-    found = [_executions(now, before), _queues(now, before), _workers(now), _failures(now)]
+    found = [
+        _executions(now, before),
+        _queues(now, before),
+        _latencies(now),
+        _workers(now),
+        _failures(now),
+    ]
     return [table for table in found if table.rows]
 
 
@@ -93,6 +101,19 @@ def _queues(now: Reading, before: Reading | None) -> Table:
 
     headers = ["QUEUE", "READY", "PER SECOND", "OLDEST WAITS", "WORKERS"]
     return Table(headers, [row(queue) for queue in now.diagnosis.queues])
+
+
+def _latencies(now: Reading) -> Table:
+    def row(one: Latency) -> list[str]:
+        times = (one.waited_s, one.waited_most_s, one.took_s, one.took_most_s)
+        return [f"{one.type} {one.target_name}", f"{one.count:,}", *map(_short, times)]
+
+    headers = ["COMPLETED LAST", "COUNT", "WAITED", "95 %", "TOOK", "95 %"]
+    return Table(headers, [row(one) for one in now.latencies[:_NAMES]])
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:,.1f} s"
 
 
 def _workers(now: Reading) -> Table:

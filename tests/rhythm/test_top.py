@@ -20,6 +20,7 @@ from rhythm.models import (
     Severity,
     WorkerInfo,
 )
+from rhythm.services.diagnosis import latencies
 from rhythm.tasks import TaskRegistry
 from rhythm.top import Failure, Reading, Top, read
 from rhythm.top.tables import amiss, headline, tables
@@ -43,11 +44,12 @@ def reading(seconds: float = 0, **changes: Any) -> Reading:
         "executions": {},
         "findings": [],
     }
-    failures = changes.pop("failures", [])
+    failures, times = changes.pop("failures", []), changes.pop("latencies", [])
     return Reading(
         at=BEGAN + timedelta(seconds=seconds),
         diagnosis=Diagnosis(**{**parts, **changes}),
         failures=failures,
+        latencies=times,
     )
 
 
@@ -125,6 +127,21 @@ def test_a_worker_whose_lease_ran_out_is_overdue_and_none_is_a_warning() -> None
     ]
 
 
+def test_latencies_are_by_name_the_middle_one_and_the_longest_but_a_twentieth() -> None:
+    facts = [
+        {"ty": "task", "tg": "pay", "cr": "0", "sa": str(ms), "co": str(ms + 2_000)}
+        for ms in range(1, 41)
+    ]
+    never_begun = {"ty": "workflow", "tg": "it", "cr": "0", "co": "5"}
+    found = latencies([*facts, never_begun, {"ty": "workflow", "tg": "it", "cr": "0"}])
+
+    [pay] = found
+    assert (pay.count, pay.waited_s, pay.waited_most_s) == (40, 0.0205, 0.038)
+    assert rows(reading(latencies=found), None, "COMPLETED LAST") == [
+        ["task pay", "40", "20 ms", "38 ms", "2.0 s", "2.0 s"]
+    ]
+
+
 def screen(app: Top) -> str:
     """What can be read, without colour."""
     strips = app.screen._compositor.render_strips()
@@ -183,8 +200,16 @@ def test_what_is_read_is_what_is_there(
 ) -> None:
     async def story() -> None:
         flow = WorkflowFile("bad", 'throw new Error("no tea")', "bad.flow")
-        builder = InitBuilder().database_url(database_url).namespace(namespace).workflows([flow])
+        good_flow = WorkflowFile("good", "return 1", "good.flow")
+        builder = (
+            InitBuilder()
+            .database_url(database_url)
+            .namespace(namespace)
+            .workflows([flow, good_flow])
+        )
         async with builder as app, Worker(app, registry=TaskRegistry()):
+            good = await app.execution_service.create_execution(target_name="good")
+            await app.execution_service.wait_for_execution(good, timeout=30)
             ids = [
                 await app.execution_service.create_execution(target_name="bad") for _ in "123456"
             ]
@@ -195,6 +220,7 @@ def test_what_is_read_is_what_is_there(
         assert {one.id for one in found.failures} < set(ids)
         assert found.diagnosis.executions["failed"] == 6
         assert len(found.diagnosis.workers) == 1
+        assert [(one.target_name, one.count) for one in found.latencies] == [("good", 1)]
         assert rows(found, None, "EXECUTIONS")[0][0] == "now"
 
     run(story())
