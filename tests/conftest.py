@@ -40,6 +40,7 @@ WITHOUT_WORKFLOWS = {
     "test_metrics.py",
     "test_payloads.py",
     "test_plain_api.py",
+    "test_rehearsal.py",
     "test_schedules.py",
     "test_waiting.py",
     "test_worker_tasks.py",

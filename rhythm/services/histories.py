@@ -28,6 +28,7 @@ from rhythm.history.explain import Surroundings as Around
 from rhythm.history.impact import Impact, Parting, impact, what_if
 from rhythm.history.reading import readable
 from rhythm.history.recording import Recording, first_of
+from rhythm.history.rehearsal import Answers, Rehearsal, rehearse
 from rhythm.history.replaying import replay as replay_on
 from rhythm.history.standing import Standing, standing
 from rhythm.history.timeline import Span, timeline
@@ -293,30 +294,21 @@ class HistoryService:
             ExecutionExists: the id is taken.
             ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
         """
-        if at is not None and (isinstance(at, bool) or not isinstance(at, int)):
-            raise InvalidRequest("at", f"give an event's number, not {kind_of(at)}")
         if id is not None:
             check_chosen_id(id, "id")
         wanted = _edits({} if edits is None else edits)
         recording = await self.record(execution_id)
         created = first_of(execution_id, recording.events)
-        if at is None:
-            at = forking.last_good(execution_id, recording.events)
-            signals = True if signals is None else signals
-        if source is None:
-            program = compiled(recording.source, recording.path)
-        else:
-            program = _compiled(source, path)
-        content = forking.content_of(
-            execution_id, at, program.digest, wanted, results, bool(signals)
-        )
+        at, signals = _fork_point(recording, at, signals)
+        program = _program(recording, source, path)
+        content = forking.content_of(execution_id, at, program.digest, wanted, results, signals)
         request = self._surroundings.new_name()
         new_id = id or forking.id_for(execution_id, self._surroundings.random_bits(30))
         tree = await self._forks(
             recording,
             at,
             program,
-            forking.Terms(new_id, request, content, results=results, signals=bool(signals)),
+            forking.Terms(new_id, request, content, results=results, signals=signals),
             wanted,
         )
         if source is not None:
@@ -326,6 +318,47 @@ class HistoryService:
                 self._connection, tree, request=request, content=content
             )
         return new_id
+
+    async def rehearse(
+        self,
+        execution_id: str,
+        at: int | None = None,
+        *,
+        edits: Mapping[str, Any] | None = None,
+        source: str | None = None,
+        path: str = "workflow.flow",
+        results: bool = True,
+        signals: bool | None = None,
+        answers: Answers = lambda asked: None,
+    ) -> Rehearsal:
+        """What a fork would do, tried out: nothing is written, and no task runs.
+
+        Its script runs on a clock of its own, which goes at once to the next moment at which
+        something happens. A task or child workflow is answered by what the history says of the
+        same call with the same inputs after that event, if it completed; else by `answers`. A
+        signal that the script waits for is asked for there too.
+
+        Args:
+            at, edits, source, path, results, signals: as for `fork`.
+            answers: called with each `Asked`; gives an `Answer`, or None for none.
+
+        Raises:
+            InvalidRequest, NondeterminismError, FlowSyntaxError, ExecutionNotFound,
+                WorkflowNotRegistered, UnreadableEvent: as `fork`.
+        """
+        wanted = _edits({} if edits is None else edits)
+        recording = await self.record(execution_id)
+        at, signals = _fork_point(recording, at, signals)
+        program = _program(recording, source, path)
+        live = forking.replayed(recording, at, program)
+        asked = forking.unanswered(recording, at, live)
+        children = await self._children(recording.execution_id, asked) if results else {}
+        known = _results(recording, at, children) if results else {}
+        terms = forking.Terms(
+            forking.id_for(execution_id, 0), "rehearsal", results=results, signals=signals
+        )
+        fork = forking.forked(recording, at, program, live, terms, wanted, known)
+        return rehearse(recording, at, live, fork, answers)
 
     async def _forks(
         self,
@@ -341,12 +374,7 @@ class HistoryService:
         live = forking.replayed(recording, at, program)
         asked = forking.unanswered(recording, at, live)
         known = await self._children(recording.execution_id, asked) if terms.results else {}
-        results = forking.later_results(recording, at) if terms.results else {}
-        results |= {
-            n: Completed(events.raw(child.output))
-            for n, child in known.items()
-            if child.status is ExecutionStatus.COMPLETED
-        }
+        results = _results(recording, at, known) if terms.results else {}
         below: list[transitions.Fork] = []
         along: list[int] = []
         for n, child in known.items():
@@ -597,6 +625,33 @@ class HistoryService:
                     yield readable(execution_id, stored)
                     if stored.type in TERMINAL:
                         return
+
+
+def _fork_point(recording: Recording, at: int | None, signals: bool | None) -> tuple[int, bool]:
+    """After which event to fork, and whether signals that came later come along."""
+    if at is None:
+        last = forking.last_good(recording.execution_id, recording.events)
+        return last, True if signals is None else signals
+    if isinstance(at, bool) or not isinstance(at, int):
+        raise InvalidRequest("at", f"give an event's number, not {kind_of(at)}")
+    return at, bool(signals)
+
+
+def _program(recording: Recording, source: str | None, path: str) -> flowlang.Program:
+    if source is None:
+        return compiled(recording.source, recording.path)
+    return _compiled(source, path)
+
+
+def _results(
+    recording: Recording, at: int, children: Mapping[int, Execution]
+) -> dict[int, Completed]:
+    """What is known by now of what had been asked for by an event and completed."""
+    return forking.later_results(recording, at) | {
+        n: Completed(events.raw(child.output))
+        for n, child in children.items()
+        if child.status is ExecutionStatus.COMPLETED
+    }
 
 
 def _edits(given: Mapping[str, Any]) -> list[Edit]:

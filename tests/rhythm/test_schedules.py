@@ -106,7 +106,7 @@ class Stage:
 async def on_stage(url: str, namespace: str) -> AsyncIterator[Stage]:
     stage = Stage(url, namespace)
     try:
-        await prepare(stage.connection, migrate=True)
+        await prepare(stage.connection, migrate=True, partitions=1)
         programs = compile_all([(name, text, f"{name}.flow") for name, text in FLOWS.items()])
         await stage.app.workflow_service.register(programs)
         yield stage
@@ -140,12 +140,10 @@ def test_workers_run_what_a_schedule_starts(database_url: str, namespace: str, r
     """In real time: the script is told the due time, on the server's clock."""
 
     async def story() -> None:
-        app = Rhythm(
-            Settings(database_url=database_url, namespace=namespace),
-            Connection(database_url, namespace),
-        )
-        async with app:
-            await prepare(app._connection, migrate=True)
+        connection = Connection(database_url, namespace)
+        await prepare(connection, migrate=True)
+        settings = Settings(database_url=database_url, namespace=namespace)
+        async with Rhythm(settings, connection) as app:
             await app.workflow_service.register(
                 compile_all([("report", FLOWS["report"], "report.flow")])
             )
