@@ -1,5 +1,6 @@
 """Where settings come from, what they may be, and what is shown of an address."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -413,3 +414,16 @@ def test_settings_do_not_show_the_password() -> None:
     assert repr(settings).startswith(
         "Settings(database_url='redis://u:***@host/0', namespace='shop', lease=10.0, "
     )
+
+
+def test_the_docs_list_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs/settings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `?([^|`]+?)`? \|", page, re.MULTILINE)
+
+    plain = {None: "none", True: "true", False: "false"}
+    own = Settings()
+    assert rows == [
+        (name, str(plain.get(value, value) if isinstance(value, bool | None) else value))
+        for name in Settings.__struct_fields__
+        for value in [getattr(own, name)]
+    ]
