@@ -23,7 +23,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {}
 """By the name of the file. Each prepares a fresh kit, and runs."""
 
 
-OF_APPLICATIONS: Final = frozenset({"forked", "migrated"})
+OF_APPLICATIONS: Final = frozenset({"forked", "migrated", "restarted"})
 """Those that an application plays in real time, since the kit cannot."""
 
 
@@ -396,6 +396,34 @@ return { order, go }
                     break
             await histories.migrate_execution("one", new, path="migrated.flow")
             await app.signal_service.send_signal(workflow_id="one", signal_name="go")
+            await executions.wait_for_execution("one")
+            return Recorded(await histories.record("one"))
+
+    return asyncio.run(story())
+
+
+@_scenario
+def restarted(kit: RhythmTest) -> Recorded:
+    """The first run of a workflow that goes on as its successor, with a signal that nobody took."""
+    del kit
+    source = """\
+const { left } = Inputs
+await Signal.when("go")
+await Timer.delay("1ms")
+if (left > 0) Workflow.restart({ left: left - 1 })
+return "over"
+"""
+
+    async def story() -> Recorded:
+        builder = InitBuilder().database_url("memory://restarted")
+        async with (
+            builder.workflows([WorkflowFile("restarted", source, "restarted.flow")]) as app,
+            Worker(app, registry=TaskRegistry()),
+        ):
+            executions, histories = app.execution_service, app.history_service
+            await executions.create_execution(target_name="restarted", inputs={"left": 1}, id="one")
+            for _ in range(2):
+                await app.signal_service.send_signal(workflow_id="one", signal_name="go")
             await executions.wait_for_execution("one")
             return Recorded(await histories.record("one"))
 
