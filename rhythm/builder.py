@@ -20,6 +20,7 @@ from rhythm.services.bulk import BulkService
 from rhythm.services.diagnosis import DiagnosisService
 from rhythm.services.executions import ExecutionService
 from rhythm.services.histories import HistoryService
+from rhythm.services.limits import LimitService
 from rhythm.services.pauses import PauseService
 from rhythm.services.scheduler import SchedulerService
 from rhythm.services.signals import SignalService
@@ -75,6 +76,7 @@ class Rhythm:
             connection, settings, self.surroundings, self.execution_service
         )
         self.pause_service = PauseService(connection)
+        self.limit_service = LimitService(connection)
         self._diagnosis = DiagnosisService(
             connection, settings, self.surroundings, self.pause_service, self.workflow_service
         )

@@ -241,6 +241,11 @@ class PartitionKeys:
         """Hash of paused queues, workflows and tasks: ``queue:<name>`` -> since when, and why."""
         return self.prefix + "f"
 
+    @property
+    def limits(self) -> str:
+        """Hash: ``queue:<name>``, ``task:<name>``, ``declared:<task>`` -> limits, six numbers."""
+        return self.prefix + "p"
+
     def aside(self, kind: str, name: str) -> str:
         """List of executions of a paused workflow or task that were to be taken."""
         return f"{self.prefix}f:{kind}:{name}"

@@ -82,9 +82,15 @@ def load(name: str) -> Script:
         # From the last on: what is included may need what was included before.
         include = includes[-1]
         needed = text[include.end() :]
-        shared = (folder / "include" / f"{include[1]}.lua").read_text(encoding="utf-8")
-        text = text[: include.start()] + _of_use(_COMMENT.sub("", shared), needed) + needed
+        text = text[: include.start()] + _of_use(_included(include[1]), needed) + needed
     return Script(name, text)
+
+
+def _included(name: str) -> str:
+    """A file of ``lua/include``, with those that it includes itself in their places."""
+    file = files("streams") / "lua" / "include" / f"{name}.lua"
+    text = _COMMENT.sub("", file.read_text(encoding="utf-8"))
+    return _INCLUDE.sub(lambda include: _included(include[1]), text)
 
 
 def _of_use(shared: str, needed: str) -> str:

@@ -7,7 +7,8 @@ is repeated finds what it did.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal
 from urllib.parse import quote, unquote
 
@@ -33,6 +34,8 @@ HANDED_OVER_AT_ONCE = 64
 
 UNITS = 256
 """The most commands that one chunk of a decision may carry: no script does more at once."""
+
+NO_LIMITS: Final[Mapping[str, str]] = MappingProxyType({})
 
 Claim = TaskClaim | WorkflowClaim | DamagedClaim
 _ENDS: Final = frozenset({"completed", "failed", "cancelled"})
@@ -335,12 +338,23 @@ class WorkerSeat:
         self._connection, self._keys = connection, keys
         self._seq = self._answered = 0
 
-    async def register(self, about: bytes) -> None:
-        """Begin, with a full lease. `about` is shown to operators."""
+    async def register(self, about: bytes, limits: Mapping[str, str] = NO_LIMITS) -> None:
+        """Begin, with a full lease.
+
+        Args:
+            about: shown to operators.
+            limits: of the tasks that it knows, what their declarations say, as the scripts take it.
+        """
         await self._connection.call(
             _REGISTER,
             [self._keys.due, self._keys.workers, self._keys.held(self.worker)],
-            [self._connection.now(), self.worker, self.lease_ms, about],
+            [
+                self._connection.now(),
+                self.worker,
+                self.lease_ms,
+                about,
+                *(word for pair in limits.items() for word in pair),
+            ],
         )
 
     async def renew(self, connection: Connection | None = None) -> tuple[Told, ...]:

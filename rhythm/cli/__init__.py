@@ -27,6 +27,7 @@ from rhythm.cli.get import get
 from rhythm.cli.grep import grep
 from rhythm.cli.history import history
 from rhythm.cli.impact import impact
+from rhythm.cli.limit import limit
 from rhythm.cli.list_executions import list_executions
 from rhythm.cli.logs import show_logs
 from rhythm.cli.migrate import migrate
@@ -127,6 +128,7 @@ for _command in (
     cancel,
     terminate,
     pause,
+    limit,
     resume,
     delete,
     bulk,

@@ -14,6 +14,7 @@ import msgspec
 
 from flowlang import Awaited, Suspended
 from rhythm.models import Execution, ExecutionStatus, ExecutionType, HistoryEvent, from_unix_ms
+from streams.limits import Held
 
 _OVERDUE_S: Final = 10.0
 """What is due for longer than this should have fired: a timekeeper needs some ms."""
@@ -28,6 +29,7 @@ class Surroundings(msgspec.Struct, frozen=True):
         child_events: of those that are tasks and not over.
         serving: live workers of each queue that has some; None if that is not known.
         knowing: live workers of each queue and task that they know.
+        held: id -> the limit at which a task waits, of the execution and its children.
     """
 
     now: datetime
@@ -35,6 +37,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     child_events: Mapping[int, Sequence[HistoryEvent]]
     serving: Mapping[str, int] | None
     knowing: Mapping[tuple[str, str], int]
+    held: Mapping[str, Held] = {}
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -161,6 +164,7 @@ def _of_child(child: Execution, number: int, around: Surroundings) -> tuple[list
     if child.status.finished:
         return [f"{name} is {child.status}, and the workflow is about to be told."], []
     sentence = f"{name} waits in queue {child.queue!r} since {_ago(child.created_at, around)}."
+    sentence += _held_back(child, around)
     amiss = _unserved(child.queue, around, name)
     if (
         around.serving is not None
@@ -208,7 +212,10 @@ def _of_task(
         stands = [f"{name} is {execution.status}."]
     else:
         since = _ago(execution.created_at, around)
-        stands = [f"{name} waits in queue {execution.queue!r} since {since}."]
+        stands = [
+            f"{name} waits in queue {execution.queue!r} since {since}."
+            f"{_held_back(execution, around)}"
+        ]
         amiss = _unserved(execution.queue, around, "it")
         if execution.paused:
             amiss.append(_paused(execution))
@@ -258,6 +265,23 @@ def _unserved(queue: str, around: Surroundings, what: str) -> list[str]:
     if around.serving is None or around.serving.get(queue):
         return []
     return [f"No worker serves queue {queue!r}, where {what} waits: start one."]
+
+
+def _held_back(execution: Execution, around: Surroundings) -> str:
+    held = around.held.get(execution.id)
+    if held is None:
+        return ""
+    of = f"{held.kind} {held.name!r}" + ("" if held.key is None else f" of key {held.key!r}")
+    if held.counts == "running":
+        run = "run" if held.most > 1 else "runs"
+        return f" A limit holds it back: of {of} {held.most} {run} at once (rhythm limit list)."
+    begin = "begin" if held.most > 1 else "begins"
+    opens = from_unix_ms(held.opens_ms) if held.opens_ms else None
+    when = "" if opens is None else f"; the next {_when(opens, around)}"
+    return (
+        f" A limit holds it back: of {of} {held.most} {begin} within {held.within_ms / 1000:g} s"
+        f"{when} (rhythm limit list)."
+    )
 
 
 def _overdue(awaited: Awaited, around: Surroundings) -> list[str]:

@@ -4,6 +4,7 @@ a fork is another execution."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -51,7 +52,7 @@ from rhythm.services.translation import translated
 from rhythm.services.workflows import WorkflowService
 from rhythm.surroundings import Surroundings
 from streams import events as stream
-from streams import projections, transitions
+from streams import limits, projections, transitions
 from streams.codec import StoredEvent, StoredExecution
 from streams.connection import Connection
 from streams.work import Bounds
@@ -64,6 +65,8 @@ _LOOKS, _LOOK_AGAIN_S = 20, 0.1
 """So often a busy execution is looked at again before it is given up: a turn takes some ms."""
 
 _READ_AT_ONCE = 64
+# Of more than so many that wait nobody wants to read why.
+_ASKED_FOR_LIMITS = 32
 """Histories that are asked for together."""
 
 
@@ -586,6 +589,12 @@ class HistoryService:
         with translated():
             described = await projections.describe(self._connection)
         children = await self._children(execution.id, asked)
+        held: dict[str, limits.Held] = {}
+        pending = (one for one in (execution, *children.values()) if one.status == "pending")
+        with translated():
+            for one in itertools.islice(pending, _ASKED_FOR_LIMITS):
+                if (found := await limits.find(self._connection, one.id)) is not None:
+                    held[one.id] = found
         serving, knowing = Counter[str](), Counter[tuple[str, str]]()
         for worker in staff.colleagues(described):
             if worker.lease_left_ms > 0:
@@ -600,6 +609,7 @@ class HistoryService:
                 if child.type is ExecutionType.TASK and not child.status.finished
             },
             serving=serving,
+            held=held,
             knowing=knowing,
         )
 

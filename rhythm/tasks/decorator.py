@@ -8,8 +8,10 @@ from rhythm import process
 from rhythm.engine.options import declared_options
 from rhythm.engine.retry import Duration, RetryPolicy
 from rhythm.errors import ConfigurationError, InvalidRequest
+from rhythm.limits import limits_of
 from rhythm.tasks.definition import TaskDefinition
 from rhythm.tasks.registration import registry
+from streams.limits import UNLIMITED, Limits
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -45,6 +47,10 @@ def task(
     heartbeat: Duration | None = None,
     priority: int | None = None,
     key: str | None = None,
+    concurrency: int | None = None,
+    rate: str | None = None,
+    key_concurrency: int | None = None,
+    key_rate: str | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -61,6 +67,10 @@ def task(
     heartbeat: Duration | None = None,
     priority: int | None = None,
     key: str | None = None,
+    concurrency: int | None = None,
+    rate: str | None = None,
+    key_concurrency: int | None = None,
+    key_rate: str | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
     """Register a function, sync or async, as a task; it stays callable as before.
 
@@ -83,6 +93,9 @@ def task(
         priority: 0 to 9, which comes first; the workflow's if not given, else 5.
         key: the input that says whom it is for, such as ``"customerId"`` or ``"customer.id"``: the
             keys of a queue take turns. The workflow's key if not given.
+        concurrency: how many may run at once, at all workers together.
+        rate: how many may begin within a time, in any such time: ``"10/s"``, ``"100/1m"``.
+        key_concurrency, key_rate: the same for each key.
 
     Durations are seconds, text such as ``"30s"``, ``"5m"``, ``"24h"``, or timedelta. There is no
     limit by default: a task may take days, and a lost worker is noticed by its lease. A call's own
@@ -96,16 +109,17 @@ def task(
             f"@task({function!r}) gives the name by position", f"write @task(name={function!r})"
         )
     if function is not None:
-        return _register(function, name, queue, {}, sys._getframe(1).f_locals)
+        return _register(function, name, queue, {}, UNLIMITED, sys._getframe(1).f_locals)
     try:
         options = declared_options(
             retry, timeout, deadline, queue_timeout, heartbeat, priority, key
         )
+        limits = limits_of(concurrency, rate, key_concurrency, key_rate)
     except InvalidRequest as error:
         raise ConfigurationError(f"@task: {error}") from None
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        return _register(function, name, queue, options, sys._getframe(1).f_locals)
+        return _register(function, name, queue, options, limits, sys._getframe(1).f_locals)
 
     return decorate
 
@@ -115,6 +129,7 @@ def _register(
     name: str | None,
     queue: str | None,
     options: Mapping[str, Any],
+    limits: Limits,
     around: Mapping[str, object],
 ) -> Task[P, R]:
     called = getattr(function, "__name__", "") if name is None else name
@@ -122,7 +137,8 @@ def _register(
         raise ConfigurationError("a lambda has no name", "give one: task(name=…)(lambda …)")
     # Types that are local to an outer function cannot be found from the inner one's annotations.
     inside = "<locals>" in getattr(function, "__qualname__", "")
-    registry.add(TaskDefinition(called, queue, function, around if inside else None, options))
+    local_names = around if inside else None
+    registry.add(TaskDefinition(called, queue, function, local_names, options, limits))
     made = cast("Task[P, R]", function)
     made.queue = _queue_of(called)  # type: ignore[method-assign]  # the function is no Task until now
     return made

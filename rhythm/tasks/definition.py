@@ -27,6 +27,7 @@ from rhythm.models import check_name, check_queue
 from rhythm.payloads import step_into, to_payload
 from rhythm.tasks.context import TaskContext
 from rhythm.tasks.resources import PROVIDED, name_of_type
+from streams.limits import UNLIMITED, Limits
 
 TaskFunction = Callable[..., Any]
 
@@ -51,6 +52,7 @@ class TaskDefinition:
         "_plan",
         "function",
         "is_async",
+        "limits",
         "name",
         "options",
         "queue",
@@ -63,6 +65,7 @@ class TaskDefinition:
         function: TaskFunction,
         local_names: Mapping[str, object] | None = None,
         options: Mapping[str, Any] | None = None,
+        limits: Limits = UNLIMITED,
     ) -> None:
         """A task that is called `name` and, unless a call says otherwise, runs in `queue`.
 
@@ -70,6 +73,7 @@ class TaskDefinition:
             local_names: what annotations may name beside the function's globals.
             options: how it is tried again and what time it may take, unless a call says otherwise,
                 in a script's words.
+            limits: how many may run at once, and begin within a time.
 
         Raises:
             ConfigurationError: no task can be made of the function, or not under that name.
@@ -83,6 +87,7 @@ class TaskDefinition:
             raise ConfigurationError(f"{where}: {error}") from None
         self.function = function
         self.options = dict(options or {})
+        self.limits = limits
         self.is_async = inspect.iscoroutinefunction(function)
         self._local_names = dict(local_names or {})
         self._declared = _declared(function, where)

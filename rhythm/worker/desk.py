@@ -71,6 +71,7 @@ class Workshop:
     Attributes:
         firing: starts what schedules start.
         about: what the worker says of itself, encoded.
+        limits: what the declarations of its tasks say, as the store takes it.
         in_threads: ids of the sync tasks whose functions run now.
         stopping: set when it is to drain.
         giving_back: set when it is not to wait for what runs.
@@ -90,6 +91,7 @@ class Workshop:
     room: Room
     aside: Aside
     about: bytes
+    limits: Mapping[str, str]
     stopping: asyncio.Event
     giving_back: asyncio.Event
     on_registered: Callable[[PartitionKeys, Desk], None]
@@ -212,7 +214,7 @@ class Desk:
 
     async def _begin_lease(self) -> None:
         await definitions.check_again(self._connection)
-        await self.seat.register(self._workshop.about)
+        await self.seat.register(self._workshop.about, self._workshop.limits)
 
     async def _work(self) -> None:
         reader = self._connection.reader()

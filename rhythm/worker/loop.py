@@ -156,6 +156,7 @@ class Worker:
             Room(self._concurrency, len(partitions)),
             aside,
             staff.encode_about(await self._about(name)),
+            self._limits(len(partitions)),
             self._stopping,
             self._giving_back,
             self._be_registered,
@@ -203,6 +204,17 @@ class Worker:
 
     def _seats(self) -> list[WorkerSeat]:
         return [desk.seat for desk in list(self._desks.values())]
+
+    def _limits(self, partitions: int) -> Mapping[str, str]:
+        limits = {task.name: task.limits.argument() for task in self._registry}
+        limited = [name for name, text in limits.items() if text]
+        if partitions > 1 and limited:
+            raise ConfigurationError(
+                f"task {limited[0]!r} is declared with limits, which hold within one partition, "
+                f"and this namespace has {partitions}: they are not available on a Cluster yet",
+                "declare it without concurrency, rate, key_concurrency and key_rate",
+            )
+        return limits
 
     async def _about(self, name: str) -> WorkerAbout:
         surroundings = self._app.surroundings

@@ -368,6 +368,8 @@ end
 for i = 1, #let_go_of, 256 do
   call("HDEL", held, unpack(let_go_of, i, math.min(i + 255, #let_go_of)))
 end
+-- Others may begin at once in their place.
+release_permits()
 write_pushed()
 
 local told = {}
@@ -496,13 +498,15 @@ local function put_aside(control)
   return true
 end
 
+--@include permits
+
 local function claim(id, incarnation, payload, queue)
   local control = load(id)
   if not control or control.wk ~= "queued" or (queue and control.q ~= queue) then
     -- Ended or taken since it was enqueued, or deleted and begun anew elsewhere: nothing to hand out.
     return
   end
-  if put_aside(control) then
+  if put_aside(control) or (has_limits and control.ty == "task" and not let_begin(control)) then
     return
   end
   if control.ty == "task" then
@@ -542,7 +546,7 @@ end
 
 local function claim_from(list, queue, most)
   local rounds = most and 1 or math.huge
-  while room > 0 and bytes < CLAIM_BYTES and rounds > 0 do
+  while room > 0 and bytes < CLAIM_BYTES and rounds > 0 and changes_of_lane < LANES_CHANGED_AT_ONCE do
     rounds = rounds - 1
     local messages = call("LPOP", list, math.min(room, most or POPPED_AT_ONCE))
     if not messages then

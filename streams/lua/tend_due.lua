@@ -262,8 +262,27 @@ local function release(kind, _, name)
   end
 end
 
+-- A limit has room again, by the clock, or for more than one script lets go on.
+local function admit(_, _, name)
+  look_at_limit(name, now)
+end
+
+-- What is set for a queue or task was changed: all that waits at a limit of it is to be looked at.
+local function look_at_limits(cursor, _, scope)
+  local page = call("SSCAN", prefix .. "p:w", cursor, "COUNT", 64)
+  for _, name in ipairs(page[2]) do
+    if string.match(name, "^%a|[^|]*|(.*)$") == scope then
+      units = units - 1
+      look_at_limit(name, now)
+    end
+  end
+  if page[1] ~= "0" then
+    later(now, "limit", page[1], 0, scope)
+  end
+end
+
 local FIRE = {
-  release = release,
+  release = release, admit = admit, limit = look_at_limits,
   cron = fire_schedule, timer = fire_timer, ready = make_ready, deadline = end_late, unclaimed = end_unclaimed,
   grace = end_after_grace, beat = miss_beat, close = close_children, ["end"] = end_children,
 }

@@ -53,6 +53,9 @@ def test_every_key_is_there() -> None:
         "<ns>:{p}:i:<filter>[:<value>]",
         "<ns>:{p}:b:x:<id>",
         "<ns>:{p}:o:n",
+        "<ns>:{p}:p:<limit>",
+        "<ns>:{p}:p:w",
+        "<ns>:{p}:p:w:<limit>",
     }
 
 

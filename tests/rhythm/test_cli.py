@@ -21,6 +21,7 @@ NEED_AN_ADDRESS = (
     ["wait", "exec_1"],
     ["get", "exec_1"],
     ["list"],
+    ["limit", "list"],
     ["history", "exec_1"],
     ["replay", "exec_1"],
     ["debug", "exec_1"],

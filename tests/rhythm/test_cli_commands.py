@@ -732,6 +732,31 @@ def test_pause_and_resume_by_id_and_by_name(rhythm: Rhythm) -> None:
     assert rhythm("pause", id_, "--note", "x").exit_code == Exit.USAGE
 
 
+def test_limits_are_set_shown_and_removed(rhythm: Rhythm) -> None:
+    started(rhythm, "approval")
+    charge = ("--task", "charge")
+
+    assert rhythm("limit", "set", *charge, "--rate", "100/m").stdout == "task charge is limited\n"
+    again = rhythm("limit", "set", *charge, "--rate", "100/1m").stdout
+    assert again == "task charge was limited so before\n"
+    rhythm("limit", "set", "--queue", "mail", "--concurrency", "5", "--key-concurrency", "1")
+    head, *rows = rhythm("limit", "list").stdout.splitlines()
+    assert head.split()[:4] == ["of", "name", "at", "once"]
+    assert [row.split() for row in rows] == [
+        ["queue", "mail", "5", "-", "1", "-", "0", "0", "hand"],
+        ["task", "charge", "-", "100/1m", "-", "-", "0", "0", "hand"],
+    ]
+    removed = rhythm("limit", "remove", *charge).stdout
+    assert removed == "limits of task charge are removed\n"
+    assert rhythm("limit", "remove", *charge).stdout == "limits of task charge were not set\n"
+    [left] = json.loads(rhythm("limit", "list", "--json").stdout)
+    assert (left["name"], left["key_concurrency"]) == ("mail", 1)
+    assert rhythm("limit", "set", "--rate", "5/s").exit_code == Exit.USAGE
+    assert rhythm("limit", "set", *charge, "--queue", "x").exit_code == Exit.USAGE
+    assert rhythm("limit", "set", *charge, "--rate", "fast").exit_code == Exit.USAGE
+    assert rhythm("limit", "set", *charge).exit_code == Exit.USAGE
+
+
 # bulk
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from rhythm import ConfigurationError, InvalidRequest, task
+from rhythm import ConfigurationError, InitBuilder, InvalidRequest, Worker, task
 from rhythm.engine.options import declared_options
 from rhythm.tasks import TaskDefinition
+from streams import definitions
+from streams.connection import Connection
+from streams.limits import Limits
 from tests.rhythm.test_ending import verified
 from tests.rhythm.test_workflows import Stage, a_registry, on_stage
 
@@ -126,9 +131,137 @@ def test_a_script_is_told_what_cannot_be(
     run(story())
 
 
+class Gate:
+    """A task that says that it runs, and ends when it is let."""
+
+    def __init__(self) -> None:
+        self.runs, self.most, self.begun = 0, 0, asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    def definition(self, **limits: Any) -> TaskDefinition:
+        async def gate() -> None:
+            self.runs += 1
+            self.most = max(self.most, self.runs)
+            self.begun.set()
+            await self.may_end.wait()
+            self.runs -= 1
+
+        return TaskDefinition("gate", None, gate, limits=Limits(**limits))
+
+
+def test_a_declared_limit_holds_for_all_workers_and_explain_tells(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    gate = Gate()
+    registry = a_registry(gate.definition(most=2))
+    source = 'await Promise.all([1, 2, 3, 4, 5].map(() => Task.run("gate")))'
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, registry, workers=3, it=source) as stage:
+            limits, explain = stage.app.limit_service, stage.app.history_service.explain
+            [shown] = await limits.list_limits()
+            assert (shown.kind, shown.name, shown.concurrency) == ("task", "gate", 2)
+            assert shown.declared
+            id_ = await stage.start("it")
+            while (await limits.list_limits())[0].waiting != 3:  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.005)
+            assert gate.runs == 2
+            told = str(await explain(id_))
+            assert told.count("A limit holds it back: of task 'gate' 2 run at once") == 3
+            waiting = await stage.app.execution_service.query_executions(
+                {"parent_workflow_id": id_, "status": "pending"}
+            )
+            assert "A limit holds it back" in str(await explain(waiting[0].id))
+            # What is set by hand holds at once.
+            assert await limits.set_limits("task", "gate", concurrency=3)
+            assert not await limits.set_limits("task", "gate", concurrency=3)
+            while gate.runs != 3:  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.005)
+            gate.may_end.set()
+            assert (await stage.end(id_)).status == "completed"
+            assert gate.most == 3
+            assert await limits.remove_limits("task", "gate")
+            assert not await limits.remove_limits("task", "gate")
+            await verified(stage)
+
+    run(story())
+
+
+def test_a_rate_of_a_queue(database_url: str, namespace: str, run: Run) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace) as stage:
+            limits = stage.app.limit_service
+            await limits.set_limits("queue", "default", rate="2/200ms", key_rate="1/h")
+            [shown] = await limits.list_limits()
+            assert (shown.rate, shown.key_rate, shown.declared) == ("2/200ms", "1/1h", False)
+            ids = [
+                await stage.start("square", {"x": x}, exec_type="task", key=key)
+                for x, key in enumerate((None, None, None, None, "ada", "ada"))
+            ]
+            ended = [await stage.end(id_) for id_ in ids[:5]]
+            began = sorted(one.started_at for one in ended if one.started_at)
+            for first, third in zip(began, began[2:], strict=False):
+                assert third - first >= timedelta(milliseconds=200)
+            told = str(await stage.app.history_service.explain(ids[5]))
+            assert "of queue 'default' of key 'ada' 1 begins within 3600 s; the next at" in told
+            await limits.remove_limits("queue", "default")
+            await stage.end(ids[5])
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "given", "complaint"),
+    [
+        ("tasks", "a", {"concurrency": 1}, "kind: 'tasks' is not .* \\(did you mean 'task'"),
+        ("workflow", "a", {"concurrency": 1}, "kind: 'workflow' is not 'queue' or 'task'"),
+        ("task", "", {"concurrency": 1}, "name: must not be empty"),
+        ("task", "a", {}, "concurrency: is missing"),
+        ("task", "a", {"concurrency": 0}, "concurrency: must be from 1 to .* pause"),
+        ("task", "a", {"key_concurrency": True}, "key_concurrency: must be a whole number"),
+        ("task", "a", {"rate": 5}, "rate: must be text, not an int: write it like '10/s'"),
+        ("task", "a", {"rate": "5 per s"}, "rate: '5 per s' is no rate"),
+        ("task", "a", {"rate": "5/fortnight"}, "rate: '5/fortnight' is no rate"),
+        ("task", "a", {"rate": "0/s"}, "rate: '0/s' is beyond"),
+        ("task", "a", {"key_rate": "5/90d"}, "key_rate: '5/90d' is beyond"),
+        ("task", "a", {"rate": "1000000/d"}, "rate: .* 1 to 100,000"),
+    ],
+)
+def test_what_cannot_be_a_limit_is_refused(
+    database_url: str, namespace: str, run: Run, kind: Any, name: str, given: Any, complaint: str
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace) as stage:
+            with pytest.raises(InvalidRequest, match=complaint):
+                await stage.app.limit_service.set_limits(kind, name, **given)
+            assert await stage.app.limit_service.list_limits() == []
+
+    run(story())
+
+
+def test_limits_are_refused_where_there_are_several_partitions(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        connection = Connection(database_url, namespace)
+        async with connection:
+            await definitions.migrate(connection, 2)
+            async with InitBuilder().database_url(database_url).namespace(namespace) as app:
+                with pytest.raises(InvalidRequest, match="this namespace has 2"):
+                    await app.limit_service.set_limits("task", "a", concurrency=1)
+                worker = Worker(app, registry=a_registry(Gate().definition(most=1)))
+                with pytest.raises(ConfigurationError, match="'gate' is declared with limits"):
+                    await worker.run()
+
+    if not database_url.startswith("memory"):
+        run(story())
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
+        ({"concurrency": -1}, "@task: concurrency: must be from 1"),
+        ({"rate": "x"}, "@task: rate: 'x' is no rate"),
         ({"priority": 11}, "@task: priority: must be a whole number from 0 to 9"),
         ({"key": "a b"}, "@task: key: must name an input"),
         ({"key": 5}, "@task: key: must name an input"),

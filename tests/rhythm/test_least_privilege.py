@@ -33,8 +33,10 @@ READING = (
         "count_executions",
         "describe_partition",
         "examine_execution",
+        "find_limits",
         "get_executions",
         "query_executions",
+        "read_limits",
         "read_schedules",
     },
     {
@@ -64,6 +66,7 @@ ASKING = (
         "forget_index_entry",
         "pause_execution",
         "pause_work",
+        "put_limits",
         "put_schedule",
         "rebuild_execution",
         "register_definition",

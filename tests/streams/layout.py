@@ -9,7 +9,7 @@ import asyncio
 from pathlib import Path
 from typing import Any, Final
 
-from streams import definitions, pauses, projections, schedules, transitions
+from streams import definitions, limits, pauses, projections, schedules, transitions
 from streams.schedules import Start
 from streams.work import (
     Bounds,
@@ -153,6 +153,13 @@ async def _rest(house: House) -> None:
 async def _end(house: House) -> None:
     """Ended from outside, with what was below; and one that is more urgent waits."""
     await house.start("urgent", "task", bounds=Bounds(priority=9, key="ada"))
+    limited = {"task:greet": limits.Limits(1, 9, 1_000), "queue:slow": limits.Limits(key_most=1)}
+    await limits.put(house.connection, house.keys, limited)
+    for number in range(3):
+        await house.start(f"limited{number}", "task", queue="limited")
+    limiting = await house.seat("limiting", lease_ms=60_000)
+    for _ in range(3):
+        await limiting.step(["limited"], 3, [])
     await house.terminate("flow")
     await house.terminate("large")
     house.clock.now_ms += 10_000

@@ -38,12 +38,24 @@ local function claim_in_turn(queue)
     if not lane then
       break
     end
-    local list = lane_list(lane, queue)
-    claim_from(list, queue, 1)
-    if call("EXISTS", list) == 1 then
-      line_up(lane, queue)
+    local list, names = lane_list(lane, queue), has_limits and limits_of_lane(lane, queue) or {}
+    local full, opens = full_one(names)
+    if full then
+      wait_at(full, opens, lane, queue)
     else
-      call("ZREM", in_turn, lane)
+      claim_from(list, queue, 1)
+      write_pushed()
+      if call("EXISTS", list) == 1 then
+        line_up(lane, queue)
+      else
+        call("ZREM", in_turn, lane)
+      end
+    end
+    for _, name in ipairs(names) do
+      -- If it was let go on here and did not, or there is room for more, another lane may.
+      if name ~= full then
+        look_at_limit(name, now)
+      end
     end
   end
   if taken_turns > 0 then

@@ -68,17 +68,20 @@ end
 -- heartbeats, attempts at most, ms before the next one", hd: what its heartbeat said, us: since when nobody knows
 -- it; ps: whether it is paused; pz: whether something stands in z; ew: whether somebody waits for its end; T<n>: when timer n is due; lh: whether it
 -- stands in v, among those of long histories; fl: the lane that it waits in, if that is not the usual one;
+-- pm: the limits at which it counts, while it runs;
 -- of a run that follows another one, rq: "unix ms since when r holds its requests, the run that holds those before or -".
 local WORDS = {
   "v", "a", "st", "wk", "tk", "lt", "at", "ls", "up", "by", "ch", "ow", "ty", "in", "cr", "q",
 }
 local WORDS_PATTERN = "^(%d+) (%d+) " .. string.rep("(%S+) ", #WORDS - 3) .. "(%S+)$"
 
-local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh", "fl" }
+local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh", "fl", "pm" }
 
 -- A script reads and writes each record once: they are kept here until `commit`. False is an execution that
 -- has ended or never was.
 local controls, changed, is_changed = {}, {}, {}
+-- Whether one of them counts at a limit.
+local any_permits = false
 
 local function word(value)
   if value ~= "-" then
@@ -127,6 +130,7 @@ local function load(id)
     for i, name in ipairs(FURTHER) do
       control[name] = found[i] or nil
     end
+    any_permits = any_permits or control.pm
     if control.hb then
       control.hb, control.ma, control.ri = string.match(control.hb, "^(%d+) (%d+) (%d+)$")
     end
@@ -248,7 +252,7 @@ local function ring(bell)
 end
 
 -- Work of a priority or key waits in a lane of its queue, a list of its own. A lane is named "priority|key|", as
--- streams/work.py does; USUAL_LANE is the queue's list itself. Those that have work, but for the usual one, take turns
+-- streams/work.py does, and goes on with "t:" and the task, or "q", where it is of tasks that have limits. USUAL_LANE is the queue's list itself. Those that have work, but for the usual one, take turns
 -- in the sorted set g of the queue: the more urgent before the less, then who came last to its turn longest ago. The
 -- hash g counts the turns of each queue that ever had lanes.
 local USUAL_LANE = "5||"
@@ -422,8 +426,15 @@ local function fold_all()
   write(added)
 end
 
+local function due_member(kind, id, n, incarnation)
+  return kind .. "|" .. id .. "|" .. n .. "|" .. incarnation
+end
+
+--@include limits
+
 -- Every script that changes something ends with this.
 local function commit(answer)
+  release_permits()
   for _, control in ipairs(changed) do
     if controls[control.id] == control then
       call("HSET", prefix .. "k:" .. control.id, "c", record_of(control))
@@ -529,10 +540,6 @@ local function delivered(delivery)
   if entry then
     call("XDEL", prefix .. "o", entry)
   end
-end
-
-local function due_member(kind, id, n, incarnation)
-  return kind .. "|" .. id .. "|" .. n .. "|" .. incarnation
 end
 
 local function later(due_ms, kind, id, n, incarnation)

@@ -1,0 +1,112 @@
+-- limits: how many tasks of a queue, task or key may run at once, and begin within a time. Included by transition.
+--
+-- What is set stands in the hash p: "queue:<name>" and "task:<name>" as people set it, "declared:<name>" as a task's
+-- declaration does, which holds where nothing is set. A value is six numbers, 0 for no limit: how many may run, how
+-- many may begin within how many ms; then the same for each key.
+--
+-- A limit in force is named "c|<key>|<scope>" (how many run) or "r|<key>|<scope>" (how many begin), its key empty for
+-- all together. In p:<limit> stand, of the first kind, those that run by when they began; of the second, when the
+-- last ones began, the latest first. A lane that comes to a limit leaves the line, and waits in the list p:w:<limit>;
+-- the set p:w names the limits at which some do. No lane waits at a limit that has room, unless as many as it has room
+-- for have been let go on, or the timekeeper is to look at it.
+
+-- Lanes that one script lets go on at one limit: the timekeeper does the rest.
+local ADMITTED_AT_ONCE = 64
+
+local SETTING = "^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$"
+
+local settings = {}
+local function setting_of(scope)
+  if settings[scope] == nil then
+    local task = string.match(scope, "^task:(.*)$")
+    local text = call("HGET", prefix .. "p", scope) or (task and call("HGET", prefix .. "p", "declared:" .. task))
+    local most, begin, within, key_most, key_begin, key_within = string.match(text or "", SETTING)
+    settings[scope] = most and {
+      c = tonumber(most), r = tonumber(begin), ms = tonumber(within),
+      kc = tonumber(key_most), kr = tonumber(key_begin), kms = tonumber(key_within),
+    } or false
+  end
+  return settings[scope]
+end
+
+-- How many more may begin now, and when the next may if none: nil if that is up to those that run.
+local function room_at(name, now)
+  local kind, key, scope = string.match(name, "^(%a)|([^|]*)|(.*)$")
+  local set = setting_of(scope)
+  local most = set and set[(key == "" and "" or "k") .. kind] or 0
+  if most == 0 then
+    return math.huge
+  elseif kind == "c" then
+    return most - call("ZCARD", prefix .. "p:" .. name)
+  end
+  local begun = prefix .. "p:" .. name
+  local oldest = tonumber(call("LINDEX", begun, most - 1) or nil)
+  if not oldest then
+    return most - call("LLEN", begun)
+  end
+  local opens = oldest + (key == "" and set.ms or set.kms)
+  return opens <= now and 1 or 0, opens
+end
+
+-- Something happened at a limit: lanes that wait there go on, as many as it has room for.
+local function look_at_limit(name, now)
+  local waiting = prefix .. "p:w:" .. name
+  local length = call("LLEN", waiting)
+  if length == 0 then
+    return
+  end
+  local room, opens = room_at(name, now)
+  local admitted = 0
+  while admitted < math.min(room, length, ADMITTED_AT_ONCE) do
+    local lane, queue = string.match(call("LPOP", waiting), "^(%S+) (%S+)$")
+    line_up(lane, queue)
+    may_have_lanes[queue] = true
+    ring("q:" .. queue)
+    admitted = admitted + 1
+  end
+  if admitted == length then
+    call("SREM", prefix .. "p:w", name)
+  elseif opens or room > admitted then
+    local member = due_member("admit", "", "", name)
+    call("ZADD", KEYS[1], digits(opens and math.max(opens, now) or now), member)
+    ring("due")
+  end
+end
+
+-- Sets the limits of a queue or task, or forgets them when they are ""; whether that changed something.
+local function set_limits(field, numbers, now)
+  if (call("HGET", prefix .. "p", field) or "") == numbers then
+    return false
+  end
+  if numbers == "" then
+    call("HDEL", prefix .. "p", field)
+  else
+    call("HSET", prefix .. "p", field, numbers)
+  end
+  -- What waits at them may be much: the timekeeper looks at it.
+  local scope = string.gsub(field, "^declared:", "task:")
+  call("ZADD", KEYS[1], digits(now), due_member("limit", 0, 0, scope))
+  ring("due")
+  return true
+end
+
+-- Those that do not run any more make room for others.
+local function release_permits()
+  if not any_permits then
+    return
+  end
+  for _, control in ipairs(changed) do
+    local has_ended = controls[control.id] ~= control
+    if control.pm and (has_ended or control.wk ~= "claimed") then
+      local names = control.pm
+      control.pm = nil
+      if not has_ended then
+        call("HDEL", prefix .. "k:" .. control.id, "pm")
+      end
+      for name in string.gmatch(names, "%S+") do
+        call("ZREM", prefix .. "p:" .. name, control.id)
+        look_at_limit(name, tonumber(control.a))
+      end
+    end
+  end
+end

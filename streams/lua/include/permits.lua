@@ -1,0 +1,122 @@
+-- permits: let tasks begin as far as limits allow, when they are claimed. Included by step.
+
+-- A task that was enqueued before it had limits goes to a lane of those; what one call moves.
+local LANES_CHANGED_AT_ONCE = 256
+local changes_of_lane = 0
+
+local has_limits = room > 0 and call("EXISTS", prefix .. "p") == 1
+
+-- The names of the limits on tasks of a queue, target ("" for any) and key; false without any.
+local known_limits = {}
+local function limits_of(queue, target, key)
+  local all_three = queue .. " " .. target .. " " .. key
+  if known_limits[all_three] == nil then
+    local names = {}
+    for _, scope in ipairs({ "queue:" .. queue, target ~= "" and "task:" .. target or nil }) do
+      local set = setting_of(scope) or {}
+      for _, kind in ipairs({ "c", "r" }) do
+        if (set[kind] or 0) > 0 then
+          names[#names + 1] = kind .. "||" .. scope
+        end
+        if key ~= "" and (set["k" .. kind] or 0) > 0 then
+          names[#names + 1] = kind .. "|" .. key .. "|" .. scope
+        end
+      end
+    end
+    known_limits[all_three] = #names > 0 and names
+  end
+  return known_limits[all_three]
+end
+
+local function parts_of(lane)
+  local priority, key, rest = string.match(lane, "^(%d)|([^|]*)|(.*)$")
+  return priority, key, string.match(rest, "^t:(.*)$")
+end
+
+-- The limits on a lane that is one of tasks with limits.
+local function limits_of_lane(lane, queue)
+  if string.sub(lane, -1) == "|" then
+    return false
+  end
+  local _, key, target = parts_of(lane)
+  return limits_of(queue, target or "", key)
+end
+
+-- Those that count and do not run any more are forgotten: records that were damaged.
+local HOLDERS_LOOKED_AT = 8
+local function forget_lost_holders(name)
+  for _, id in ipairs(call("ZRANGE", prefix .. "p:" .. name, 0, HOLDERS_LOOKED_AT - 1)) do
+    local is_sound, control = pcall(load, id)
+    if not (is_sound and control and control.pm and control.wk == "claimed") then
+      call("ZREM", prefix .. "p:" .. name, id)
+    end
+  end
+end
+
+-- The first of these limits that has no room, and when it will have, if that is known.
+local function full_one(names)
+  for _, name in ipairs(names) do
+    local left, opens = room_at(name, now)
+    if left <= 0 and not opens then
+      forget_lost_holders(name)
+      left = room_at(name, now)
+    end
+    if left <= 0 then
+      return name, opens
+    end
+  end
+end
+
+-- A lane leaves the line until a limit has room.
+local function wait_at(name, opens, lane, queue)
+  call("ZREM", prefix .. "g:" .. queue, lane)
+  call("RPUSH", prefix .. "p:w:" .. name, lane .. " " .. queue)
+  call("SADD", prefix .. "p:w", name)
+  if opens then
+    call("ZADD", KEYS[1], digits(opens), due_member("admit", "", "", name))
+    ring("due")
+  end
+end
+
+local function count_at(names, id)
+  local permits = {}
+  for _, name in ipairs(names) do
+    local kind, key, scope = string.match(name, "^(%a)|([^|]*)|(.*)$")
+    local counted, set = prefix .. "p:" .. name, setting_of(scope)
+    if kind == "c" then
+      call("ZADD", counted, now, id)
+      permits[#permits + 1] = name
+    else
+      call("LPUSH", counted, now)
+      call("LTRIM", counted, 0, (key == "" and set.r or set.kr) - 1)
+      call("PEXPIRE", counted, key == "" and set.ms or set.kms)
+    end
+  end
+  return table.concat(permits, " ")
+end
+
+-- Whether a task may begin, which then counts; else it is in the lane of its limits.
+local function let_begin(control)
+  local lane = control.fl or USUAL_LANE
+  local priority, key, target = parts_of(lane)
+  target = target or call("HGET", prefix .. "x:" .. control.id, "tg") or damaged("its projection is gone")
+  local names = limits_of(control.q, target, key)
+  if not names then
+    return true
+  end
+  local own = priority .. "|" .. key .. "|" .. (setting_of("task:" .. target) and "t:" .. target or "q")
+  local list = lane_list(own, control.q)
+  local others_wait = lane ~= own and (pushed[list] or call("EXISTS", list) == 1)
+  if others_wait or full_one(names) then
+    changes_of_lane = changes_of_lane + 1
+    if lane ~= own then
+      keep(control, "fl", own)
+    end
+    enqueue(control, lane == own)
+    return false
+  end
+  -- If it comes back, it comes before those of its lane.
+  keep(control, "fl", own, "pm", count_at(names, control.id))
+  any_permits = true
+  return true
+end
