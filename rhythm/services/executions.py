@@ -528,7 +528,8 @@ class _WaitingRoom:
         loop = asyncio.get_running_loop()
         reader: BlockingReader = self._connection.reader()
         try:
-            while self._futures:
+            is_wanted = True
+            while is_wanted:
                 asked_at = loop.time()
                 try:
                     ended = await projections.next_ended(
@@ -540,6 +541,9 @@ class _WaitingRoom:
                     continue
                 if ended is not None:
                     self._tell(ended)
+                # Who waited for one result soon waits for the next: a connection costs more than
+                # the result.
+                is_wanted = ended is not None or bool(self._futures)
                 if loop.time() - asked_at > _AWAY_S:
                     await self._register_again()
         except Exception as error:
