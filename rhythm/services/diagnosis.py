@@ -428,6 +428,15 @@ def _of_pauses(seen: Seen) -> Iterator[Finding]:
                 f"{pause.note or 'nobody said why'}",
                 f"rhythm resume --{pause.kind} {pause.name}",
             )
+    for one in seen.scheduled:
+        since_ms = max(one.last_due_ms or 0, one.created_ms)
+        if one.is_paused and seen.server_ms - since_ms > FORGOTTEN_S * 1000:
+            yield _warning(
+                "paused-for-long",
+                f"schedule {one.id!r} is paused, and has not been due since "
+                f"{_moment(from_unix_ms(since_ms))}",
+                f"rhythm schedule resume {one.id}, or delete it",
+            )
 
 
 def _of_schedules(seen: Seen) -> Iterator[Finding]:

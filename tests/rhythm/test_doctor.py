@@ -182,9 +182,15 @@ async def paused_for_long(ward: Ward) -> None:
     await ward.worker()
 
 
-async def scheduled(ward: Ward) -> None:
+async def schedule_paused_for_long(ward: Ward) -> None:
+    await scheduled(ward, paused=True)
+    ward.passes(2 * 24 * 3600)
+    await ward.worker()
+
+
+async def scheduled(ward: Ward, *, paused: bool = False) -> None:
     await ward.app.scheduler_service.create_schedule(
-        id="nightly", target_name="report", every="1h", overlap="queue"
+        id="nightly", target_name="report", every="1h", overlap="queue", paused=paused
     )
 
 
@@ -256,6 +262,7 @@ AMISS: Mapping[str, tuple[Callable[[Ward], Awaitable[None]], str]] = {
     "histories-long": (histories_long, r"6 more workflows have long histories"),
     "due-is-late": (due_is_late, r"what was due 119 s ago has not been done"),
     "paused-for-long": (paused_for_long, r"task 'pay' is paused since .*: the bank is closed"),
+    "paused-for-long ": (schedule_paused_for_long, r"schedule 'nightly' is paused, and has not"),
     "schedule-late": (schedule_late, r"schedule 'nightly' was due 3,600 s ago"),
     "schedule-fails": (
         schedule_fails,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from rhythm import InitBuilder, Worker
@@ -88,6 +89,21 @@ def test_making_a_machine_anew_is_counted_by_what_it_is_made_of(
             assert values(page.decode())['rhythm_replay_seconds_count{source="history"}'] == 2
 
     run(story())
+
+
+def test_the_docs_name_every_metric_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs/operating.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\brhythm_[a-z_]+", page))
+
+    async def all_of_them() -> str:
+        async with InitBuilder().database_url("memory://") as app:
+            metrics = Metrics()
+            return (await asyncio.to_thread(metrics.of(Worker(app), app.diagnose).page)).decode()
+
+    there = set(re.findall(r"^# TYPE (rhythm_[a-z_]+)", asyncio.run(all_of_them()), re.MULTILINE))
+    there = {name for name in there if not name.endswith("_created")}
+    # Of a histogram the rules ask for the buckets.
+    assert {name.removesuffix("_bucket") for name in named} == there
 
 
 def test_without_a_server_the_worker_still_tells_of_itself(
