@@ -135,11 +135,12 @@ class Released(msgspec.Struct, frozen=True):
     reason: str
 
 
-class SignalReceived(msgspec.Struct, frozen=True):
-    """A signal's name, and its payload as msgpack."""
+class SignalReceived(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A signal's name, its payload as msgpack, and the trace that it was sent in."""
 
     name: str
     payload: msgspec.Raw
+    trace: TraceContext | None = None
 
 
 class CancelRequested(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ crashes and months, and goes through workers that do not trace.
 span                kind      from … to
 =================== ========= ==============================================================
 ``start NAME``      producer  a client's call, as part of what the client does
+``signal NAME``     producer  a client's call; the turn that hears of it is linked to it
 ``wait in QUEUE``   internal  ready … claimed, of every attempt and of a workflow's first turn
 ``run NAME``        consumer  one attempt of a task; what its function does is part of it
 ``turn NAME``       consumer  one turn of a workflow, with replay; what it asks for is part of it
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ from rhythm.events import Created, TraceContext
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Link, Span, SpanContext
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -90,6 +91,12 @@ def starting(
     return nullcontext() if found is None else found.starting(execution_id, type, target)
 
 
+def signalling(execution_id: str, signal: str) -> AbstractContextManager[TraceContext | None]:
+    """A span around a client's call; gives what the signal is to carry."""
+    found = tracer()
+    return nullcontext() if found is None else found.signalling(execution_id, signal)
+
+
 class Tracer:
     """Makes spans with OpenTelemetry's API."""
 
@@ -109,8 +116,20 @@ class Tracer:
             "rhythm.execution.type": type,
             "rhythm.target": target,
         }
+        with self._producing(f"start {target}", attributes) as trace:
+            yield trace
+
+    @contextmanager
+    def signalling(self, execution_id: str, signal: str) -> Iterator[TraceContext | None]:
+        """As `starting`, of a signal."""
+        attributes = {"rhythm.execution.id": execution_id, "rhythm.signal": signal}
+        with self._producing(f"signal {signal}", attributes) as trace:
+            yield trace
+
+    @contextmanager
+    def _producing(self, name: str, attributes: Mapping[str, str]) -> Iterator[TraceContext | None]:
         with self._tracer.start_as_current_span(
-            f"start {target}",
+            name,
             kind=self._api.SpanKind.PRODUCER,
             attributes=attributes,
             record_exception=False,
@@ -144,16 +163,20 @@ class Tracer:
             span.add_event("retry", {"rhythm.retry.delay_ms": again_ms})
 
     @contextmanager
-    def turn(self, work: Work, began_ns: int, *, is_first: bool) -> Iterator[TraceContext | None]:
+    def turn(
+        self, work: Work, began_ns: int, *, is_first: bool, heard: Sequence[TraceContext] = ()
+    ) -> Iterator[TraceContext | None]:
         """Around a workflow's turn; gives what its children are to carry.
 
         Args:
             began_ns: when it did, by the wall clock: bringing a machine up to date is part of it.
             is_first: whether the workflow had not been decided on before.
+            heard: the traces of the signals that came with it.
         """
         if is_first:
             self._waited(work)
-        with self._consuming(f"turn {work.created.target}", work, began_ns) as span:
+        links = [self._api.Link(self._context_of(trace)) for trace in heard]
+        with self._consuming(f"turn {work.created.target}", work, began_ns, links) as span:
             yield self._carried(span)
 
     def finished(self, work: Work, outcome: str, error: str | None, lived_ms: int) -> None:
@@ -182,13 +205,16 @@ class Tracer:
         ).end(now_ns)
 
     @contextmanager
-    def _consuming(self, name: str, work: Work, began_ns: int | None) -> Iterator[Span]:
+    def _consuming(
+        self, name: str, work: Work, began_ns: int | None, links: Sequence[Link] = ()
+    ) -> Iterator[Span]:
         with self._tracer.start_as_current_span(
             name,
             self._parent(work.created),
             kind=self._api.SpanKind.CONSUMER,
             attributes=_attributes(work),
             start_time=began_ns,
+            links=links,
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
@@ -197,9 +223,15 @@ class Tracer:
     def _parent(self, created: Created) -> Context:
         """What an execution began under; a trace of its own for one that began under none, whatever
         the worker itself is part of."""
+        return self._extracted(created.trace)
+
+    def _context_of(self, trace: TraceContext) -> SpanContext:
+        return self._api.get_current_span(self._extracted(trace)).get_span_context()
+
+    def _extracted(self, trace: TraceContext | None) -> Context:
         from opentelemetry.context import Context
 
-        carried = {} if created.trace is None else msgspec.structs.asdict(created.trace)
+        carried = {} if trace is None else msgspec.structs.asdict(trace)
         carried = {name: value for name, value in carried.items() if value is not None}
         return self._propagator.extract(carried, Context())
 

@@ -342,7 +342,7 @@ class _Chunk:
         except (InvalidRequest, PayloadTooLarge) as error:
             self._refuse(command.n, ErrorInfo(type(error).__name__, str(error)))
             return
-        received = events.encode(SignalReceived(command.name, payload))
+        received = events.encode(SignalReceived(command.name, payload, self._trace))
         self._outbox.append(Outgoing("signal", command.n, command.execution_id, received))
 
     def _child(self, policy: Literal["a", "c", "t"], bounds: Bounds, created: Created) -> None:

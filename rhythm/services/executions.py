@@ -169,7 +169,7 @@ class ExecutionService:
                         definition=created.definition or "",
                         bounds=bounds,
                         created=events.encode(created),
-                        signal=events.encode(signal),
+                        signal=events.encode(msgspec.structs.replace(signal, trace=trace)),
                     )
             except ExecutionExists as error:
                 raise await self._exists(execution_id, request) from error

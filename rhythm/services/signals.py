@@ -7,7 +7,7 @@ from typing import Any, Unpack, overload
 
 import msgspec
 
-from rhythm import events
+from rhythm import events, tracing
 from rhythm.errors import InvalidRequest
 from rhythm.events import SignalReceived
 from rhythm.models import (
@@ -66,8 +66,9 @@ class SignalService:
             ConnectionLost: no answer in time; with a `request_id` it is safe to repeat the call.
         """
         request = parse_signal(parameters, keywords, payload_limit=self._settings.payload_limit)
-        received = SignalReceived(request.signal_name, msgspec.Raw(request.encoded_payload))
-        with translated():
+        payload = msgspec.Raw(request.encoded_payload)
+        with tracing.signalling(request.workflow_id, request.signal_name) as trace, translated():
+            received = SignalReceived(request.signal_name, payload, trace)
             await transitions.tell_execution(
                 self._connection,
                 execution_id=request.workflow_id,

@@ -20,7 +20,7 @@ from rhythm import logs, tracing
 from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
 from rhythm.errors import RhythmError, UnreadableEvent, WorkflowNotRegistered
-from rhythm.events import Created, TraceContext
+from rhythm.events import Created, SignalReceived, TraceContext
 from rhythm.events import decode as decode_event
 from rhythm.services import staff
 from rhythm.services.translation import unreadable
@@ -135,7 +135,8 @@ class Activations:
                 settlements = self._decided(claim, live, names, live.created.trace)
             else:
                 work = Work(claim.id, live.created, worker, waited_ms=waited_ms)
-                with tracer.turn(work, began_ns, is_first=claim.upto == 0) as trace:
+                heard = traces_heard(claim)
+                with tracer.turn(work, began_ns, is_first=claim.upto == 0, heard=heard) as trace:
                     settlements = self._decided(claim, live, names, trace)
                     if live.outcome is not None:
                         self._tell_end(tracer, work, live, settlements[-1], now_ms)
@@ -396,6 +397,20 @@ class Activations:
         self._weight += weight
         self._machines[execution_id] = _Kept(live, weight, now_ms)
         return True
+
+
+def traces_heard(claim: WorkflowClaim) -> list[TraceContext]:
+    """The traces of the signals among an activation's news, which have been decoded before."""
+    signals = (
+        decode_event(claim.id, event.version, event.type, event.payload)
+        for event in claim.events
+        if event.version > claim.upto and event.type == "signal_received"
+    )
+    return [
+        signal.trace
+        for signal in signals
+        if isinstance(signal, SignalReceived) and signal.trace is not None
+    ]
 
 
 def waited_for(claim: WorkflowClaim, created: Created, now_ms: int) -> int | None:

@@ -140,6 +140,36 @@ def test_a_retry_is_told_where_it_failed_and_errors_by_their_names_alone(
     run(story())
 
 
+def test_the_turn_that_hears_a_signal_is_linked_to_who_sent_it(
+    database_url: str, namespace: str, run: Run, spans: InMemorySpanExporter
+) -> None:
+    async def story() -> None:
+        builder = InitBuilder().database_url(database_url).namespace(namespace)
+        waits = 'return await Signal.when("go")'
+        tells = 'await Signal.send("one", "go", 1)'
+        async with builder.workflows(flows(waits=waits, tells=tells)) as app, Worker(app):
+            await app.execution_service.create_execution(target_name="waits", id="two")
+            with trace.get_tracer("shop").start_as_current_span("POST /go"):
+                await app.signal_service.send_signal(workflow_id="two", signal_name="go")
+            await app.execution_service.wait_for_execution("two", timeout=30)
+            [by_client] = linked(spans)
+            spans.clear()
+            await app.execution_service.create_execution(target_name="waits", id="one")
+            await app.execution_service.create_execution(target_name="tells")
+            await app.execution_service.wait_for_execution("one", timeout=30)
+            [by_script] = linked(spans)
+        assert (by_client, by_script) == ("signal go", "turn tells")
+
+    run(story())
+
+
+def linked(spans: InMemorySpanExporter) -> list[str]:
+    """The names of the spans that turns of `waits` are linked to."""
+    names = {span.context.span_id: span.name for span in spans.get_finished_spans()}
+    turns = by_name(spans)["turn waits"]
+    return [names[link.context.span_id] for turn in turns for link in turn.links]
+
+
 def test_a_start_that_fails_is_told_by_its_span(
     database_url: str, namespace: str, run: Run, spans: InMemorySpanExporter
 ) -> None:
