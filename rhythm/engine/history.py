@@ -372,5 +372,5 @@ def context_of(execution_id: str, created: Created, at_ms: int) -> dict[str, Any
 
 def _iso(at_ms: int) -> str:
     """As JavaScript's toISOString writes it."""
-    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03}Z"
+    seconds = datetime.fromtimestamp(at_ms // 1000, UTC).isoformat()
+    return f"{seconds.removesuffix('+00:00')}.{at_ms % 1000:03}Z"
