@@ -24,10 +24,12 @@ async def export(place: Place, id: str, output: str | None, with_values: bool) -
     The file holds events and scripts, and needs neither Redis nor the project to be opened:
     `history`, `explain`, `timeline`, `replay`, `debug` and `what-if` take it in place of an ID.
     Without --with-values each value is replaced by its type and length; names, the keys of objects,
-    ids and times stay. It is JSON.
+    ids and times stay. It is JSON. A damaged history is in it up to the damage, and says so.
     """
     async with place.open() as app:
         made = await app.history_service.export_bundle(id, values=with_values)
+    for damage in made.damage.values():
+        click.echo(f"left out from there on: {damage}", err=True)
     content = bundle.encode(made)
     if output is None:
         sys.stdout.buffer.write(content)

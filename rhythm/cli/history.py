@@ -8,7 +8,9 @@ import click
 from rhythm.cli.connect import Place, command
 from rhythm.cli.show import count, moment, print_json, print_table, short_json
 from rhythm.cli.subject import Subject, subject
+from rhythm.errors import UnreadableEvent
 from rhythm.history import files
+from rhythm.history.recording import Recording
 from rhythm.models import HistoryEvent, from_unix_ms
 
 # Inputs and outputs are there to recognise an event by; `--json` has all of them.
@@ -26,25 +28,51 @@ async def history(place: Place, subject: Subject, record: str | None) -> None:
 
     ID is an execution; FILE is what `rhythm export` or `rhythm history --record` wrote.
 
+    One that is damaged is shown, or recorded, up to where it is, and then says so.
+
     A number in brackets names a task, child workflow or timer within its workflow; LINE is the
     line of the .flow file that asked for it.
     """
-    if subject.bundle is not None:
-        if record is not None:
-            files.write(subject.bundle.recording(subject.id), record)
-            return
-        events = subject.bundle.events(subject.id)
+    damage: UnreadableEvent | None
+    if record is not None:
+        recording = await _recording(place, subject)
+        files.write(recording, record)
+        damage = recording.damage
     else:
-        async with place.open() as app:
-            if record is not None:
-                files.write(await app.history_service.record(subject.id), record)
-                return
-            events = await app.history_service.events(subject.id)
-    if place.as_json:
-        print_json(events)
-        return
+        events, damage = await _readable(place, subject)
+        if place.as_json:
+            print_json(events)
+        else:
+            _show(subject.id, events)
+    if damage is not None:
+        raise damage
+
+
+async def _recording(place: Place, subject: Subject) -> Recording:
+    if subject.bundle is not None:
+        return subject.bundle.recording(subject.id)
+    async with place.open() as app:
+        return await app.history_service.record_to_damage(subject.id)
+
+
+async def _readable(
+    place: Place, subject: Subject
+) -> tuple[list[HistoryEvent], UnreadableEvent | None]:
+    """The events up to where they are damaged, and what is wrong there."""
+    if subject.bundle is not None:
+        return subject.bundle.events(subject.id), subject.bundle.damage.get(subject.id)
+    async with place.open() as app:
+        try:
+            return await app.history_service.events(subject.id), None
+        except UnreadableEvent as damage:
+            if damage.version == 1:
+                raise
+            return await app.history_service.events(subject.id, damage.version - 1), damage
+
+
+def _show(execution_id: str, events: list[HistoryEvent]) -> None:
     print_table(["#", "TIME (UTC)", "WHAT HAPPENED", "LINE", "BY"], list(_rows(events)))
-    children = f"; of [n] see rhythm history {subject.id}/n" if _names(events) else ""
+    children = f"; of [n] see rhythm history {execution_id}/n" if _names(events) else ""
     click.echo(f"{count(len(events), 'event')}{children}")
 
 

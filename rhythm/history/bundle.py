@@ -90,6 +90,8 @@ class Bundle(msgspec.Struct, frozen=True):
         executions: the events of each, by id; the root's first.
         sources: by definition.
         waits: where the scripts that go on wait, if there are no values.
+        damage: why there are no more events of some, by id; of one that had none to be read it is
+            all there is.
     """
 
     root: str
@@ -98,6 +100,7 @@ class Bundle(msgspec.Struct, frozen=True):
     executions: dict[str, tuple[StoredEvent, ...]]
     sources: dict[str, Source]
     waits: dict[str, list[Wait]] = {}
+    damage: dict[str, UnreadableEvent] = {}
 
     def history(self, execution_id: str | None = None) -> tuple[StoredEvent, ...]:
         """The events of one of its executions; of the root, if none is named.
@@ -128,7 +131,9 @@ class Bundle(msgspec.Struct, frozen=True):
                 f"the values of {id_!r} were left out, and its script decides by them: export it "
                 "with --with-values to replay it",
             )
-        return Recording(id_, source.workflow, source.path, source.text, history)
+        return Recording(
+            id_, source.workflow, source.path, source.text, history, self.damage.get(id_)
+        )
 
     def source(self, execution_id: str | None = None) -> Source | None:
         """The script that an execution ran; None for a task."""
@@ -290,12 +295,18 @@ class _Source(msgspec.Struct):
     lines: list[str]
 
 
-class _File(msgspec.Struct):
+class _Damage(msgspec.Struct):
+    version: int
+    reason: str
+
+
+class _File(msgspec.Struct, kw_only=True):
     format: int
     root: str
     exported_ms: int
     has_values: bool
     sources: dict[str, _Source]
+    damage: dict[str, _Damage] | msgspec.UnsetType = msgspec.UNSET
     executions: list[_Execution]
 
 
@@ -305,16 +316,18 @@ class _Format(msgspec.Struct):
 
 def encode(bundle: Bundle) -> bytes:
     """The content of a file."""
+    damage = {id_: _Damage(one.version, one.reason) for id_, one in bundle.damage.items()}
     head = _File(
-        FORMAT,
-        bundle.root,
-        bundle.exported_ms,
-        bundle.has_values,
-        {
+        format=FORMAT,
+        root=bundle.root,
+        exported_ms=bundle.exported_ms,
+        has_values=bundle.has_values,
+        sources={
             digest: _Source(source.workflow, source.path, source.text.split("\n"))
             for digest, source in bundle.sources.items()
         },
-        [],
+        damage=damage or msgspec.UNSET,
+        executions=[],
     )
     shown = msgspec.json.format(msgspec.json.encode(head), indent=2)
     parts = [shown.removesuffix(b"[]\n}") + b"["]
@@ -369,7 +382,13 @@ def decode(content: bytes, path: str) -> Bundle:
         for digest, source in read.sources.items()
     }
     waits = {one.id: one.waits for one in read.executions if one.waits}
-    bundle = Bundle(read.root, read.exported_ms, read.has_values, executions, sources, waits)
+    damage = {
+        id_: UnreadableEvent(id_, one.version, one.reason)
+        for id_, one in (read.damage or {}).items()
+    }
+    bundle = Bundle(
+        read.root, read.exported_ms, read.has_values, executions, sources, waits, damage
+    )
     _check(bundle, path)
     return bundle
 
@@ -430,6 +449,7 @@ def without_values(bundle: Bundle) -> Bundle:
         },
         bundle.sources,
         {id_: found for id_, found in waits.items() if found},
+        bundle.damage,
     )
 
 

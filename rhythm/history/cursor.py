@@ -20,7 +20,7 @@ from flowlang.values import Value
 from rhythm import events
 from rhythm.engine.history import LiveMachine, context_of, told
 from rhythm.errors import FlowSyntaxError, InvalidRequest, UnreadableEvent
-from rhythm.history.recording import Recording, first_of
+from rhythm.history.recording import Recording, check_follows, first_of
 from streams.codec import StoredEvent
 
 _FIRST_INTERVAL: Final = 64
@@ -388,6 +388,7 @@ class Replay:
         self.last = 1
         for event in history[1:]:
             try:
+                check_follows(self.execution_id, self.last, event)
                 payload = events.decode(self.execution_id, event.version, event.type, event.payload)
                 said = told(self.execution_id, event, payload)
                 if said is not None and live.outcome is None:
@@ -565,7 +566,10 @@ def opened(recording: Recording, upto: int | None = None) -> Replay:
         NondeterminismError, UnreadableEvent: as `Replay`.
     """
     program = compiled(recording.source, recording.path)
-    return Replay(recording.execution_id, program, recording.events, upto)
+    replay = Replay(recording.execution_id, program, recording.events, upto)
+    if upto is None and replay.damage is None:
+        replay.damage = recording.damage
+    return replay
 
 
 def compiled(source: str, path: str = "workflow.flow") -> flowlang.Program:

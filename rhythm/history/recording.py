@@ -31,7 +31,8 @@ class Recording(msgspec.Struct, frozen=True):
         workflow: the name that it was started by.
         path: where its source came from, for messages.
         source: the text of the `.flow`.
-        events: all that there were, the oldest first.
+        events: all that could be read, the oldest first.
+        damage: why there are no more of them, if there were; not in its file.
     """
 
     execution_id: str
@@ -39,6 +40,7 @@ class Recording(msgspec.Struct, frozen=True):
     path: str
     source: str
     events: tuple[StoredEvent, ...]
+    damage: UnreadableEvent | None = None
 
 
 class EventLine(msgspec.Struct, omit_defaults=True):
@@ -114,6 +116,16 @@ def first_of(execution_id: str, history: Sequence[StoredEvent]) -> Created:
     if not isinstance(created, Created) or first.version != 1:
         raise UnreadableEvent(execution_id, first.version, "it is not the first event")
     return created
+
+
+def check_follows(execution_id: str, last: int, event: StoredEvent) -> None:
+    """Is an event the next after version `last`?
+
+    Raises:
+        UnreadableEvent: there is one missing between them.
+    """
+    if event.version != last + 1:
+        raise UnreadableEvent(execution_id, last + 1, "it is missing")
 
 
 def line_of(event: StoredEvent, *, tracebacks: bool = False) -> EventLine:

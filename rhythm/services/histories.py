@@ -11,6 +11,8 @@ from contextlib import aclosing
 from os import PathLike
 from typing import Any
 
+import msgspec
+
 import flowlang
 from flowlang import Edit, protocol
 from rhythm import events
@@ -18,7 +20,7 @@ from rhythm.engine.history import definition_of
 from rhythm.engine.lanes import in_lane
 from rhythm.engine.retry import duration_ms
 from rhythm.engine.turn import terms_of
-from rhythm.errors import ExecutionNotFound, InvalidRequest
+from rhythm.errors import ExecutionNotFound, InvalidRequest, UnreadableEvent
 from rhythm.events import TERMINAL, Completed, Migrated
 from rhythm.history import files, forking
 from rhythm.history.bundle import MOST_EXECUTIONS, Bundle, Source, asked_for, without_values
@@ -28,7 +30,7 @@ from rhythm.history.explain import Explanation, Script, explain
 from rhythm.history.explain import Surroundings as Around
 from rhythm.history.impact import Impact, Parting, impact, what_if
 from rhythm.history.reading import readable
-from rhythm.history.recording import Recording, first_of
+from rhythm.history.recording import Recording, check_follows, first_of
 from rhythm.history.rehearsal import Answers, Rehearsal, rehearse
 from rhythm.history.replaying import replay as replay_on
 from rhythm.history.standing import Standing, standing
@@ -55,6 +57,7 @@ from streams import events as stream
 from streams import limits, projections, transitions
 from streams.codec import StoredEvent, StoredExecution
 from streams.connection import Connection
+from streams.errors import CorruptRecord
 from streams.work import Bounds
 
 _LIVE = [status for status in ExecutionStatus if not status.finished]
@@ -79,27 +82,33 @@ class HistoryService:
         self._connection, self._workflows = connection, workflows
         self._surroundings = surroundings
 
-    async def events(self, execution_id: str) -> list[HistoryEvent]:
+    async def events(self, execution_id: str, upto: int | None = None) -> list[HistoryEvent]:
         """All events of an execution, the oldest first.
+
+        Args:
+            upto: the version of the last event to read; None is all there are now.
 
         Raises:
             ExecutionNotFound: there is no execution of this id.
-            UnreadableEvent: an event is damaged, or of a type that this release does not know.
+            UnreadableEvent: an event is damaged, missing, or of a type that this release does not
+                know; those before it can be read.
         """
-        return [readable(execution_id, event) for event in await self._history(execution_id)]
+        found = await self._history(execution_id, upto)
+        return [readable(execution_id, event) for event in found]
 
-    async def record(self, execution_id: str) -> Recording:
+    async def record(self, execution_id: str, upto: int | None = None) -> Recording:
         """A workflow's history and source as they are now, to be kept and replayed elsewhere.
+
+        Args:
+            upto: the version of the last event to read; None is all there are now.
 
         Raises:
             ExecutionNotFound: there is no execution of this id.
             InvalidRequest: it is a task, which has no decisions to replay.
             WorkflowNotRegistered: its source is not kept any more.
-            UnreadableEvent: an event is damaged.
+            UnreadableEvent: an event is damaged or missing; those before it can be read.
         """
-        found = await self._history(execution_id)
-        for event in found:
-            events.decode(execution_id, event.version, event.type, event.payload)
+        found = await self._history(execution_id, upto)
         created = first_of(execution_id, found)
         if created.definition is None:
             raise InvalidRequest("execution_id", f"{execution_id!r} is a task; record its workflow")
@@ -107,17 +116,71 @@ class HistoryService:
         program = await self._workflows.program(created.target, definition)
         return Recording(execution_id, created.target, program.path, program.source, tuple(found))
 
-    async def _history(self, execution_id: str) -> list[StoredEvent]:
+    async def record_to_damage(self, execution_id: str) -> Recording:
+        """As `record`, of a history that is damaged up to where it is: its `damage` says why.
+
+        Raises:
+            ExecutionNotFound, InvalidRequest, WorkflowNotRegistered: as `record`.
+            UnreadableEvent: not even the first event can be read.
+        """
+        try:
+            return await self.record(execution_id)
+        except UnreadableEvent as damage:
+            if damage.version == 1:
+                raise
+            recording = await self.record(execution_id, damage.version - 1)
+            return msgspec.structs.replace(recording, damage=damage)
+
+    async def _history(self, execution_id: str, upto: int | None = None) -> list[StoredEvent]:
         check_execution_id(execution_id, "execution_id")
-        with translated():
-            found = [event async for event in stream.read(self._connection, execution_id)]
+        if upto is not None:
+            check_count(upto, "upto")
+        found = await self._read(execution_id, upto)
         if not found:
             raise ExecutionNotFound(execution_id)
+        if upto is None and found[-1].type not in TERMINAL:
+            await self._check_end(execution_id, found)
         return found
 
-    async def _family(self, execution_id: str) -> dict[str, Sequence[StoredEvent]]:
-        """The events of an execution and of all below it, the nearer ones first."""
-        found: dict[str, Sequence[StoredEvent]] = {execution_id: await self._history(execution_id)}
+    async def _read(self, execution_id: str, upto: int | None = None) -> list[StoredEvent]:
+        found: list[StoredEvent] = []
+        with translated():
+            async for event in stream.read(self._connection, execution_id, upto=upto):
+                check_follows(execution_id, len(found), event)
+                events.decode(execution_id, event.version, event.type, event.payload)
+                found.append(event)
+        return found
+
+    async def _check_end(self, execution_id: str, found: list[StoredEvent]) -> None:
+        """Is the last event missing, of one that has ended? What came meanwhile is added."""
+        with translated():
+            try:
+                stored = await projections.get_execution(self._connection, execution_id)
+            except CorruptRecord:
+                return  # What is kept beside the events says nothing of them.
+            status = "" if stored is None else stored.facts.get("st", "")
+            if status not in _ENDED:
+                return
+            after = found[-1].version
+            async for event in stream.read(self._connection, execution_id, after=after):
+                found.append(event)
+        if found[-1].type not in TERMINAL:
+            raise UnreadableEvent(
+                execution_id, found[-1].version + 1, f"it is missing, since it is {status}"
+            )
+
+    async def _family(
+        self, execution_id: str, damage: dict[str, UnreadableEvent] | None = None
+    ) -> dict[str, Sequence[StoredEvent]]:
+        """The events of an execution and of all below it, the nearer ones first.
+
+        Args:
+            damage: takes what is wrong with some, which are then read as far as they can be; None
+                lets it be raised.
+        """
+        found: dict[str, Sequence[StoredEvent]] = {
+            execution_id: await self._as_far_as_it_goes(execution_id, damage, is_root=True)
+        }
         nearest = [execution_id]
         while nearest:
             below = [id_ for parent in nearest for id_ in asked_for(parent, found[parent])]
@@ -130,18 +193,30 @@ class HistoryService:
             nearest = []
             for at in range(0, len(below), _READ_AT_ONCE):
                 some = below[at : at + _READ_AT_ONCE]
-                for id_, history in zip(some, await self._histories(some), strict=True):
+                histories = await asyncio.gather(
+                    *(self._as_far_as_it_goes(id_, damage) for id_ in some)
+                )
+                for id_, history in zip(some, histories, strict=True):
                     if history:
                         found[id_] = history
                         nearest.append(id_)
         return found
 
-    async def _histories(self, ids: Sequence[str]) -> list[list[StoredEvent]]:
-        async def one(id_: str) -> list[StoredEvent]:
-            return [event async for event in stream.read(self._connection, id_)]
-
-        with translated():
-            return await asyncio.gather(*map(one, ids))
+    async def _as_far_as_it_goes(
+        self,
+        execution_id: str,
+        damage: dict[str, UnreadableEvent] | None,
+        *,
+        is_root: bool = False,
+    ) -> list[StoredEvent]:
+        """A history; none of a child that was not begun, or whose first event is damaged."""
+        try:
+            return await (self._history if is_root else self._read)(execution_id)
+        except UnreadableEvent as error:
+            if damage is None or (is_root and error.version == 1):
+                raise
+            damage[execution_id] = error
+            return [] if error.version == 1 else await self._read(execution_id, error.version - 1)
 
     async def _programs(
         self, histories: Mapping[str, Sequence[StoredEvent]]
@@ -163,11 +238,14 @@ class HistoryService:
                 them the bundle cannot be replayed, and shows what they look like: type and length.
 
         Raises:
-            ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
+            ExecutionNotFound, WorkflowNotRegistered: as `record`.
             InvalidRequest: there are more than 10,000 executions below it.
             NondeterminismError: without values: a script decides otherwise than recorded.
+            UnreadableEvent: not even its first event can be read. Histories with damage are in the
+                bundle up to that, and its `damage` tells.
         """
-        family = await self._family(execution_id)
+        damage: dict[str, UnreadableEvent] = {}
+        family = await self._family(execution_id, damage)
         programs = await self._programs(family)
         names = {
             definition_of(id_, history): first_of(id_, history).target
@@ -184,6 +262,7 @@ class HistoryService:
                 digest: Source(names[digest], program.path, program.source)
                 for digest, program in programs.items()
             },
+            damage=damage,
         )
         return bundle if values else without_values(bundle)
 
@@ -216,11 +295,13 @@ class HistoryService:
         Raises:
             NondeterminismError: its script decides otherwise than the history records.
             InvalidRequest: it is a task, which has no script; or it has no such event.
-            ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
+            ExecutionNotFound, WorkflowNotRegistered: as `record`.
+            UnreadableEvent: not even the first event can be read. One with damage opens up to that,
+                and `Replay.damage` tells.
         """
         if upto is not None:
             check_count(upto, "upto")
-        recording = await self.record(execution_id)
+        recording = await self.record_to_damage(execution_id)
         if upto is not None and not 1 <= upto <= len(recording.events):
             raise InvalidRequest("upto", f"the history has events 1 to {len(recording.events)}")
         return opened(recording, upto)

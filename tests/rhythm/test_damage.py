@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,8 +30,12 @@ from rhythm import (
     events,
     task,
 )
+from rhythm.cli import main
+from rhythm.cli.exits import Exit
 from rhythm.engine.history import LiveMachine
 from rhythm.events import Created
+from rhythm.history.bundle import encode
+from rhythm.history.files import read
 from rhythm.tasks import TaskRegistry, registry
 from rhythm.worker.activations import HOT, Keeping
 from streams.codec import Snapshot, StoredEvent
@@ -188,6 +194,56 @@ def test_a_damaged_event_is_named_and_stops_that_execution_alone(
 
     run(scenario())
     assert any("event 3 of execution 'broken'" in r.getMessage() for r in caplog.records)
+
+
+@pytest.mark.parametrize("harm", ["flipped", "cut out", "cut off"])
+def test_a_damaged_history_opens_up_to_the_damage(
+    database_url: str, namespace: str, run: Callable[..., Any], harm: str, tmp_path: Path
+) -> None:
+    """One that has ended, so that what is cut off is missed."""
+
+    async def scenario() -> None:
+        async with Store.opened(database_url, namespace) as store:
+            await store.start("one")
+            await store.signal("one")
+            async with store.at_work():
+                await store.app.execution_service.wait_for_execution("one")
+            events = await store.events("one")
+            if harm == "flipped":
+                await store.damage_payload("one", 5)
+            else:
+                kept = events[:4] + (events[5:] if harm == "cut out" else [])
+                await store.put_events("one", kept)
+            histories = store.app.history_service
+
+            replay = await histories.replay("one")
+            bundle = await histories.export_bundle("one", values=True)
+            bare = await histories.export_bundle("one")
+
+            with pytest.raises(UnreadableEvent) as strict:
+                await histories.record("one")
+            assert (replay.last, len(await histories.events("one", 4))) == (4, 4)
+            told = [replay.damage, bundle.damage["one"], bare.damage["one"], strict.value]
+            assert {str(one) for one in told} == {str(strict.value)}
+            assert strict.value.version == 5
+            with pytest.raises(UnreadableEvent):
+                await histories.fork("one")
+
+            # Also where it is taken to.
+            path = tmp_path / "one.bundle"
+            path.write_bytes(encode(bundle))
+            opened = histories.open_bundle(path)
+            assert encode(opened) == path.read_bytes()
+            assert len(opened.history()) == 4
+            assert str(opened.replay().damage) == str(strict.value)
+
+    run(scenario())
+    path, again = tmp_path / "one.bundle", tmp_path / "one.json"
+    for words in (["history", str(path)], ["history", str(path), "--record", str(again)]):
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == Exit.FAILED
+        assert "event 5 of execution 'one' cannot be read" in result.stderr
+    assert len(read(again).events) == 4
 
 
 async def _true(found: list[Any]) -> bool:
