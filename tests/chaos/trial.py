@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from rhythm import InitBuilder, Rhythm
+from streams.keys import run_of
 from tests.chaos.ground import NAMESPACE, Ground
 from tests.chaos.storm import Storm
 from tests.simulation.scenario import Ledger, client, wishes
@@ -110,7 +111,9 @@ async def _judge(app: Rhythm, ledger: Ledger, asked: int) -> tuple[int, int, Cou
         ids.add(execution_id)
         for finding in findings:
             ledger.blame(str(finding))
-    roots = {id_ for id_ in ids if "/" not in id_ and not id_.endswith("-peer")}
+    # Who restarts goes on as another run of what was asked for.
+    first_runs = {run_of(id_)[0] for id_ in ids}
+    roots = {id_ for id_ in first_runs if "/" not in id_ and not id_.endswith("-peer")}
     wanted = {f"wish{number}" for number in range(1, asked + 1)}
     for execution_id in sorted(wanted - roots):
         ledger.blame(f"{execution_id} was acknowledged and is gone")
