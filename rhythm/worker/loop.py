@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rhythm.worker")
 
 
+# A server that needs longer to tell the time is not asked twice.
+_CLOCK_S = 1.0
+
+
 class Worker:
     """Runs the workflows and tasks of some queues.
 
@@ -236,9 +240,14 @@ class Worker:
         )
 
     async def _ahead_ms(self) -> int:
-        """By how much this process's clock is ahead of the store's."""
+        """By how much this process's clock is ahead of the store's; 0 where it does not answer at
+        once, since to register is what is waited for without end, and until it is to stop."""
         before_ms = self._app.surroundings.now_ms()
-        there_ms = await self._app.worker_connection.server_ms()
+        try:
+            async with asyncio.timeout(_CLOCK_S):
+                there_ms = await self._app.worker_connection.server_ms()
+        except (TimeoutError, StreamsError):
+            return 0
         return (before_ms + self._app.surroundings.now_ms()) // 2 - there_ms
 
     @property

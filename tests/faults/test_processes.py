@@ -171,6 +171,22 @@ def test_a_server_that_is_killed_and_restarted_loses_nothing(
     run(story())
 
 
+def test_a_worker_that_finds_no_server_stops_when_it_is_told_to(
+    own_redis_server: RedisServer, run: Run
+) -> None:
+    async def story() -> None:
+        async with InitBuilder().database_url(own_redis_server.url) as app:
+            own_redis_server.kill()
+            worker = Worker(app, registry=TaskRegistry())
+            working = asyncio.create_task(worker.run())
+            await asyncio.sleep(0)
+            worker.stop()
+            async with asyncio.timeout(8):
+                await working
+
+    run(story())
+
+
 @pytest.mark.errors_expected  # it says that it leaves without a word
 def test_a_worker_stops_although_the_server_is_gone(
     own_redis_server: RedisServer, run: Run, monkeypatch: pytest.MonkeyPatch

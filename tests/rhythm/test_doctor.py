@@ -4,6 +4,7 @@ it is not the server itself, and is told with what to do about it."""
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -410,16 +411,13 @@ def test_a_replica_is_no_server_to_work_with_and_too_few_are_told_of(
     replica.start("--replicaof", "127.0.0.1", str(own_redis_server.port))
     try:
         with redis.Redis(port=replica.port) as client:
-            # What the test waits for is that the replica has the namespace.
-            while client.info("replication")["master_link_status"] != "up":
-                client.ping()
+            until(client, lambda told: told["master_link_status"] == "up")
         of_replica = the_server_says_of_replica(run, replica.url, namespace)
         with redis.Redis(port=own_redis_server.port) as client:
             client.config_set("min-replicas-to-write", 1)
             client.config_set("min-replicas-max-lag", 1)
             replica.pause()
-            while client.info("replication")["min_slaves_good_slaves"]:
-                client.ping()
+            until(client, lambda told: not told["min_slaves_good_slaves"])
             behind = inspection.judged("here", client.info("everything"))
     finally:
         replica.kill()
@@ -428,6 +426,13 @@ def test_a_replica_is_no_server_to_work_with_and_too_few_are_told_of(
     assert of_replica["is-replica"].severity is Severity.ERROR
     assert str(own_redis_server.port) in of_replica["is-replica"].text
     assert "writes-refused" in {concern.code for concern in behind.concerns}
+
+
+def until(client: redis.Redis, holds: Callable[[dict[str, Any]], bool]) -> None:
+    """Until that holds of what a server says of its replication."""
+    deadline = time.monotonic() + 30
+    while not holds(client.info("replication")):
+        assert time.monotonic() < deadline, client.info("replication")
 
 
 def the_server_says_of_replica(run: Run, url: str, namespace: str) -> dict[str, Finding]:
