@@ -381,8 +381,12 @@ def _functions_in(awaited: Awaited) -> Iterator[int]:
         yield from _functions_in(part)
 
 
-def show(value: Value) -> str:
-    """The text in which `console` shows a value that stands in another one: strings in quotes."""
+def show(value: Value, at_most: int = console.MAX_LINE) -> str:
+    """The text in which `console` shows a value that stands in another one: strings in quotes.
+
+    Args:
+        at_most: characters after which it is cut, with an ellipsis; the rest costs nothing.
+    """
     if value is TDZ:
         return repr(value)
-    return from_units(console.show(value))
+    return from_units(console.show(value, at_most))

@@ -53,27 +53,27 @@ _PLAIN_KEY: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 def console_line(values: tuple[Value, ...]) -> str:
     """The line that `console.log(...values)` writes."""
     charge_steps(1 + len(values))
-    shower = _Shower()
+    shower = _Shower(MAX_LINE)
     parts = [
         shower.text(value) if value.__class__ is str else shower.show(value, ()) for value in values
     ]
-    return _cut(" ".join(parts))
+    return _cut(" ".join(parts), MAX_LINE)
 
 
-def show(value: Value) -> str:
-    """One value in its single-line form."""
-    return _cut(_Shower().show(value, ()))
+def show(value: Value, at_most: int = MAX_LINE) -> str:
+    """One value in its single-line form, cut after so many characters, with an ellipsis."""
+    return _cut(_Shower(at_most).show(value, ()), at_most)
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= MAX_LINE else line[:MAX_LINE] + "…"
+def _cut(line: str, at_most: int) -> str:
+    return line if len(line) <= at_most else line[:at_most] + "…"
 
 
 class _Shower:
     """Writes one line. Past the length at which it is cut, nothing is looked at any more."""
 
-    def __init__(self) -> None:
-        self.room = MAX_LINE
+    def __init__(self, room: int) -> None:
+        self.room = room
 
     def text(self, text: str) -> str:
         """A text of the line, or as much of it as could be seen."""
@@ -132,7 +132,7 @@ class _Shower:
     def _array(self, array: JSArray, active: tuple[Value, ...]) -> str:
         parts: list[str] = []
         index = 0
-        while index < len(array) and len(parts) < MAX_ELEMENTS:
+        while index < len(array) and len(parts) < MAX_ELEMENTS and self.room >= 0:
             if array[index] is HOLE:
                 start = index
                 while index < len(array) and array[index] is HOLE:
@@ -151,6 +151,8 @@ class _Shower:
         is_map = isinstance(table, JSMap)
         parts: list[str] = []
         for entry in TableIterator(table, ENTRIES):
+            if self.room < 0:
+                break
             if len(parts) >= MAX_ELEMENTS:
                 parts.append(f"… {len(table.index) - MAX_ELEMENTS} more")
                 break

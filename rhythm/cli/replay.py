@@ -1,6 +1,6 @@
 """`rhythm replay`: run a workflow's history again, and see where it stood and what it did."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -81,39 +81,37 @@ def _trace(cursor: Replay) -> Iterator[str]:
     yield _heading(cursor)
     source = cursor.program.source.splitlines()
     width = len(str(len(source)))
-    end = cursor.version
-    cursor.goto(1, stop=1)
     before: dict[str, str] = {}
-    told = 0
-    logged = len(cursor.console())
-    while True:
-        if cursor.version > end:
-            return
-        if cursor.version != told:
-            told = cursor.version
-            event = cursor.event
-            yield f"-- event {told}, {moment(from_unix_ms(event.at_ms))} ({event.type})"
-        stop = cursor.stop
-        if stop is not None:
-            variables = {n: _shown(v) for n, v in stop.variables.items() if v is not TDZ}
-            changed = [f"{n} = {v}" for n, v in variables.items() if before.get(n, "unset") != v]
-            if changed:
-                yield f"   {'':>{width}} |     {', '.join(changed)}"
-            before = variables
-        console = cursor.console()
-        for line in console[logged:]:
+    logged = 0
+
+    def logs(commands: Iterable[flowlang.Log]) -> Iterator[str]:
+        for line in commands:
             yield f"   {'':>{width}} |     logs: {line.text}"
-        logged = len(console)
-        if stop is None:
-            break
+
+    def look(machine: flowlang.Machine, stop: flowlang.Stop) -> list[str]:
+        """What changed since the stop before, and the statement."""
+        nonlocal before, logged
+        variables = {n: _shown(v) for n, v in stop.variables.items() if v is not TDZ}
+        changed = [f"{n} = {v}" for n, v in variables.items() if before.get(n, "unset") != v]
+        before = variables
+        console = [command for command in machine.given if isinstance(command, flowlang.Log)]
         inner = "  " * (len(stop.calls) - 1)
-        yield f"   {stop.line:>{width}} | {inner}{source[stop.line - 1].strip()}"
-        cursor.forward()
+        lines = [f"   {'':>{width}} |     {', '.join(changed)}"] if changed else []
+        lines += logs(console[logged:])
+        logged = len(console)
+        return [*lines, f"   {stop.line:>{width}} | {inner}{source[stop.line - 1].strip()}"]
+
+    for event, seen, console in cursor.visit(look, upto=cursor.version):
+        yield f"-- event {event.version}, {moment(from_unix_ms(event.at_ms))} ({event.type})"
+        for lines in seen:
+            yield from lines
+        yield from logs(console[logged:])
+        logged = 0
     yield f"it {_ended(cursor)}" if cursor.outcome else "it waits"
 
 
 def _shown(value: Value) -> str:
-    text = " ".join(flowlang.show(value).split())
+    text = " ".join(flowlang.show(value, _VALUE_WIDTH).split())
     return text if len(text) <= _VALUE_WIDTH else f"{text[: _VALUE_WIDTH - 1]}…"
 
 

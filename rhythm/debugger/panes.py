@@ -23,7 +23,7 @@ _VALUE_WIDTH: Final = 200
 def shown_variables(cursor: Replay) -> dict[str, str]:
     """The variables in sight, as text in one line each; those not yet initialised are left out."""
     return {
-        name: _in_a_line(show(value))
+        name: _in_a_line(show(value, _VALUE_WIDTH))
         for name, value in cursor.variables().items()
         if value is not TDZ
     }

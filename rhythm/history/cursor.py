@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import flowlang
 from flowlang import Log, Position, Stepper, Stop, Suspended, protocol
@@ -23,14 +23,23 @@ from rhythm.errors import FlowSyntaxError, InvalidRequest, UnreadableEvent
 from rhythm.history.recording import Recording, check_follows, first_of
 from streams.codec import StoredEvent
 
+T = TypeVar("T")
+
 _FIRST_INTERVAL: Final = 64
 """Turns between two kept states, at first: a jump then tells the script half of them on average,
 which takes some milliseconds."""
 _MOST_KEPT: Final = 256
 """Kept states. When there are more, every other one is dropped and the interval doubled: memory
 stays within some MB however long a history is."""
+_A_TURN: Final = 8192
+"""Bytes of state whose writing takes about as long as a turn. A state of N times as many is kept
+every N turns at most, so that keeping states never costs more than the replay itself."""
+_MOST_BYTES: Final = 64 * 1024 * 1024
+"""What the kept states may take in all; beyond it, as beyond their number, half of them go."""
 _NEAR: Final = 64
 """States before turns that were lately passed, so that steps back find them at hand."""
+_NEAR_BYTES: Final = 1024 * 1024
+"""What the states that one jump puts at hand may take: of large states it is the last one only."""
 
 
 class _Turn(NamedTuple):
@@ -41,15 +50,17 @@ class _Turn(NamedTuple):
     commands: tuple[protocol.Command, ...]
 
 
-class Passed(NamedTuple):
+class Passed(NamedTuple, Generic[T]):
     """What ran in the turn of one event.
 
     Attributes:
-        stops: number and line of each statement that it came to.
+        seen: what was seen at each statement that it came to.
+        console: the lines that it wrote.
     """
 
-    version: int
-    stops: list[tuple[int, int]]
+    event: StoredEvent
+    seen: list[T]
+    console: list[Log]
 
 
 class Found(NamedTuple):
@@ -151,12 +162,14 @@ class Replay:
             self._stepper.back()
             if self.stop is not None:
                 return self.stop
-        while self._at > 0:
-            self._open(self._at - 1)
-            self._stepper.finish()
-            if self._stepper.back() is not None:
-                return self.stop
-        return self.stop
+        if self._at == 0:
+            return self.stop
+        self._open(self._at - 1)
+        self._stepper.finish()
+        if self._stepper.back() is not None:
+            return self.stop
+        # Of many turns, as those that tell results to `Promise.all`, nothing of the script runs.
+        return self._last_before(every_line, None)
 
     def over(self) -> Stop | None:
         """To the next statement that is in no further call; None at the end of the history."""
@@ -230,14 +243,7 @@ class Replay:
         # At the end of a turn there is nothing more to run in it.
         if self.stop is not None and self._stepper.run(meant, self._look(condition)) is not None:
             return self.stop
-        last = len(self._turns) - 1
-        found = self._scouted(self._at + 1, last + 1, meant, condition, first=True)
-        if found is None:
-            self._open(last)
-            self._stepper.finish()
-            return None
-        self._open(found[0])
-        return self._stepper.goto(found[1])
+        return self._first_after(meant, condition)
 
     def run_back_to_any(self, lines: Collection[int], condition: str | None = None) -> Stop | None:
         """As `run_back_to`, to whichever of some lines; without any, to all."""
@@ -248,17 +254,7 @@ class Replay:
         is_before = found is not None and (here is None or found.number < here.number)
         if is_before and self._fits(meant, condition):
             return found
-        upto = self._at
-        while upto > 0:
-            since = (upto - 1) // self._interval * self._interval
-            there = self._scouted(since, upto, meant, condition, first=False)
-            if there is not None:
-                self._open(there[0])
-                return self._stepper.goto(there[1])
-            upto = since
-        self._open(0)
-        self._stepper.goto(1)
-        return None
+        return self._last_before(meant, condition)
 
     # ------------------------------------------------------------------ looking
 
@@ -326,17 +322,32 @@ class Replay:
         now = self._stepper.hits_of_stops()
         return by_line(self.program, [a + b for a, b in zip(hits, now, strict=True)])
 
-    def passed(self) -> Iterator[Passed]:
-        """All that ran, turn by turn from the beginning; wherever it stands."""
+    def visit(
+        self,
+        look: Callable[[flowlang.Machine, Stop], T],
+        lines: Lines = every_line,
+        upto: int | None = None,
+    ) -> Iterator[Passed[T]]:
+        """What is seen at each stop on some lines, from the beginning; wherever it stands.
+
+        It costs little more than the turns do, however many stops they have and however large the
+        state is: nothing is kept to go back to.
+
+        Args:
+            look: sees the machine and the stop, whose variables are still to change.
+            upto: the version of the last event; the last there is if left out.
+        """
         scout = self._scout(0)
-        for turn in range(len(self._turns)):
-            stops: list[tuple[int, int]] = []
+        for turn, (event, _, commands) in enumerate(self._turns):
+            if upto is not None and event.version > upto:
+                return
+            seen: list[T] = []
 
-            def note(stop: Stop, stops: list[tuple[int, int]] = stops) -> None:
-                stops.append((stop.number, stop.line))
+            def note(stop: Stop, seen: list[T] = seen) -> None:
+                seen.append(look(scout.machine, stop))
 
-            scout.turn(self._go(turn), every_line, note)
-            yield Passed(self._versions[turn], stops)
+            scout.turn(self._go(turn), lines, note)
+            yield Passed(event, seen, [command for command in commands if isinstance(command, Log)])
 
     def grep(self, line: int, expression: str) -> Iterator[Found]:
         """What an expression gives each time that the script comes to a line.
@@ -345,23 +356,18 @@ class Replay:
             InvalidRequest: no statement begins on the line.
             EvaluationRefused: it is no expression, or would do more than read.
         """
-        meant = self._lines((line,), None)
-        scout = self._scout(0)
-        for turn, (event, _, _) in enumerate(self._turns):
-            found: list[Found] = []
 
-            def note(stop: Stop, event: StoredEvent = event, found: list[Found] = found) -> None:
-                value = error = None
-                try:
-                    value = flowlang.show(scout.machine.evaluate(expression, stop.calls[0]))
-                except flowlang.EvaluationRefused:
-                    raise
-                except flowlang.EvaluationError as reason:
-                    error = str(reason)
-                found.append(Found(event.version, event.at_ms, value, error))
+        def look(machine: flowlang.Machine, stop: Stop) -> tuple[str | None, str | None]:
+            try:
+                return flowlang.show(machine.evaluate(expression, stop.calls[0])), None
+            except flowlang.EvaluationRefused:
+                raise
+            except flowlang.EvaluationError as reason:
+                return None, str(reason)
 
-            scout.turn(self._go(turn), meant, note)
-            yield from found
+        for passed in self.visit(look, self._lines((line,), None)):
+            for value, error in passed.seen:
+                yield Found(passed.event.version, passed.event.at_ms, value, error)
 
     @property
     def inputs(self) -> Any:
@@ -413,10 +419,14 @@ class Replay:
         if turn % self._interval:
             return
         try:
-            self._kept[turn] = live.state_bytes()
+            state = self._kept[turn] = live.state_bytes()
         except flowlang.StateTooLarge:
             return
-        if len(self._kept) > _MOST_KEPT:
+        while (
+            len(state) > self._interval * _A_TURN
+            or len(self._kept) > _MOST_KEPT
+            or sum(map(len, self._kept.values())) > _MOST_BYTES
+        ):
             self._interval *= 2
             self._kept = {at: kept for at, kept in self._kept.items() if not at % self._interval}
 
@@ -451,6 +461,7 @@ class Replay:
         if (state := self._near.get(turn)) is not None:
             return state
         begun = max((at for at in (*self._kept, *self._near) if at <= turn), default=0)
+        at_hand = _NEAR // 2
         if begun == 0:
             machine = self._at_beginning(self.program)
             machine.start()
@@ -458,8 +469,9 @@ class Replay:
         else:
             kept = self._near.get(begun) or self._kept[begun]
             machine = flowlang.decode_state(self.program, kept, self._context(begun))
+            at_hand = min(at_hand, _NEAR_BYTES // len(kept))
         for at in range(begun, turn):
-            if turn - at < _NEAR // 2:
+            if turn - at < at_hand:
                 self._remember(at, flowlang.encode_state(machine))
             event, said, _ = self._turns[at]
             assert said is not None
@@ -483,11 +495,11 @@ class Replay:
         self._stepper.feed(said, event.at_ms)
 
     def _to_next_stop(self) -> Stop | None:
-        while self._at < len(self._turns) - 1:
-            self._go_on()
-            if self.stop is not None:
-                return self.stop
-        return None
+        if self._at == len(self._turns) - 1:
+            return None
+        self._go_on()
+        # Of many turns, as those that tell results to `Promise.all`, nothing of the script runs.
+        return self.stop or self._first_after(every_line, None)
 
     def _go(self, turn: int) -> Callable[[flowlang.Machine], protocol.Turn]:
         """What a machine that stands before a turn does in it."""
@@ -526,6 +538,32 @@ class Replay:
             if scout.turn(self._go(turn), lines, note) is not None:
                 break
         return found
+
+    def _first_after(self, lines: Lines, condition: str | None) -> Stop | None:
+        """On to the first stop meant in a turn after this one, else to the end."""
+        last = len(self._turns) - 1
+        found = self._scouted(self._at + 1, last + 1, lines, condition, first=True)
+        if found is not None:
+            self._open(found[0])
+            return self._stepper.goto(found[1])
+        if self._at < last:
+            self._open(last)
+        self._stepper.finish()
+        return None
+
+    def _last_before(self, lines: Lines, condition: str | None) -> Stop | None:
+        """Back to the last stop meant in a turn before this one, else to the beginning."""
+        upto = self._at
+        while upto > 0:
+            since = (upto - 1) // self._interval * self._interval
+            there = self._scouted(since, upto, lines, condition, first=False)
+            if there is not None:
+                self._open(there[0])
+                return self._stepper.goto(there[1])
+            upto = since
+        self._open(0)
+        self._stepper.goto(1)
+        return None
 
     def _at_beginning(self, program: flowlang.Program) -> flowlang.Machine:
         return flowlang.Machine(

@@ -56,16 +56,16 @@ def difference(a: Replay, b: Replay) -> Difference:
     """
     outcomes = _ended(a), _ended(b)
     to_b = _aligned(a.program.source, b.program.source)
-    before: tuple[Passed | None, Passed | None] = (None, None)
-    for one, other in itertools.zip_longest(a.passed(), b.passed()):
+    before: tuple[Passed[int] | None, Passed[int] | None] = (None, None)
+    for one, other in itertools.zip_longest(a.visit(_line), b.visit(_line)):
         if one is None or other is None:
             # One ended or still waits, where the other was told more.
             ends = _side(a, one, before[0]), _side(b, other, before[1])
             return Difference("told", *ends, _variables(a, b), outcomes)
-        of_a = [to_b.get(line, -line) for _, line in one.stops]
-        of_b = [line for _, line in other.stops]
+        of_a = [to_b.get(line, -line) for line in one.seen]
+        of_b = other.seen
         at = next((k for k, (x, y) in enumerate(itertools.zip_longest(of_a, of_b)) if x != y), None)
-        if at is not None or _told(a, one.version) != _told(b, other.version):
+        if at is not None or _told(a, one.event.version) != _told(b, other.event.version):
             parts: Literal["told", "way"] = "way" if at else "told"
             at = at or 0
             sides = _side(a, one, before[0], at), _side(b, other, before[1], at)
@@ -76,13 +76,19 @@ def difference(a: Replay, b: Replay) -> Difference:
     return Difference("nowhere", None, None, _variables(a, b), outcomes)
 
 
+def _line(machine: flowlang.Machine, stop: flowlang.Stop) -> int:
+    return stop.line
+
+
 def _told(replay: Replay, version: int) -> tuple[str, str]:
     """What a turn begins with: an event's type, and which command it answers."""
     event = replay.event_at(version)
     return event.type, event.plain.get("n", "")
 
 
-def _side(replay: Replay, turn: Passed | None, before: Passed | None, at: int = 0) -> Side:
+def _side(
+    replay: Replay, turn: Passed[int] | None, before: Passed[int] | None, at: int = 0
+) -> Side:
     """Go to the last place that both were at, and say what came after it.
 
     Args:
@@ -91,18 +97,18 @@ def _side(replay: Replay, turn: Passed | None, before: Passed | None, at: int = 
     """
     last_line: int | None = None
     if turn is not None and at:
-        number, last_line = turn.stops[at - 1]
-        replay.goto(turn.version, stop=number)
+        last_line = turn.seen[at - 1]
+        replay.goto(turn.event.version, stop=at)
     elif before is not None:
-        replay.goto(before.version)
+        replay.goto(before.event.version)
         waiting = replay.where()
         last_line = waiting[0].line if waiting else None
     else:
         replay.goto(1, stop=1)
     if turn is None:
         return Side(replay.version, replay.event.type, None, last_line)
-    line = turn.stops[at][1] if at < len(turn.stops) else None
-    return Side(turn.version, replay.event_at(turn.version).type, line, last_line)
+    line = turn.seen[at] if at < len(turn.seen) else None
+    return Side(turn.event.version, turn.event.type, line, last_line)
 
 
 def _variables(a: Replay, b: Replay) -> dict[str, tuple[str | None, str | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ BEGAN_MS = 1_700_000_000_000
 
 
 def history_of_tasks(source: str, answers: Sequence[dict[str, Any]]) -> Recording:
-    """The history of a workflow that runs one task after the other, each with an `output`."""
+    """The history of a workflow whose tasks end in the order in which it asks, with an `output`."""
     program = flowlang.compile(source, "made_up.flow")
     made: list[StoredEvent] = []
 
@@ -27,14 +28,19 @@ def history_of_tasks(source: str, answers: Sequence[dict[str, Any]]) -> Recordin
 
     created = Created("workflow", "made_up", "default", events.raw({}), definition=program.digest)
     append("created", created, {})
+    asked: deque[int] = deque()
     live = LiveMachine("exec_made_up", program, made[0])
     for answer in [*answers, None]:
         if live.undecided:
             append("decided", Decided(tuple(live.undecided)), {"u": str(live.upto)})
-            n = next((c.n for c in live.undecided if isinstance(c, flowlang.RunTask)), 0)
+            asked += [c.n for c in live.undecided if isinstance(c, flowlang.RunTask)]
             live.advance(made[-1:])
         if answer is not None:
-            append("child_completed", Completed(events.raw(answer["output"])), {"n": str(n)})
+            append(
+                "child_completed",
+                Completed(events.raw(answer["output"])),
+                {"n": str(asked.popleft())},
+            )
             live.advance(made[-1:])
     if isinstance(live.outcome, flowlang.Completed):
         ended = Completed(events.raw(live.outcome.value))

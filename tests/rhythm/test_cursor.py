@@ -157,6 +157,30 @@ def test_a_condition_stops_where_it_first_holds_in_both_directions() -> None:
     assert replay.evaluate("total * 2") == 182
 
 
+def test_turns_in_which_nothing_of_the_script_runs_are_passed_over() -> None:
+    """Results that a `Promise.all` gathers. They were opened one by one: minutes for a thousand."""
+    source = """\
+const asked = Array.from({ length: 200 }, (_, i) => Task.run("t", { i }))
+const all = await Promise.all(asked)
+const sum = all.length
+return sum
+"""
+    made = history_of_tasks(source, [{"output": 1} for _ in range(200)])
+    replay = Replay("made-up", flowlang.compile(made.source, made.path), made.events)
+
+    replay.run_back_to(line=3)
+    last = replay.version
+    assert replay.back() is not None
+    assert replay.version == 1
+    for start in replay.version, last - 1:
+        replay.goto(start)
+        stop = replay.forward()
+        assert stop is not None
+        assert (replay.version, stop.line) == (last, 3)
+    ran = [len(passed.seen) for passed in replay.visit(lambda machine, stop: stop)]
+    assert ran[1:-1] == [0] * 199
+
+
 def test_a_line_without_a_statement_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="no statement begins on line 999"):
         opened(RACING).run_to(999)
