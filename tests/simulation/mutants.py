@@ -32,12 +32,14 @@ class Mutant(msgspec.Struct, frozen=True):
     Attributes:
         rule: what it breaks.
         plant: breaks it.
-        seed: one that finds it.
+        profile: of runs that see it soon.
+        seed: one that saw it, at the time of writing.
     """
 
     rule: str
     plant: Plant
     seed: int
+    profile: str = "usual"
 
 
 @contextmanager
@@ -122,6 +124,7 @@ MUTANTS: Final = (
         "a start is acknowledged when it is written, not before",
         _acknowledge_what_was_not_written,
         7,
+        "bad network",
     ),
     Mutant(
         "every timer that a workflow starts becomes due",
@@ -136,6 +139,7 @@ MUTANTS: Final = (
         "a signal sent twice with one request id arrives once",
         in_lua(_SIGNAL, old="if seen then", new="if false then"),
         4,
+        "bad network",
     ),
     Mutant(
         "a message given back unrun keeps its attempt number",
@@ -170,6 +174,7 @@ MUTANTS: Final = (
         "a call repeated with its number claims nothing more",
         in_lua(_STEP, old="if repeated then", new="if false then"),
         0,
+        "bad network",
     ),
     Mutant(
         "what a lost worker held goes back to the queues",
@@ -185,6 +190,7 @@ MUTANTS: Final = (
         "a message to another tree is accepted once",
         _name_each_delivery_anew,
         -1,
+        "between trees",
     ),
     Mutant(
         "a message to another tree is delivered in its turn, or a failover has lost it",
@@ -194,36 +200,43 @@ MUTANTS: Final = (
             new="if true then",
         ),
         -1,
+        "between trees",
     ),
     Mutant(
         "an attempt that fell silent is given up",
         in_lua(_TEND, old="beat = miss_beat", new="beat = function() end"),
         -1,
+        "endings",
     ),
     Mutant(
         "who is asked to end and does not is ended after a while",
         in_lua(_TEND, old="grace = end_after_grace", new="grace = function() end"),
         -1,
+        "endings",
     ),
     Mutant(
         "a terminated tree is ended down to its leaves",
         in_lua(_TEND, old='["end"] = end_children', new='["end"] = function() end'),
         -1,
+        "endings",
     ),
     Mutant(
         "a snapshot is of this history",
         in_lua(_STEP, old="if event and identity_of(event) == kept[2] then", new="if event then"),
         -1,
+        "other histories",
     ),
     Mutant(
         "a snapshot's decision is recorded",
         in_lua(_STEP, old="upto and tonumber(upto) <= tonumber(control.up)", new="upto"),
         -1,
+        "other histories",
     ),
     Mutant(
         "a snapshot keeps the request to end",
         _forget_the_request_to_end,
         -1,
+        "endings",
     ),
     Mutant(
         "a worker learns that a failover lost what it was answered",

@@ -22,6 +22,7 @@ from rhythm import (
 )
 from rhythm.builder import Rhythm
 from rhythm.tasks import TaskDefinition, TaskRegistry
+from tests.simulation.profiles import Profile
 
 FLOWS = {
     "steps": """
@@ -239,39 +240,44 @@ class Wish:
     """Whether its client lets it come to its end, or asks for one before or after."""
 
 
-def wishes(chance: random.Random) -> list[Wish]:
+def wishes(chance: random.Random, profile: Profile) -> list[Wish]:
     """What the clients of one run want."""
-    makers: list[Callable[[], Wish]] = [
-        lambda: _steps(chance.randint(1, 6)),
-        lambda: _fan(chance.randint(1, 12)),
-        lambda: Wish("again", expected="at last"),
-        lambda: Wish("catching", expected="LookupError"),
-        lambda: _signals(chance.randint(1, 4)),
-        lambda: Wish("impatient", expected="TimeoutError"),
-        lambda: Wish("timers", expected=[1, 2, 3]),
-        lambda: Wish("parent", expected=[3, "LookupError", 25]),
-        lambda: Wish("race", expected="over"),
-        lambda: Wish("patient", is_task=True, expected="done"),
-        lambda: Wish("hasty", expected="over"),
-        lambda: _square(chance.randint(0, 9)),
-        lambda: Wish("careful", ends=chance.choice(("cancel", "terminate"))),
-        lambda: Wish("parent", expected=[3, "LookupError", 25], ends="terminate"),
-        lambda: Wish("stubborn", ends=chance.choice(("cancel", "cancel", "terminate"))),
-        lambda: Wish("peers", expected=[41]),
-        lambda: Wish("beating", expected={"step": 1}),
-        lambda: Wish("limited", expected="TimeoutError"),
-        lambda: _endless(chance.randint(1, 5)),
-        lambda: _rounds(chance.randint(1, 5)),
-        lambda: Wish(
+    makers: dict[str, Callable[[], Wish]] = {
+        "steps": lambda: _steps(chance.randint(1, 6)),
+        "fan": lambda: _fan(chance.randint(1, 12)),
+        "again": lambda: Wish("again", expected="at last"),
+        "catching": lambda: Wish("catching", expected="LookupError"),
+        "signals": lambda: _signals(chance.randint(1, 4)),
+        "impatient": lambda: Wish("impatient", expected="TimeoutError"),
+        "timers": lambda: Wish("timers", expected=[1, 2, 3]),
+        "parent": lambda: Wish("parent", expected=[3, "LookupError", 25]),
+        "race": lambda: Wish("race", expected="over"),
+        "patient": lambda: Wish("patient", is_task=True, expected="done"),
+        "hasty": lambda: Wish("hasty", expected="over"),
+        "square": lambda: _square(chance.randint(0, 9)),
+        "careful": lambda: Wish("careful", ends=chance.choice(("cancel", "terminate"))),
+        "parent to end": lambda: Wish("parent", expected=[3, "LookupError", 25], ends="terminate"),
+        "stubborn": lambda: Wish("stubborn", ends=chance.choice(("cancel", "cancel", "terminate"))),
+        "peers": lambda: Wish("peers", expected=[41]),
+        "beating": lambda: Wish("beating", expected={"step": 1}),
+        "limited": lambda: Wish("limited", expected="TimeoutError"),
+        "endless": lambda: _endless(chance.randint(1, 5)),
+        "rounds": lambda: _rounds(chance.randint(1, 5)),
+        "rounds to end": lambda: Wish(
             "rounds", {"n": 40}, expected=820, ends=chance.choice(("cancel", "terminate"))
         ),
-        lambda: Wish("parent_of_rounds", expected=[6, 4]),
-        lambda: Wish("parent_of_rounds", expected=[6, 4], ends="terminate"),
-        lambda: Wish("diary", {"n": chance.randint(2, 8)}, expected="over"),
-    ]
+        "parent of rounds": lambda: Wish("parent_of_rounds", expected=[6, 4]),
+        "parent of rounds to end": lambda: Wish(
+            "parent_of_rounds", expected=[6, 4], ends="terminate"
+        ),
+        "diary": lambda: Wish("diary", {"n": chance.randint(2, 8)}, expected="over"),
+        "long diary": lambda: Wish("diary", {"n": chance.randint(10, 25)}, expected="over"),
+    }
     # Few kinds at a time, so that many of one kind meet in some runs.
-    chosen = chance.sample(makers, chance.randint(1, 4))
-    return [chance.choice(chosen)() for _ in range(chance.randint(4, 10))]
+    chosen = list(profile.wishes or makers)
+    if not profile.takes_all:
+        chosen = chance.sample(chosen, chance.randint(1, min(4, len(chosen))))
+    return [makers[chance.choice(chosen)]() for _ in range(chance.randint(4, 10))]
 
 
 def _steps(n: int) -> Wish:

@@ -10,8 +10,8 @@ commands (`_World.inspect`):
 3. One terminal event, the last: `fold`, in `check`.
 4. The projection is the fold of the events: `check`.
 5. A snapshot is what replay comes to, to the bit: `check`. With what follows it decides the same:
-   of the workers some begin with snapshots, some replay, some keep their machines, and `check`
-   makes every decision once more.
+   of the workers some begin with snapshots, some replay, some keep their machines, `check`
+   makes every decision once more, and no worker gives a workflow back because it differs.
 6. Of two workers that hold the same work one settles: two terminal events, decisions or numbers of
    attempts would not agree in `check`.
 7. A task runs, its outcome is recorded once: `_World.judge`; attempts are numbered well: `check`.
@@ -34,20 +34,21 @@ from typing import Any, TypeVar
 import msgspec
 import redis
 
+from rhythm import NondeterminismError
 from rhythm.builder import Rhythm
 from rhythm.services.workflows import compile_all
 from rhythm.settings import Settings
 from rhythm.virtual_time import SeededSurroundings, VirtualLoop
 from rhythm.virtual_time import run as run_on
 from rhythm.worker import Worker
-from rhythm.worker.activations import COLD, HOT, USUAL
 from streams import definitions
 from streams import events as stream
 from streams.codec import StoredEvent
 from streams.connection import Connection
 from streams.keys import KeySpace, even_tags
-from tests.simulation.network import FAULTS, Died, Network, Process
+from tests.simulation.network import Died, Network, Process
 from tests.simulation.operators import judge_schedule, keep_schedule, let_rest
+from tests.simulation.profiles import PROFILES
 from tests.simulation.scenario import FLOWS, QUEUES, Ledger, Violated, client, registry, wishes
 from tests.simulation.servers import Server
 
@@ -61,14 +62,10 @@ OVER_AT_S = 300.0
 # Each costs about as much as a tenth of a run.
 INSPECTIONS = 3
 
+# The usual one in most runs.
+_OF_SEEDS = (*PROFILES, *["usual"] * 2 * (len(PROFILES) - 1))
+
 PROGRAMS = compile_all([(name, source, f"{name}.flow") for name, source in FLOWS.items()])
-
-
-# Methods of `_World`.
-_UPHEAVALS = ("kill", "pause", "clock", "another", "drain", "failover")
-
-# How many writes a failover may lose.
-_LOSSES = ((0, 1, 2, 3), (5, 10, 20), (50, 100))
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -91,17 +88,23 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def simulate(
-    seed: int, client: redis.Redis, *, trace: bool = False, is_strict: bool = False
+    seed: int,
+    client: redis.Redis,
+    *,
+    profile: str = "",
+    trace: bool = False,
+    is_strict: bool = False,
 ) -> Report:
     """Run the world of a seed on a server, which loses what it held before.
 
     Args:
+        profile: what chance has to choose from, see profiles.py; the seed says without.
         trace: print every command and reply.
         is_strict: end with the first violation.
     """
     server = Server(client)
     loop = VirtualLoop()
-    world = _World(seed, server, loop)
+    world = _World(seed, profile, server, loop)
     world.ledger.is_strict = is_strict
     with _quiet_logs():
         try:
@@ -125,21 +128,20 @@ def simulate(
 
 
 class _World:
-    def __init__(self, seed: int, server: Server, loop: VirtualLoop) -> None:
+    def __init__(self, seed: int, profile: str, server: Server, loop: VirtualLoop) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
+        self.profile = PROFILES[profile or self.chance.choice(_OF_SEEDS)]
         self.namespace = f"sim{seed}"
-        # Partitions take a timekeeper each, and so time: most runs have one.
-        self.keys = KeySpace(self.namespace, even_tags(self.chance.choice((1, 1, 1, 2))))
+        self.keys = KeySpace(self.namespace, even_tags(self.chance.choice(self.profile.partitions)))
         self.ledger = Ledger(lambda execution_id: self.keys.partition(execution_id).tag)
-        # Some runs are calm, so that what goes wrong without faults is seen as that. In others few
-        # kinds of things happen often: what takes several of them is seen sooner.
-        faults = self.chance.choice((0.0, 0.01, 0.03, 0.1))
-        self.upheavals = self.chance.choice((0, 3, 8))
-        self.kinds = self._some(_UPHEAVALS, min(3, len(_UPHEAVALS)))
-        self.losses = self.chance.choice(_LOSSES)
-        self.keepings = self._some((USUAL, COLD, HOT), 3)
-        self.network = Network(server, loop.time, self.chance, faults, self._some(FAULTS, 4))
+        faults = self.chance.choice(self.profile.faults)
+        self.upheavals = self.chance.choice(self.profile.upheavals)
+        self.kinds = self._some(self.profile.upheaval_kinds, 3)
+        self.losses = self.chance.choice(self.profile.losses)
+        self.keepings = self._some(self.profile.keepings, 3)
+        fault_kinds = self._some(self.profile.fault_kinds, 4)
+        self.network = Network(server, loop.time, self.chance, faults, fault_kinds)
         self.settings = Settings(
             database_url="redis://simulated:1/0",
             namespace=self.namespace,
@@ -154,17 +156,19 @@ class _World:
         self.histories: dict[str, list[StoredEvent]] = {}
 
     def _some(self, kinds: Sequence[T], most: int) -> list[T]:
-        """One to so many of these kinds."""
-        return self.chance.sample(kinds, self.chance.randint(1, most))
+        """One to so many of these kinds, or all."""
+        if self.profile.takes_all:
+            return list(kinds)
+        return self.chance.sample(kinds, self.chance.randint(1, min(most, len(kinds))))
 
     async def live(self) -> None:
         setup = self.app("setup", self.network.connect_at_once(self.namespace))
         await definitions.migrate(setup._connection, len(self.keys.partitions))
         await setup.workflow_service.register(PROGRAMS)
         self.network.server.keep()
-        for _ in range(self.chance.randint(1, 3)):
+        for _ in range(self.chance.choice(self.profile.workers)):
             self.start_worker()
-        wanted = wishes(self.chance)
+        wanted = wishes(self.chance, self.profile)
         clients = [
             client(
                 self.remote_app(Process(f"client{number}")),
@@ -214,12 +218,19 @@ class _World:
         worker = Worker(
             app,
             queues=QUEUES,
-            concurrency=self.chance.randint(1, 8),
+            concurrency=self.chance.randint(*self.profile.concurrency),
             registry=registry(self.ledger),
             keeping=self.chance.choice(self.keepings),
+            on_given_back=self.given_back,
         )
         process.drain = worker.stop
         await worker.run()
+
+    def given_back(self, execution_id: str, error: Exception) -> None:
+        """A worker that holds a machine of another history may not go on; whoever takes the work
+        from it may, and nothing would be seen any more."""
+        if isinstance(error, NondeterminismError):
+            self.ledger.blame(f"{execution_id} was given back: {error}")
 
     async def upheave(self) -> None:
         """Kill, pause and start workers, and move the clock, until it is to be quiet."""
@@ -287,7 +298,7 @@ class _World:
         tags = [partition.tag for partition in self.keys.partitions]
         tag = self.chance.choice((None, *tags)) if tags[1:] else None
         snapshots = KeySpace(self.namespace, [tag or "*"]).partitions[0].snapshot("*")
-        spared = self.chance.choice((None, snapshots))
+        spared = snapshots if self.chance.choice(self.profile.spares_snapshots) else None
         self.network.fail_over(self.chance.choice(self.losses), tag, spared)
         lost_with_it = tags if tag is None else [tag]
         self.ledger.failovers.update(lost_with_it)
