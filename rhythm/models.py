@@ -609,6 +609,13 @@ def check_definition(value: object, argument: str) -> str:
     return text
 
 
+def check_yes_or_no(value: object, argument: str) -> bool:
+    """Whether something: True or False, and nothing that merely counts as that."""
+    if not isinstance(value, bool):
+        raise InvalidRequest(argument, f"must be True or False, not {kind_of(value)}")
+    return value
+
+
 def check_timeout(value: object, argument: str = "timeout") -> float | None:
     """How long to wait, in seconds from 0 on; None is without end."""
     if value is None:

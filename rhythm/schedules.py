@@ -20,6 +20,7 @@ from rhythm.models import (
     CreateRequest,
     ExecutionType,
     check_chosen_id,
+    check_yes_or_no,
     given_parameters,
     member_of,
     needed,
@@ -166,9 +167,7 @@ def parse_definition(
     schedule_id = check_schedule_id(
         needed("create_schedule", given, "id", "a name for the schedule")
     )
-    paused = given.get("paused", False)
-    if not isinstance(paused, bool):
-        raise InvalidRequest("paused", f"must be True or False, not {kind_of(paused)}")
+    paused = check_yes_or_no(given.get("paused", False), "paused")
     return schedule_id, _plan("create_schedule", given, payload_limit), paused
 
 

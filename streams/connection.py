@@ -161,6 +161,7 @@ class Connection:
             reply_timeout_s=self._reply_timeout_s,
             server=self._server,
             codecs=self.sealing.codecs,
+            replicas=self.replicas,
         )
         connection.keys = self.keys
         return connection

@@ -42,6 +42,7 @@ WITHOUT_WORKFLOWS = {
     "test_plain_api.py",
     "test_rehearsal.py",
     "test_schedules.py",
+    "test_fuzzed_calls.py",
     "test_waiting.py",
     "test_worker_tasks.py",
 }

@@ -32,6 +32,7 @@ from rhythm.models import (
     check_definition,
     check_name,
     check_reason,
+    check_yes_or_no,
     parse_filters,
 )
 from rhythm.payloads import kind_of
@@ -137,6 +138,9 @@ class BulkService:
         """
         chosen = parse_filters(filters)
         _check(action, error_name, definition, reason, limit, rate)
+        check_yes_or_no(dry_run, "dry_run")
+        if on_progress is not None and not callable(on_progress):
+            raise InvalidRequest("on_progress", f"must be a function, not {kind_of(on_progress)}")
         ids = await self._select(action, chosen, error_name, definition)
         ids = ids if limit is None else ids[:limit]
         done: list[str] = []
@@ -236,12 +240,14 @@ def _check(
     limit: object,
     rate: object,
 ) -> None:
+    if not isinstance(action, str):
+        raise InvalidRequest("action", f"must be text, not {kind_of(action)}")
     if action not in STATUSES:
         known: Sequence[str] = list(STATUSES)
         raise InvalidRequest(
             "action",
-            f"{quoted(str(action))} is none of {', '.join(map(repr, known))}"
-            f"{did_you_mean(str(action), known)}",
+            f"{quoted(action)} is none of {', '.join(map(repr, known))}"
+            f"{did_you_mean(action, known)}",
         )
     if error_name is not None:
         check_name(error_name, "error_name")

@@ -53,6 +53,7 @@ from rhythm.models import (
     parse_create,
     parse_filters,
 )
+from rhythm.payloads import kind_of
 from rhythm.services import staff
 from rhythm.services.translation import translated, unreadable, unreadable_projection
 from rhythm.services.workflows import DEFAULT_QUEUE, WorkflowService
@@ -371,6 +372,8 @@ class ExecutionService:
     async def get_executions(self, ids: Sequence[str]) -> list[Execution]:
         """Executions in the order of `ids`; those that there are not, or that are damaged, are left
         out, the latter with an error in the log."""
+        if isinstance(ids, str | bytes) or not isinstance(ids, Sequence):
+            raise InvalidRequest("ids", f"must be a list of ids, not {kind_of(ids)}")
         for id_ in ids:
             check_execution_id(id_, "ids")
         with translated():

@@ -45,6 +45,7 @@ from rhythm.models import (
     check_definition,
     check_execution_id,
     check_name,
+    check_yes_or_no,
     from_unix_ms,
 )
 from rhythm.payloads import check_payload, kind_of
@@ -244,6 +245,7 @@ class HistoryService:
             UnreadableEvent: not even its first event can be read. Histories with damage are in the
                 bundle up to that, and its `damage` tells.
         """
+        check_yes_or_no(values, "values")
         damage: dict[str, UnreadableEvent] = {}
         family = await self._family(execution_id, damage)
         programs = await self._programs(family)
@@ -430,6 +432,7 @@ class HistoryService:
             InvalidRequest, NondeterminismError, FlowSyntaxError, ExecutionNotFound,
                 WorkflowNotRegistered, UnreadableEvent: as `fork`.
         """
+        _check_terms(at, source, path, results, signals)
         wanted = _edits({} if edits is None else edits)
         recording = await self.record(execution_id)
         at, signals = _fork_point(recording, at, signals)
@@ -542,21 +545,21 @@ class HistoryService:
             FlowSyntaxError: the text is no program.
             ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
         """
+        _check_texts(program=program, path=path)
+        text = compiled(program, path) if path else None
+        if text is None:
+            check_definition(program, "program")
         request = self._surroundings.new_name()
         for _ in range(_LOOKS):
             recording = await self.record(execution_id)
             name = recording.workflow
-            to = (
-                compiled(program, path)
-                if path
-                else await self._workflows.program(name, check_definition(program, "program"))
-            )
+            to = text or await self._workflows.program(name, program)
             if definition_of(execution_id, recording.events) == to.digest:
                 raise InvalidRequest("program", f"{execution_id!r} runs this definition already")
             if recording.events[-1].type not in TERMINAL:
                 replay_on(recording, to)
-            if path:
-                await self._workflows.keep(name, to)
+                if path:
+                    await self._workflows.keep(name, to)
             with translated():
                 if await transitions.migrate_execution(
                     self._connection,
@@ -579,6 +582,8 @@ class HistoryService:
             NondeterminismError, InvalidRequest, ExecutionNotFound, WorkflowNotRegistered,
             UnreadableEvent: as `replay`, of either.
         """
+        check_execution_id(a, "a")
+        check_execution_id(b, "b")
         return difference(await self.replay(a), await self.replay(b))
 
     async def grep(
@@ -598,7 +603,14 @@ class HistoryService:
             WorkflowNotRegistered: there is no such workflow.
             NondeterminismError, UnreadableEvent: one cannot be replayed.
         """
-        definition = definition or (await self._workflows.resolve(name)).definition
+        check_name(name, "name")
+        check_count(line, "line")
+        check_count(last, "last")
+        _check_texts(expression=expression, definition=definition)
+        if definition:
+            check_definition(definition, "definition")
+        else:
+            definition = (await self._workflows.resolve(name)).definition
         ids = await self._of_workflow(name, _LIVE, None)
         ids += (await self._of_workflow(name, _ENDED, last))[:last]
         found: dict[str, list[Found]] = {}
@@ -755,9 +767,32 @@ def _edits(given: Mapping[str, Any]) -> list[Edit]:
     return [Edit(path, value) for path, value in given.items()]
 
 
+def _check_terms(
+    at: object, source: object, path: object, results: object, signals: object
+) -> None:
+    """Refuse what cannot say how to fork."""
+    if at is not None and (isinstance(at, bool) or not isinstance(at, int)):
+        raise InvalidRequest("at", f"give an event's number, not {kind_of(at)}")
+    if source is not None:
+        _check_source(source)
+    _check_texts(path=path)
+    check_yes_or_no(results, "results")
+    if signals is not None:
+        check_yes_or_no(signals, "signals")
+
+
 def _compiled(source: str, path: str = "workflow.flow") -> flowlang.Program:
+    _check_source(source)
+    _check_texts(path=path)
+    return compiled(source, path)
+
+
+def _check_source(source: object) -> None:
     if not isinstance(source, str):
         raise InvalidRequest("source", f"give the text of a .flow, not {kind_of(source)}")
-    if not isinstance(path, str):
-        raise InvalidRequest("path", f"must be text, not {kind_of(path)}")
-    return compiled(source, path)
+
+
+def _check_texts(**given: object) -> None:
+    for argument, text in given.items():
+        if not isinstance(text, str):
+            raise InvalidRequest(argument, f"must be text, not {kind_of(text)}")

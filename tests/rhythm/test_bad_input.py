@@ -185,6 +185,12 @@ NO_DICT: Bad = [
 
 NONE = (None, "must be text, not None")
 
+NO_FLAG: Bad = [
+    (7, "must be True or False, not an int"),
+    ("yes", "must be True or False, not a str"),
+    (None, "must be True or False, not None"),
+]
+
 NO_SOURCE: Bad = [
     (value, "give the text of a .flow, not ") for value in (7, None, b"return 1", Path("a.flow"))
 ]
@@ -209,6 +215,13 @@ REPLAY = ("history_service.replay", {"execution_id": "waiting"})
 WHAT_IF = ("history_service.what_if", {"execution_id": "waiting", "source": "return 1"})
 IMPACT = ("history_service.impact", {"name": "waits", "source": "return 1"})
 WHERE = ("history_service.where", {"name": "waits"})
+FORK = ("history_service.fork", {"execution_id": "waiting", "at": 1})
+FORK_OF_SOURCE = (FORK[0], {**FORK[1], "source": "return 1"})
+MIGRATE = ("history_service.migrate_execution", {"execution_id": "waiting", "program": "0" * 32})
+DIFF = ("history_service.diff", {"a": "waiting", "b": "waiting"})
+GREP = ("history_service.grep", {"name": "waits", "line": 1, "expression": "1"})
+EXPORT = ("history_service.export_bundle", {"execution_id": "waiting"})
+BULK = ("bulk_service.run", {"action": "cancel", "filters": {}})
 ABOUT_ONE = (
     CANCEL,
     TERMINATE,
@@ -222,6 +235,9 @@ ABOUT_ONE = (
     ("history_service.explain", {}),
     REPLAY,
     WHAT_IF,
+    FORK,
+    EXPORT,
+    ("history_service.timeline", {}),
     ("verification_service.verify", {}),
     ("verification_service.rebuild", {}),
 )
@@ -249,7 +265,29 @@ REFUSED: list[tuple[Sequence[tuple[str, dict[str, Any]]], str, Bad]] = [
     ([REPLAY], "upto", [*COUNTS, (0, "the history has events 1 to"), (99, "the history has eve")]),
     ([IMPACT], "last", [*COUNTS, (None, "must be a whole number, not None")]),
     ([WHAT_IF, IMPACT], "source", NO_SOURCE),
-    ([IMPACT], "path", NO_PATH),
+    ([FORK], "source", [one for one in NO_SOURCE if one[0] is not None]),
+    (
+        [IMPACT, MIGRATE, ("history_service.fork", {**FORK[1], "source": "return 1"})],
+        "path",
+        NO_PATH,
+    ),
+    ([FORK], "at", [(True, "not a bool"), ("2", "not a str"), (0, ""), (99, ""), (-1, "")]),
+    ([FORK], "id", CHOSEN_IDS),
+    ([FORK], "edits", [(7, "not an int"), ({"nothing.there": 1}, ""), ({7: 1}, "")]),
+    ([FORK], "results", NO_FLAG),
+    ([FORK], "signals", [one for one in NO_FLAG if one[0] is not None]),
+    ([EXPORT], "values", NO_FLAG),
+    ([MIGRATE], "execution_id", [*EXECUTION_IDS, NONE]),
+    ([MIGRATE], "program", [*DEFINITIONS, NONE]),
+    ([DIFF], "a", [*EXECUTION_IDS, NONE]),
+    ([DIFF], "b", [*EXECUTION_IDS, NONE]),
+    ([GREP], "name", [*NAMES, NONE]),
+    ([GREP], "line", COUNTS),
+    ([GREP], "last", COUNTS),
+    ([GREP], "expression", [one for one in NO_TEXT if one[0] != ""]),
+    ([BULK], "action", [*CHOICES, ({}, "must be text, not a dict")]),
+    ([BULK], "on_progress", [(7, "must be a function, not an int"), ("print", "not a str")]),
+    ([BULK], "dry_run", NO_FLAG),
     ([GET_WORKFLOW], "definition", DEFINITIONS),
     (QUERIES, "target_name", NAMES),
     (QUERIES, "status", CHOICES),
