@@ -148,7 +148,11 @@ class Connection:
         return self._server is not None
 
     def patient(self) -> Connection:
-        """Another connection to the same server and namespace that repeats calls without end."""
+        """Another connection to the same server and namespace that repeats calls without end.
+
+        It waits neither for replicas nor for the disk: nobody is told of what a worker delivers,
+        and timers and leases go on while replicas are away.
+        """
         return self.another(patience_s=None)
 
     def another(self, *, patience_s: float | None) -> Connection:
@@ -161,7 +165,6 @@ class Connection:
             reply_timeout_s=self._reply_timeout_s,
             server=self._server,
             codecs=self.sealing.codecs,
-            replicas=self.replicas,
         )
         connection.keys = self.keys
         return connection
