@@ -380,6 +380,7 @@ class HistoryService:
             ExecutionExists: the id is taken.
             ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
         """
+        _check_terms(at, source, path, results, signals)
         if id is not None:
             check_chosen_id(id, "id")
         wanted = _edits({} if edits is None else edits)
@@ -433,6 +434,8 @@ class HistoryService:
                 WorkflowNotRegistered, UnreadableEvent: as `fork`.
         """
         _check_terms(at, source, path, results, signals)
+        if not callable(answers):
+            raise InvalidRequest("answers", f"must be a function, not {kind_of(answers)}")
         wanted = _edits({} if edits is None else edits)
         recording = await self.record(execution_id)
         at, signals = _fork_point(recording, at, signals)
@@ -735,8 +738,6 @@ def _fork_point(recording: Recording, at: int | None, signals: bool | None) -> t
     if at is None:
         last = forking.last_good(recording.execution_id, recording.events)
         return last, True if signals is None else signals
-    if isinstance(at, bool) or not isinstance(at, int):
-        raise InvalidRequest("at", f"give an event's number, not {kind_of(at)}")
     return at, bool(signals)
 
 

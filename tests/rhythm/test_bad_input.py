@@ -216,6 +216,7 @@ WHAT_IF = ("history_service.what_if", {"execution_id": "waiting", "source": "ret
 IMPACT = ("history_service.impact", {"name": "waits", "source": "return 1"})
 WHERE = ("history_service.where", {"name": "waits"})
 FORK = ("history_service.fork", {"execution_id": "waiting", "at": 1})
+REHEARSE = ("history_service.rehearse", {"execution_id": "waiting", "at": 1})
 FORK_OF_SOURCE = (FORK[0], {**FORK[1], "source": "return 1"})
 MIGRATE = ("history_service.migrate_execution", {"execution_id": "waiting", "program": "0" * 32})
 DIFF = ("history_service.diff", {"a": "waiting", "b": "waiting"})
@@ -236,6 +237,7 @@ ABOUT_ONE = (
     REPLAY,
     WHAT_IF,
     FORK,
+    REHEARSE,
     EXPORT,
     ("history_service.timeline", {}),
     ("verification_service.verify", {}),
@@ -265,17 +267,22 @@ REFUSED: list[tuple[Sequence[tuple[str, dict[str, Any]]], str, Bad]] = [
     ([REPLAY], "upto", [*COUNTS, (0, "the history has events 1 to"), (99, "the history has eve")]),
     ([IMPACT], "last", [*COUNTS, (None, "must be a whole number, not None")]),
     ([WHAT_IF, IMPACT], "source", NO_SOURCE),
-    ([FORK], "source", [one for one in NO_SOURCE if one[0] is not None]),
+    ([FORK, REHEARSE], "source", [one for one in NO_SOURCE if one[0] is not None]),
     (
         [IMPACT, MIGRATE, ("history_service.fork", {**FORK[1], "source": "return 1"})],
         "path",
         NO_PATH,
     ),
-    ([FORK], "at", [(True, "not a bool"), ("2", "not a str"), (0, ""), (99, ""), (-1, "")]),
+    (
+        [FORK, REHEARSE],
+        "at",
+        [(True, "not a bool"), ("2", "not a str"), (0, ""), (99, ""), (-1, "")],
+    ),
     ([FORK], "id", CHOSEN_IDS),
-    ([FORK], "edits", [(7, "not an int"), ({"nothing.there": 1}, ""), ({7: 1}, "")]),
-    ([FORK], "results", NO_FLAG),
-    ([FORK], "signals", [one for one in NO_FLAG if one[0] is not None]),
+    ([FORK, REHEARSE], "edits", [(7, "not an int"), ({"nothing.there": 1}, ""), ({7: 1}, "")]),
+    ([FORK, REHEARSE], "results", NO_FLAG),
+    ([FORK, REHEARSE], "signals", [one for one in NO_FLAG if one[0] is not None]),
+    ([REHEARSE], "answers", [(7, "must be a function, not an int")]),
     ([EXPORT], "values", NO_FLAG),
     ([MIGRATE], "execution_id", [*EXECUTION_IDS, NONE]),
     ([MIGRATE], "program", [*DEFINITIONS, NONE]),

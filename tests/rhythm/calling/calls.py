@@ -68,6 +68,7 @@ _HOUR_LATER = datetime(2030, 1, 1, tzinfo=UTC)
 # By the name of the parameter: values that fit, of which some mean something that is there.
 FITTING: Final[Mapping[str, tuple[Any, ...]]] = {
     "a": ("waiting", "done"),
+    "answers": (lambda asked: None,),
     "action": ("cancel", "terminate", "resume", "retry", "delete"),
     "at": (1, 2, 3, 99),
     "b": ("waiting", "done"),
