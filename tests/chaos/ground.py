@@ -85,6 +85,10 @@ class Ground:
             stderr=self._log,
         )
 
+    def pids(self) -> set[int]:
+        """Of the worker processes that there are."""
+        return {process.pid for process in self.workers if process is not None}
+
     def kill_worker(self, number: int) -> None:
         """SIGKILL."""
         process, self.workers[number] = self.workers[number], None

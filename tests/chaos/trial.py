@@ -70,6 +70,7 @@ async def chaos(
             await asyncio.gather(*clients)
             for problem in storm.problems:
                 ledger.blame(problem)
+            await _all_listen(app, ground)
             for number in range(workers):
                 if status := await ground.drain_worker(number):
                     ledger.blame(f"a worker that was told to stop ended with status {status}")
@@ -78,6 +79,13 @@ async def chaos(
     return Report(
         dict(faults), asked.last, executions, events, dict(ended), tuple(ledger.violations)
     )
+
+
+async def _all_listen(app: Rhythm, ground: Ground) -> None:
+    """Wait until all workers are registered: one that has just begun ends at once by a signal."""
+    async with asyncio.timeout(RECOVERY_S):
+        while not ground.pids() <= {one.pid for one in (await app.diagnose()).workers}:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.1)  # nobody tells
 
 
 class _Numbers:
