@@ -43,15 +43,14 @@ def print_workers(found: Sequence[WorkerInfo]) -> None:
     if not found:
         click.echo("no workers")
         return
-    headers = ["WORKER", "HOST", "PID", "QUEUES", "TASKS", "HOLDS", "CLAIMED", "LEASE"]
+    # A worker's name begins with its host and its process.
+    headers = ["WORKER", "QUEUES", "TASKS", "HOLDS", "CLAIMED", "LEASE"]
     print_table([*headers, "VERSION", "PYTHON", "BUILD"], [_row(worker) for worker in found])
 
 
 def _row(worker: WorkerInfo) -> list[str]:
     return [
         worker.id,
-        worker.host,
-        str(worker.pid),
         ", ".join(worker.queues),
         str(len(worker.tasks)),
         _holds(worker),

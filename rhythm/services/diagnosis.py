@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from flowlang.asked_for import AskedFor, asked_for
-from rhythm.errors import FlowSyntaxError, RhythmError
+from rhythm.errors import FlowSyntaxError, RhythmError, did_you_mean
 from rhythm.models import (
     Diagnosis,
     ExecutionType,
@@ -309,8 +309,8 @@ def _of_workers(seen: Seen) -> Iterator[Finding]:
     if unfinished and not seen.alive:
         yield _error(
             "no-workers",
-            f"{unfinished:,} executions have not ended and no worker lives: nothing goes on, and "
-            "nothing becomes due",
+            f"no worker lives, and there are executions that have not ended ({unfinished:,}): "
+            "nothing goes on, and nothing becomes due",
             "start some: rhythm worker -m MODULE --workflows DIR",
         )
     for worker in seen.workers:
@@ -318,7 +318,7 @@ def _of_workers(seen: Seen) -> Iterator[Finding]:
             yield _error(
                 "lease-overdue",
                 f"the lease of worker {worker.id} ran out {-worker.lease_left_ms / 1000:.0f} s "
-                f"ago, and it still holds {worker.holding} executions",
+                f"ago, and it still holds work ({worker.holding:,})",
                 "any other worker takes them back within its own lease: see that one lives and "
                 "reaches Redis",
             )
@@ -361,7 +361,7 @@ def _of_queues(seen: Seen) -> Iterator[Finding]:
         if not serving:
             yield _error(
                 "queue-unserved",
-                f"{ready:,} executions wait in queue {queue!r} and no worker serves it",
+                f"no worker serves queue {queue!r}, in which work waits ({ready:,})",
                 f"start one with --queue {queue}, or let one that runs serve it too",
             )
         elif waits_s is not None and waits_s > WAITS_LONG_S:
@@ -369,8 +369,8 @@ def _of_queues(seen: Seen) -> Iterator[Finding]:
             held = sum(worker.holding for worker in serving)
             yield _warning(
                 "queue-waits",
-                f"the oldest of {ready:,} executions in queue {queue!r} has waited for "
-                f"{waits_s:,.0f} s; its {len(serving)} workers are at {held:,} of at most {room:,}",
+                f"in queue {queue!r} the oldest has waited for {waits_s:,.0f} s ({ready:,} wait; "
+                f"workers: {len(serving):,}, at {held:,} of at most {room:,})",
                 "add workers (or concurrency, where tasks mostly wait); where they are at few, see "
                 "what holds up their processors",
             )
@@ -480,13 +480,14 @@ def _of_workflows(seen: Seen) -> Iterator[Finding]:
         for one in asked:
             if one.name in known[one.kind]:
                 continue
+            near = did_you_mean(one.name, known[one.kind])
             where = f"workflow {workflow!r} asks for {one.kind} {one.name!r} in line {one.line}"
             if one.kind == "task":
                 text = f"{where}, and no worker that lives knows it: it fails after a while"
-                remedy = "start a worker with the module that has it, or correct the name"
+                remedy = f"start a worker with its module, or correct the name{near}"
             else:
                 text = f"{where}, and there is none of that name: it fails at once"
-                remedy = "deploy it (rhythm deploy PATH), or correct the name"
+                remedy = f"deploy it (rhythm deploy PATH), or correct the name{near}"
             yield _warning(f"{one.kind}-unknown", text, remedy)
 
 

@@ -117,7 +117,8 @@ def _short(seconds: float) -> str:
 
 
 def _workers(now: Reading) -> Table:
-    headers = ["WORKER", "HOST", "PID", "QUEUES", "HOLDS", "CLAIMED", "LEASE", "VERSION", "BUILD"]
+    # A worker's name begins with its host and its process.
+    headers = ["WORKER", "QUEUES", "HOLDS", "CLAIMED", "LEASE", "VERSION", "BUILD"]
     return Table(headers, [_worker(worker) for worker in now.diagnosis.workers])
 
 
@@ -125,8 +126,6 @@ def _worker(worker: WorkerInfo) -> list[str]:
     claimed, lease_s = worker.claimed_ms_ago, worker.lease_expires_in_ms / 1000
     return [
         worker.id,
-        worker.host,
-        str(worker.pid),
         ", ".join(worker.queues),
         f"{worker.holding:,}",
         "never" if claimed is None else f"{claimed / 1000:.1f} s ago",

@@ -475,7 +475,7 @@ def test_doctor_tells_of_work_that_nobody_does(rhythm: Rhythm) -> None:
     as_json = json.loads(rhythm("doctor", "--json").stdout)
 
     assert shown.exit_code == Exit.FAILED
-    assert "error: 1 executions wait in queue 'lonely'" in shown.stdout
+    assert "error: no worker serves queue 'lonely'" in shown.stdout
     assert "1 pending" in shown.stdout
     assert "no workers" in shown.stdout
     assert as_json["executions"]["pending"] == 1

@@ -233,6 +233,11 @@ async def task_unknown(ward: Ward) -> None:
     await ward.worker(tasks={})
 
 
+async def task_misspelt(ward: Ward) -> None:
+    await ward.worker()
+    await ward.deploy(order='await Task.run("pai")')
+
+
 async def workflow_unknown(ward: Ward) -> None:
     await ward.worker()
     await ward.deploy(order='await Workflow.start("dispatch")')
@@ -245,17 +250,17 @@ async def workflow_unreadable(ward: Ward) -> None:
 
 
 AMISS: Mapping[str, tuple[Callable[[Ward], Awaitable[None]], str]] = {
-    "no-workers": (no_workers, r"1 executions have not ended and no worker lives"),
-    "lease-overdue": (lease_overdue, r"worker gone ran out 10 s ago, and it still holds 1 "),
+    "no-workers": (no_workers, r"no worker lives, .* that have not ended .1.:"),
+    "lease-overdue": (lease_overdue, r"worker gone ran out 10 s ago, and it still holds work .1."),
     "worker-silent": (worker_silent, r"worker w1 lives, but has not asked for work for 18 s"),
     "clock-of-worker-is-off": (clock_of_worker_is_off, r"on north was 60.0 s behind that of Redis"),
     "clock-here-is-off": (clock_here_is_off, r"this machine is 9.0 s ahead of that of Redis"),
     "mixed-workers": (mixed_releases, r"2 releases of Rhythm: 0.1.0 on old; 0.2.0 on new"),
     "mixed-workers ": (mixed_builds, r"2 builds of your program: 3f1c on old; a209 on new"),
-    "queue-unserved": (queue_unserved, r"1 executions wait in queue 'mail' and no worker serves"),
+    "queue-unserved": (queue_unserved, r"no worker serves queue 'mail', .* .1."),
     "queue-waits": (
         queue_waits,
-        r"of 1 executions in queue .default. has waited for 300 s",
+        r"in queue .default. the oldest has waited for 300 s .1 wait; ",
     ),
     "execution-stuck": (execution_stuck, r"does not go on: its control record is incomplete"),
     "executions-stuck": (executions_stuck, r"21 executions do not go on"),
@@ -303,6 +308,7 @@ def test_what_is_amiss_is_told_with_what_to_do(
         finding = found[code.strip()]
         assert re.search(words, finding.text), finding.text
         assert len(finding.remedy) > 10
+        assert ("did you mean 'pay'?" in finding.remedy) == (provoke is task_misspelt)
         assert code.strip() in new
         assert new <= {code.strip()} | IN_ITS_WAKE.get(code, set()), new
 
