@@ -33,7 +33,7 @@ f        follow a running execution
 ?        this page                        q        quit
 
 ▶ is about to run   ◇ waits   ● breakpoint   + changed by the last step
-Numbers before lines say how often this event's turn ran them.
+Numbers before lines say how often they were run, up to here.
 """
 
 Updates = Callable[[], AsyncIterator[Replay]]
