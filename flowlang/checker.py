@@ -33,7 +33,7 @@ GLOBALS: Final = CONSTRUCTORS | _words(
     """
     undefined NaN Infinity Math JSON String Number Boolean parseInt parseFloat isNaN isFinite
     structuredClone encodeURI encodeURIComponent decodeURI decodeURIComponent console crypto
-    Inputs Context Task Workflow Timer Signal State
+    Inputs Context Task Workflow Timer Signal State Attributes
     """
 )
 """Names that every program sees without declaring them."""

@@ -144,6 +144,9 @@ class _Onlooker(Machine):
     def set_state(self, *_: Any) -> None:
         raise _Asks("would set a state")
 
+    def set_attribute(self, *_: Any) -> None:
+        raise _Asks("would set an attribute")
+
     def log(self, *_: Any) -> None:
         """What it logs on the way is no matter."""
 

@@ -51,6 +51,7 @@ from flowlang.protocol import (
     RunTask,
     RunWorkflow,
     SendSignal,
+    SetAttribute,
     SetState,
     SignalReceived,
     StartTimer,
@@ -789,6 +790,12 @@ class Machine:
         charge_steps(2)
         self.state[key] = plain
         self._commands.append(SetState(key, plain))
+
+    def set_attribute(self, key: str, plain: str | int | float | bool | None) -> None:
+        """Let outsiders find the execution by this value; None takes the attribute away."""
+        charge_memory(COMMAND_UNITS)
+        charge_steps(2)
+        self._commands.append(SetAttribute(key, plain))
 
     def log(self, level: str, text: str) -> None:
         """Log a line of the program's console. It is kept in the history, so it takes memory."""

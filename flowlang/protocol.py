@@ -154,6 +154,13 @@ class SetState(msgspec.Struct, frozen=True, tag="set_state"):
     value: Any
 
 
+class SetAttribute(msgspec.Struct, frozen=True, tag="set_attribute"):
+    """The execution is found by this value of an attribute; None takes the attribute away."""
+
+    key: str
+    value: str | int | float | bool | None
+
+
 class Log(msgspec.Struct, frozen=True, tag="log", omit_defaults=True):
     """A line of `console`, or the machine's own remark. Not logged again on replay.
 
@@ -167,7 +174,15 @@ class Log(msgspec.Struct, frozen=True, tag="log", omit_defaults=True):
 
 
 Command = (
-    RunTask | RunWorkflow | StartTimer | CancelTimer | CancelChild | SendSignal | SetState | Log
+    RunTask
+    | RunWorkflow
+    | StartTimer
+    | CancelTimer
+    | CancelChild
+    | SendSignal
+    | SetState
+    | SetAttribute
+    | Log
 )
 
 

@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NotRequired, Required, TypedDict, TypeVar
+from typing import Any, Literal, NotRequired, Required, TypedDict, TypeVar
 
 import msgspec
 
+from rhythm.engine.attributes import Attribute, check_attributes
 from rhythm.engine.lanes import check_key, check_priority
 from rhythm.errors import (
     ExecutionCancelled,
@@ -120,6 +121,9 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str | None = None
     """What stops it, in words: worker after worker was lost with it, a worker could not go on with
     it and tries again later, or its records are damaged."""
+    attributes: dict[str, Attribute] = {}
+    """By which it can be found: of its start, and of a workflow what its script made of them with
+    `Attributes.set`."""
     forked_from: Origin | None = None
     """Of a fork: the execution whose history it shares, and the last event of that."""
     trace_id: str | None = None
@@ -172,6 +176,8 @@ class ExecutionFilters:
     offset: int
     schedule: str | None
     """Id of the schedule that started it."""
+    attributes: dict[str, Attribute]
+    """What its attributes must be; each that is named."""
 
     def __init__(
         self,
@@ -185,6 +191,7 @@ class ExecutionFilters:
         limit: int = DEFAULT_QUERY_LIMIT,
         offset: int = 0,
         schedule: str | None = None,
+        attributes: Mapping[str, Attribute] | None = None,
     ) -> None:
         """Times may be aware, naive (UTC) or ISO text; status and type may be their text."""
         checked = {
@@ -196,6 +203,7 @@ class ExecutionFilters:
             "queue": optional(check_queue, queue, "queue"),
             "type": optional(_check_type, type, "type"),
             "schedule": optional(check_chosen_id, schedule, "schedule"),
+            "attributes": check_attributes({} if attributes is None else attributes),
             "created_after": optional(utc, created_after, "created_after"),
             "created_before": optional(utc, created_before, "created_before"),
             "limit": check_count(limit, "limit"),
@@ -213,6 +221,18 @@ class ExecutionFilters:
     def created_before_ms(self) -> int | None:
         """Unix milliseconds from which an execution no longer counts."""
         return None if self.created_before is None else unix_ms(self.created_before)
+
+
+class ExecutionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of what a query gives."""
+
+    executions: list[Execution]
+    cursor: str | None
+    """Where the next page begins; None when this was the last."""
+
+
+CountBy = Literal["status", "target_name", "queue", "type", "schedule", "error", "age"]
+"""By what executions can be counted; also ``"attribute:NAME"``."""
 
 
 # What there is to see of an application.
@@ -396,6 +416,7 @@ class ExecutionParameters(TypedDict, total=False):
     id: str | None
     priority: int | None
     key: str | int | None
+    attributes: Mapping[str, Attribute]
 
 
 class ScheduleParameters(ExecutionParameters):
@@ -429,6 +450,8 @@ class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """0 to 9, which comes first. None: that of its declaration."""
     key: str | None = None
     """Whom it is for. None: what its declaration says."""
+    attributes: dict[str, Attribute] = {}
+    """By which it is to be found."""
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -767,4 +790,5 @@ def start_fields(call: str, given: Mapping[str, Any], payload_limit: int) -> dic
         "id": optional(check_chosen_id, given.get("id"), "id"),
         "priority": optional(check_priority, given.get("priority"), "priority"),
         "key": optional(check_key, given.get("key"), "key"),
+        "attributes": optional(check_attributes, given.get("attributes"), "attributes") or {},
     }

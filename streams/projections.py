@@ -6,8 +6,9 @@ Derived from the streams by the transitions, and read in one atomic script each.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -49,7 +50,8 @@ class Filters(msgspec.Struct, frozen=True):
     """What a query asks for; None is any. Times are unix ms, both ends included.
 
     `as_recorded`: a workflow in a worker's hands has the status that its events give it, not
-    "running"; so that several queries by status find every one.
+    "running"; so that several queries by status find every one. `attributes`: names with their
+    values as JSON.
     """
 
     target: str | None = None
@@ -61,6 +63,7 @@ class Filters(msgspec.Struct, frozen=True):
     oldest_ms: int | None = None
     newest_ms: int | None = None
     as_recorded: bool = False
+    attributes: tuple[tuple[str, str], ...] = ()
 
     def indexes(self, keys: PartitionKeys) -> list[str]:
         """The indexes that hold every match; the script takes the smallest."""
@@ -76,7 +79,19 @@ class Filters(msgspec.Struct, frozen=True):
             )
             if value is not None
         ]
+        chosen += [keys.index("a", f"{name}={value}") for name, value in self.attributes]
         return chosen or [keys.index("all")]
+
+    @property
+    def has_index(self) -> bool:
+        """Whether there is an index of what it asks for, besides that of all."""
+        given = (self.target, self.status, self.parent, self.queue, self.type, self.schedule)
+        return any(value is not None for value in given) or bool(self.attributes)
+
+    @property
+    def fields(self) -> str:
+        """What the projection must say of the attributes, as the script takes it."""
+        return "".join(f"@{name}\n{value}\n" for name, value in self.attributes)
 
     @property
     def newest(self) -> Argument:
@@ -231,6 +246,49 @@ async def query_executions(
     found = [entry for part in await _from_each(connection, ask) for entry in part]
     found.sort(reverse=True)
     return [id_ for _, id_ in found[offset:wanted]]
+
+
+class Place(NamedTuple):
+    """Where a page of a query ends: all that comes later was created before, or under an id that
+    sorts before. New executions come earlier, and none moves."""
+
+    created_ms: int
+    id: str
+
+
+async def query_page(
+    connection: Connection, filters: Filters, *, limit: int, after: Place | None
+) -> tuple[list[str], Place | None]:
+    """Ids of the next `limit` matches behind `after`, and where to go on; None when none follow."""
+
+    def ask(keys: PartitionKeys) -> Awaitable[list[tuple[float, str]]]:
+        return _query_partition(connection, keys, filters, limit + 1, after)
+
+    found = [entry for part in await _from_each(connection, ask) for entry in part]
+    found.sort(reverse=True)
+    ids = [id_ for _, id_ in found[:limit]]
+    if len(found) <= limit:
+        return ids, None
+    if not ids:
+        return ids, after
+    created, last = found[limit - 1]
+    return ids, Place(int(created), last)
+
+
+async def tally(connection: Connection, filters: Filters, field: str) -> dict[str, int]:
+    """How many match by what a field of their projections says; "" for those that have none."""
+
+    async def ask(keys: PartitionKeys) -> Counter[str]:
+        counts = Counter[str]()
+        async for some in _pages(connection, keys, filters, by=field):
+            for value, count in some.items():
+                counts[value] += int(count)
+        return counts
+
+    counts = Counter[str]()
+    for part in await _from_each(connection, ask):
+        counts.update(part)
+    return dict(counts)
 
 
 async def matching(connection: Connection, filters: Filters) -> AsyncIterator[str]:
@@ -470,10 +528,17 @@ async def _from_each(
 
 
 async def _query_partition(
-    connection: Connection, keys: PartitionKeys, filters: Filters, wanted: int | None
+    connection: Connection,
+    keys: PartitionKeys,
+    filters: Filters,
+    wanted: int | None,
+    place: Place | None = None,
 ) -> list[tuple[float, str]]:
     found: dict[str, float] = {}
-    async for some in _pages(connection, keys, filters):
+    async for some in _pages(connection, keys, filters, place):
+        if place is not None:
+            # What runs is looked at all at once, wherever it was to go on.
+            some = {id_: at for id_, at in some.items() if (at, id_) < place}
         found.update(some)
         if wanted is not None and len(found) >= wanted:
             break
@@ -481,13 +546,22 @@ async def _query_partition(
 
 
 async def _pages(
-    connection: Connection, keys: PartitionKeys, filters: Filters
+    connection: Connection,
+    keys: PartitionKeys,
+    filters: Filters,
+    place: Place | None = None,
+    by: str = "",
 ) -> AsyncIterator[dict[str, float]]:
     """What matches in a partition, the newest first, as the script looks at it. Where to go on is
-    told by the last one seen: what begins, ends or is deleted meanwhile moves nothing."""
+    told by the last one seen: what begins, ends or is deleted meanwhile moves nothing.
+
+    Args:
+        place: where to go on.
+        by: a field of the projection: then not ids with times, but its values with counts.
+    """
     indexes = filters.indexes(keys)
-    after: str = ""
-    after_id: str | bytes = ""
+    after: str = "" if place is None else str(place.created_ms)
+    after_id: str | bytes = "" if place is None else place.id
     while True:
         done, last, last_id, flat = await connection.call(
             _QUERY,
@@ -506,6 +580,8 @@ async def _pages(
                 filters.schedule or "",
                 int(filters.as_recorded),
                 len(indexes),
+                filters.fields,
+                by,
             ],
         )
         yield {_readable(id_): float(created) for id_, created in codec.pairs(flat)}

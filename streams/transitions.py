@@ -64,6 +64,7 @@ async def create_execution(
     due_ms: int | None,
     payload: bytes,
     bounds: Bounds = UNBOUNDED,
+    attributes: str = "",
     delivery: Delivery | None = None,
 ) -> bool:
     """Append the first event of a root execution; False if this start was made before. Starts that
@@ -76,6 +77,7 @@ async def create_execution(
         due_ms: unix ms before which no worker gets it; None or a past time is at once.
         bounds: how long it may take.
         payload: encoded `created` event.
+        attributes: by which it is found, a line each: ``name=JSON``.
         delivery: of the message that asks for it; not done by a conflict.
 
     Raises:
@@ -95,6 +97,7 @@ async def create_execution(
         "" if due_ms is None else due_ms,
         bounds.argument(),
         sealed,
+        attributes,
     )
     if delivery is not None:
         (answer,) = await _create(connection, keys, [start], argument(delivery, keys))
@@ -137,6 +140,7 @@ class Fork(msgspec.Struct, frozen=True, gc=False):
         events: all it begins with, from the first on. One at 0 is of now.
         forked: the version of its `forked` event.
         state: encoded state that it shows; empty for none.
+        attributes: by which it is found, as of a start.
     """
 
     id: str
@@ -150,6 +154,7 @@ class Fork(msgspec.Struct, frozen=True, gc=False):
     definition: str
     bounds: Bounds
     state: bytes
+    attributes: str = ""
 
 
 async def fork_execution(
@@ -188,6 +193,7 @@ async def fork_execution(
             *(fork.id, fork.parent or "", fork.n, fork.policy, len(fork.events), fork.forked),
             *(fork.target, fork.queue, fork.definition, fork.bounds.argument()),
             connection.sealing.seal(fork.state),
+            fork.attributes,
         ]
     answer = await connection.write(_FORK, [keys.due, keys.events(root), *declared], arguments)
     if answer == b"CONFLICT":
@@ -281,12 +287,13 @@ async def signal_with_start(
     bounds: Bounds,
     created: bytes,
     signal: bytes,
+    attributes: str = "",
 ) -> bool:
     """Start a workflow under an id unless it lives, and send it a signal; True if it was started.
 
     Args:
         request: names this call: of the start and of the signal.
-        content, target, queue, definition, bounds: as `create_execution`.
+        content, target, queue, definition, bounds, attributes: as `create_execution`.
         created, signal: encoded `created` and `signal_received` events.
 
     Raises:
@@ -314,6 +321,7 @@ async def signal_with_start(
             bounds.argument(),
             connection.sealing.seal(created),
             connection.sealing.seal(signal),
+            attributes,
         ],
     )
     if answer[0] == b"CONFLICT":

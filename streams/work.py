@@ -217,6 +217,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         upto: the version up to which the machine has been fed.
         decided: encoded `decided` event; empty when there is nothing to record.
         state: encoded state for outsiders; empty when it did not change.
+        attributes: those that changed, a line each: ``name=JSON``, or ``name=`` to take it away.
         stopped: timers not needed any more.
         ended: children not needed any more; `reason` is the encoded request to cancel them.
         outbox: what goes to other trees.
@@ -236,6 +237,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     last: bool = True
     decided: bytes = b""
     state: bytes = b""
+    attributes: str = ""
     children: tuple[NewChild, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     timers: tuple[NewTimer, ...] = ()
@@ -257,6 +259,8 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         parts: list[tuple[str, Argument]] = []
         if self.state:
             parts.append(("s", sealed(self.state)))
+        if self.attributes:
+            parts.append(("b", self.attributes))
         if self.reason:
             parts.append(("r", sealed(self.reason)))
         if self.snapshot:

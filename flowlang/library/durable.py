@@ -1,4 +1,5 @@
-"""`Task`, `Workflow`, `Timer`, `Signal` and `State`: what a program asks of the world outside.
+"""What a program asks of the world outside: `Task`, `Workflow`, `Timer`, `Signal`, `State` and
+`Attributes`.
 
 Every argument is checked here and turned into plain JSON, so that the machine's commands carry
 nothing that could fail later. Options keep the words and values the program wrote.
@@ -7,6 +8,7 @@ nothing that could fail later. Options keep the words and values the program wro
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import partial
@@ -33,10 +35,16 @@ from flowlang.values import (
     typeof,
 )
 
-for _name in ("Task", "Workflow", "Timer", "Signal", "State"):
+for _name in ("Task", "Workflow", "Timer", "Signal", "State", "Attributes"):
     namespace(_name)
 
 MAX_KEY_LENGTH: Final = 128
+
+ATTRIBUTE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+"""What an attribute may be called."""
+
+ATTRIBUTE_TEXT: Final = 64
+"""Characters that the text of an attribute may have."""
 
 MAX_DURATION_MS: Final = 3_650 * UNITS_MS["d"]
 """Ten years: what waits longer is a mistake in the unit."""
@@ -121,6 +129,28 @@ def state_get(key: Value = UNDEFINED, *_: Value) -> Value:
     name = _name_of(key, "State.get", "a key")
     state = current().state
     return import_value(state[name]) if name in state else UNDEFINED
+
+
+@static("Attributes.set", 2)
+def attributes_set(key: Value = UNDEFINED, value: Value = UNDEFINED, *_: Value) -> Value:
+    name = _name_of(key, "Attributes.set", "an attribute's name")
+    if not ATTRIBUTE.fullmatch(name):
+        throw(
+            "TypeError",
+            f"{named(name[:80])} cannot be an attribute's name: 1 to 64 letters, digits and . _ - "
+            "after a letter",
+        )
+    is_number = value.__class__ is float and math.isfinite(value)
+    is_text = value.__class__ is str and len(value) <= ATTRIBUTE_TEXT
+    if not (is_number or is_text or value.__class__ is bool or value is None or value is UNDEFINED):
+        throw(
+            "TypeError",
+            f"attribute {named(name)} must be a text of at most {ATTRIBUTE_TEXT} characters, a "
+            "finite number, true or false; or null, to take it away",
+        )
+    plain = None if value is UNDEFINED else export_value(value, f"attribute {named(name)}")
+    current().set_attribute(name, plain)
+    return UNDEFINED
 
 
 def duration_ms(value: Value, what: str) -> int:

@@ -30,6 +30,7 @@ _NAMED: Final = {
     "Signal.send": "the id of an execution",
     "State.set": "a key",
     "State.get": "a key",
+    "Attributes.set": "an attribute's name",
 }
 _INPUTS: Final = {"Task.run": 1, "Workflow.run": 1, "Workflow.start": 1, "Workflow.restart": 0}
 """Which argument the inputs are."""

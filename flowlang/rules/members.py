@@ -19,8 +19,8 @@ MOST_SHOWN: Final = 8
 
 _OBJECTS: Final = words(
     """
-    Task Workflow Timer Signal State Math JSON console crypto Object Array String Number Boolean
-    Date Map Set Promise
+    Task Workflow Timer Signal State Attributes Math JSON console crypto Object Array String Number
+    Boolean Date Map Set Promise
     """
 )
 _OF_EVERY_OBJECT: Final = frozenset(

@@ -13,6 +13,7 @@ import click
 from rhythm.cli.bulk import bulk
 from rhythm.cli.cancel import cancel
 from rhythm.cli.check import check
+from rhythm.cli.count import count
 from rhythm.cli.debug import debug
 from rhythm.cli.delete import delete
 from rhythm.cli.deploy import deploy
@@ -110,6 +111,7 @@ for _command in (
     wait,
     get,
     list_executions,
+    count,
     explain,
     history,
     timeline,

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from rhythm.cli.connect import Place, command
-from rhythm.cli.parameters import reason_option
+from rhythm.cli.parameters import attribute_option, reason_option
 from rhythm.cli.progress import counted
 from rhythm.cli.show import count, print_json
 from rhythm.models import ExecutionStatus, ExecutionType
@@ -40,6 +40,13 @@ def _filtered(action: Callable[..., Coroutine[Any, Any, None]]) -> Any:
         for field, (name, text) in _FILTERS.items()
     ]
     options += [
+        attribute_option,
+        click.option(
+            "--waits-at",
+            type=click.IntRange(min=1),
+            metavar="LINE",
+            help="Only workflows (with --target) whose script waits at this line.",
+        ),
         click.option("--status", type=click.Choice(_STATUSES), help="Only with this status."),
         click.option("--type", "type", type=click.Choice(_TYPES), help="Only these."),
         click.option("--every", "is_all", is_flag=True, help="All that there are."),
@@ -66,15 +73,19 @@ async def _run(
     reason: str | None = None,
     error_name: str | None = None,
     definition: str | None = None,
+    waits_at: int | None = None,
+    attributes: tuple[tuple[str, Any], ...] = (),
     **options: Any,
 ) -> None:
     filters = {name: value for name, value in options.items() if value is not None}
-    if bool(filters or error_name or definition) == is_all:
+    if attributes:
+        filters["attributes"] = dict(attributes)
+    if bool(filters or error_name or definition or waits_at) == is_all:
         raise click.UsageError("say which by an option such as --target, or give --every")
     if not (yes or dry_run or sys.stdin.isatty()):
         raise click.UsageError("give --yes, since nobody can be asked, or --dry-run")
     chosen: dict[str, Any] = {
-        "error_name": error_name, "definition": definition, "limit": limit,
+        "error_name": error_name, "definition": definition, "waits_at": waits_at, "limit": limit,
     }  # fmt: skip
     async with place.open() as app:
         if dry_run or not yes:

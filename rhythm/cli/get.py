@@ -74,6 +74,8 @@ def _fields(execution: Execution) -> list[tuple[str, Any]]:
         fields.append(("ended", f"{moment(execution.completed_at)}, after {duration(took)}"))
     fields.append(("events", f"{execution.version} (rhythm history {execution.id})"))
     fields.append(("inputs", short_json(execution.inputs, _VALUE_WIDTH)))
+    if execution.attributes:
+        fields.append(("attributes", short_json(execution.attributes, _VALUE_WIDTH)))
     if execution.state:
         fields.append(("state", short_json(execution.state, _VALUE_WIDTH)))
     if execution.progress is not None:

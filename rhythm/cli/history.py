@@ -206,6 +206,9 @@ def _command(asked: Mapping[str, Any], names: Mapping[int, str]) -> _Happening:
             return _Happening(
                 f"shows {asked['key']} = {short_json(asked['value'], _VALUE_WIDTH)}", line
             )
+        case "set_attribute":
+            value = short_json(asked["value"], _VALUE_WIDTH)
+            return _Happening(f"is found by {asked['key']} = {value}", line)
         case "log":
             return _Happening(f"logs ({asked['level']}): {asked['text']}", line)
         case kind:

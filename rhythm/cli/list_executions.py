@@ -1,10 +1,13 @@
 """`rhythm list`: executions, newest first."""
 
+from typing import Any
+
 import click
 
 from rhythm.cli.connect import Place, command
+from rhythm.cli.parameters import attribute_option
 from rhythm.cli.show import count, duration, moment, print_json, print_table, status
-from rhythm.models import Execution, ExecutionFilters, ExecutionStatus, ExecutionType
+from rhythm.models import Execution, ExecutionFilters, ExecutionPage, ExecutionStatus, ExecutionType
 
 # As text: click would offer an enum's members by their Python names.
 _STATUSES = [str(status) for status in ExecutionStatus]
@@ -20,6 +23,13 @@ _TYPES = [str(type) for type in ExecutionType]
 @click.option("--schedule", metavar="ID", help="Only started by this schedule.")
 @click.option("--after", metavar="TIME", help="Only created at or after this ISO time.")
 @click.option("--before", metavar="TIME", help="Only created before this ISO time.")
+@attribute_option
+@click.option(
+    "--cursor",
+    metavar="TEXT",
+    help="Go on where the page before ended, as it said; 'start' for the first. With --json an "
+    "object with the executions and the next cursor.",
+)
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True)
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Pass over so many first.")
 @command
@@ -33,12 +43,17 @@ async def list_executions(
     schedule: str | None,
     after: str | None,
     before: str | None,
+    attributes: tuple[tuple[str, Any], ...],
+    cursor: str | None,
     limit: int,
     offset: int,
 ) -> None:
     """List executions, newest first."""
+    if cursor is not None and offset:
+        raise click.UsageError("--offset does not go with --cursor, which says where to go on")
     filters = ExecutionFilters(
         target_name=target,
+        attributes=dict(attributes),
         status=status,
         parent_workflow_id=parent,
         queue=queue,
@@ -50,16 +65,23 @@ async def list_executions(
         offset=offset,
     )
     async with place.open() as app:
-        found = await app.execution_service.query_executions(filters)
-        total = await app.execution_service.count_executions(filters)
+        executions = app.execution_service
+        if offset:
+            page = ExecutionPage(executions=await executions.query_executions(filters), cursor=None)
+        else:
+            page = await executions.page_executions(filters, None if cursor == "start" else cursor)
+        total = 0 if place.as_json else await executions.count_executions(filters)
+    found = page.executions
     if place.as_json:
-        print_json(found)
+        print_json(found if cursor is None else page)
         return
     if found:
         headers = ["CREATED (UTC)", "STATUS", "TYPE", "NAME", "TOOK", "ID"]
         print_table(headers, [_row(execution) for execution in found])
     shown = f"{len(found)} of " if len(found) < total else ""
     click.echo(f"{shown}{count(total, 'execution')}")
+    if page.cursor is not None:
+        click.echo(f"the next ones: --cursor {page.cursor}", err=True)
 
 
 def _row(execution: Execution) -> list[str]:

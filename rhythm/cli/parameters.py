@@ -76,6 +76,15 @@ input_option = click.option(
     help="One input; VALUE is read as JSON, else taken as text. Repeat for more.",
 )
 
+attribute_option = click.option(
+    "--attribute",
+    "-a",
+    "attributes",
+    type=KeyValue(),
+    multiple=True,
+    help="An attribute and its value, which is read as JSON, else taken as text. Repeat for more.",
+)
+
 module_option = click.option(
     "--module",
     "-m",

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from rhythm.cli.connect import Place, command
-from rhythm.cli.parameters import input_option, workflows_option
+from rhythm.cli.parameters import attribute_option, input_option, workflows_option
 from rhythm.cli.show import print_json
 
 
@@ -27,6 +27,7 @@ from rhythm.cli.show import print_json
     "--priority", type=click.IntRange(0, 9), help="9 comes first; 5 unless declared otherwise."
 )
 @click.option("--key", metavar="TEXT", help="Whom it is for: the keys of a queue take turns.")
+@attribute_option
 @workflows_option
 @input_option
 @command
@@ -38,6 +39,7 @@ async def start(
     id: str | None,
     priority: int | None,
     key: str | None,
+    attributes: tuple[tuple[str, Any], ...],
     workflows: tuple[str, ...],
     inputs: tuple[tuple[str, Any], ...],
 ) -> None:
@@ -55,6 +57,7 @@ async def start(
             id=id,
             priority=priority,
             key=key,
+            attributes=dict(attributes),
         )
     if place.as_json:
         print_json({"id": execution_id})

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from flowlang.protocol import SetState
+from flowlang.protocol import SetAttribute, SetState
 from rhythm import events
+from rhythm.engine.attributes import Attribute, read_lines
 from rhythm.engine.schedule import schedule_of
 from rhythm.errors import UnreadableEvent
 from rhythm.events import TERMINAL, Created, Decided, Forked, Migrated, Restarted
@@ -58,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True):
     schedule: str | None
     version: int
     state: dict[str, Any] = {}
+    attributes: dict[str, Attribute] = {}
 
 
 def fold(execution_id: str, history: Iterable[StoredEvent]) -> Facts:
@@ -98,6 +100,10 @@ def _born(execution_id: str, event: StoredEvent) -> Facts:
     created = events.decode(execution_id, event.version, event.type, event.payload)
     if not isinstance(created, Created) or event.version != 1:
         raise UnreadableEvent(execution_id, event.version, "it is not the first event")
+    try:
+        attributes = read_lines(event.plain.get("b", ""))
+    except ValueError as error:
+        raise UnreadableEvent(execution_id, event.version, str(error)) from error
     return Facts(
         type=ExecutionType(created.type),
         target=created.target,
@@ -111,6 +117,7 @@ def _born(execution_id: str, event: StoredEvent) -> Facts:
         definition=created.definition,
         schedule=schedule_of(execution_id),
         version=1,
+        attributes=attributes,
     )
 
 
@@ -118,7 +125,7 @@ def _after(execution_id: str, facts: Facts, event: StoredEvent) -> Facts:
     begins = event.type in ("started", "decided") or (
         facts.type is ExecutionType.WORKFLOW and event.type in TERMINAL and "u" in event.plain
     )
-    state, attempt = facts.state, facts.attempt
+    state, attempt, attributes = facts.state, facts.attempt, facts.attributes
     if event.type == "started":
         attempt = events.plain_number(execution_id, event.version, event.plain, "n")
     if event.type == "decided":
@@ -126,6 +133,11 @@ def _after(execution_id: str, facts: Facts, event: StoredEvent) -> Facts:
         assert isinstance(payload, Decided)
         shown = {c.key: c.value for c in payload.commands if isinstance(c, SetState)}
         state = state | shown if shown else state
+        for command in payload.commands:
+            if isinstance(command, SetAttribute):
+                attributes = {k: v for k, v in attributes.items() if k != command.key}
+                if command.value is not None:
+                    attributes[command.key] = command.value
     if event.type == "migrated":
         said = events.decode(execution_id, event.version, event.type, event.payload)
         assert isinstance(said, Migrated)
@@ -142,6 +154,7 @@ def _after(execution_id: str, facts: Facts, event: StoredEvent) -> Facts:
     return msgspec.structs.replace(
         facts,
         state=state,
+        attributes=attributes,
         status=NEXT_STATUS.get((facts.type, event.type), facts.status),
         started_ms=event.at_ms if begins and facts.started_ms is None else facts.started_ms,
         ended_ms=event.at_ms if event.type in TERMINAL else None,

@@ -298,6 +298,8 @@ def in_words(command: Command) -> str:
             return f"signal {command.name!r} to {command.execution_id!r} (command {command.n})"
         case protocol.SetState():
             return f"state {command.key!r}"
+        case protocol.SetAttribute():
+            return f"attribute {command.key!r}"
         case protocol.Log():
             return f"a console line of {len(command.text)} characters"
 

@@ -16,6 +16,7 @@ import msgspec
 from flowlang import protocol
 from flowlang.protocol import Command, ErrorInfo
 from rhythm import events
+from rhythm.engine.attributes import Attribute, lines_of
 from rhythm.engine.history import LiveMachine
 from rhythm.engine.input_schema import check_inputs
 from rhythm.engine.lanes import check_key, check_priority, in_lane, key_at
@@ -181,6 +182,7 @@ class _Chunk:
         self._ended: list[int] = []
         self._outbox: list[Outgoing] = []
         self._shows_state = False
+        self._attributes: dict[str, Attribute | None] = {}
 
     def settlement(
         self,
@@ -204,6 +206,7 @@ class _Chunk:
             last=last,
             decided=events.encode(decided) if is_told else b"",
             state=events.encode_value(live.state) if self._shows_state else b"",
+            attributes=lines_of(self._attributes),
             children=tuple(self._children),
             refusals=tuple(self._refusals),
             timers=tuple(self._timers),
@@ -245,6 +248,8 @@ class _Chunk:
                 self._add_signal(command)
             case protocol.SetState():
                 self._shows_state = True
+            case protocol.SetAttribute():
+                self._attributes[command.key] = command.value
             case protocol.Log():
                 pass
 

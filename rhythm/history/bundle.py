@@ -260,6 +260,7 @@ def execution_of(execution_id: str, history: Sequence[StoredEvent]) -> Execution
         definition=facts.definition,
         version=facts.version,
         state=facts.state,
+        attributes=facts.attributes,
         forked_from=created.forked_from,
         trace_id=trace_id(created.trace),
         restarted_from=created.restarted_from,

@@ -17,6 +17,7 @@ import msgspec
 
 from flowlang import Edit, Program, protocol
 from rhythm import events
+from rhythm.engine.attributes import Attribute
 from rhythm.engine.fold import fold
 from rhythm.engine.history import LiveMachine, context_of
 from rhythm.errors import InvalidRequest, NondeterminismError
@@ -69,11 +70,13 @@ class Fork(msgspec.Struct, frozen=True):
         events: those that are there before it goes on; those at `NOW` are still to get their time.
         forked: the version of its `forked` event.
         state: what it shows to outsiders.
+        attributes: by which it is found.
     """
 
     events: tuple[StoredEvent, ...]
     forked: int
     state: Mapping[str, Any]
+    attributes: Mapping[str, Attribute]
 
 
 def content_of(
@@ -245,10 +248,11 @@ def forked(
     }
     again = tuple(c for number, c in open_.items() if number not in results and number not in along)
     said = Forked(origin, context, tuple(edits), again)
+    plain = {"h": terms.content} | {
+        name: first.plain[name] for name in ("b",) if name in first.plain
+    }
     made = [
-        StoredEvent(
-            1, "created", first.at_ms, terms.request, events.encode(born), {"h": terms.content}
-        ),
+        StoredEvent(1, "created", first.at_ms, terms.request, events.encode(born), plain),
         *history[1:at],
         StoredEvent(at + 1, "forked", NOW, terms.request, events.encode(said), {}),
     ]
@@ -265,7 +269,8 @@ def forked(
         known += [(e.type, e.cause, e.payload, {}) for e in history[at:] if e.type == _SIGNAL]
     for kind, cause, payload, plain in known:
         made.append(StoredEvent(len(made) + 1, kind, NOW, cause, payload, plain))
-    return Fork(tuple(made), at + 1, fold(execution_id, history[:at]).state)
+    facts = fold(execution_id, history[:at])
+    return Fork(tuple(made), at + 1, facts.state, facts.attributes)
 
 
 _SIGNAL: Final = "signal_received"

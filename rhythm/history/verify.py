@@ -14,6 +14,7 @@ import msgspec
 
 from flowlang import protocol
 from rhythm import events
+from rhythm.engine.attributes import fields_of
 from rhythm.engine.fold import Facts, fold
 from rhythm.engine.history import LiveMachine
 from rhythm.errors import NondeterminismError, UnreadableEvent
@@ -119,13 +120,15 @@ def projection(facts: Facts) -> dict[str, str]:
         "df": facts.definition,
         "sc": facts.schedule,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    known = {name: value for name, value in fields.items() if value is not None}
+    return known | dict(fields_of(facts.attributes))
 
 
 def indexes(facts: Facts) -> frozenset[str]:
     """In which indexes, besides the one by status, such an execution is."""
     of_some = {"p": facts.parent, "c": facts.schedule}
-    return frozenset({"all", "g", "q", "y"} | {name for name, value in of_some.items() if value})
+    found = {"all", "g", "q", "y"} | {name for name, value in of_some.items() if value}
+    return frozenset(found | {f"@{name}" for name in facts.attributes})
 
 
 class _Problems:

@@ -106,6 +106,7 @@ class BulkService:
         *,
         error_name: str | None = None,
         definition: str | None = None,
+        waits_at: int | None = None,
         reason: str | None = None,
         limit: int | None = None,
         rate: float | None = None,
@@ -126,6 +127,8 @@ class BulkService:
                 are retried and deleted.
             error_name: only those that failed with an error of this name.
             definition: only those that run this definition, a content hash.
+            waits_at: only workflows whose script waits at this line; then `filters` names the
+                workflow, all of whose live executions are replayed for it.
             reason: of "cancel" and "terminate".
             limit: at most so many.
             rate: at most so many a second; None is as many as go.
@@ -141,7 +144,10 @@ class BulkService:
         check_yes_or_no(dry_run, "dry_run")
         if on_progress is not None and not callable(on_progress):
             raise InvalidRequest("on_progress", f"must be a function, not {kind_of(on_progress)}")
+        waiting = await self._waiting(action, chosen, waits_at)
         ids = await self._select(action, chosen, error_name, definition)
+        if waiting is not None:
+            ids = [id_ for id_ in ids if id_ in waiting]
         ids = ids if limit is None else ids[:limit]
         done: list[str] = []
         refused: dict[str, str] = {}
@@ -170,6 +176,23 @@ class BulkService:
             ids=ids if dry_run else done,
             dry_run=dry_run,
         )
+
+    async def _waiting(
+        self, action: BulkAction, filters: ExecutionFilters, line: int | None
+    ) -> frozenset[str] | None:
+        """The executions of a workflow that wait at a line; None when no line is given."""
+        if line is None:
+            return None
+        if isinstance(line, bool) or not isinstance(line, int) or line < 1:
+            raise InvalidRequest("waits_at", "must be the number of a line, from 1 on")
+        if filters.target_name is None:
+            raise InvalidRequest("waits_at", "needs target_name, the workflow whose line it is")
+        if action not in ("cancel", "terminate", "resume"):
+            raise InvalidRequest(
+                "waits_at", f"does not go with {action}: what has ended waits nowhere"
+            )
+        found = await self._histories.where(filters.target_name)
+        return frozenset(id_ for one in found for id_ in one.at.get(line, ()))
 
     async def _select(
         self,
@@ -204,8 +227,8 @@ class BulkService:
     async def _act(self, action: BulkAction, execution_id: str, reason: str | None) -> str:
         executions = self._executions
         if action == "retry":
-            # An id of a schedule's has a sign that nobody may choose.
-            name = f"{execution_id.replace('!', '@')}.retry"
+            # An id of a schedule's, or of a further run, has a sign that nobody may choose.
+            name = f"{execution_id.replace('!', '@').replace('~', '.')}.retry"
             return await self._histories.fork(execution_id, id=name)
         calls: Mapping[str, Callable[[], Awaitable[None]]] = {
             "cancel": lambda: executions.cancel_execution(execution_id, reason),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Unpack, overload
@@ -11,6 +12,7 @@ import msgspec
 
 from rhythm import events, tracing
 from rhythm.ending import end
+from rhythm.engine.attributes import lines_of, read_fields, text_of
 from rhythm.engine.fold import successor_of
 from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.engine.input_schema import check_inputs
@@ -26,6 +28,7 @@ from rhythm.errors import (
     UnreadableEvent,
     UnreadableRecord,
     WaitTimeout,
+    quoted,
 )
 from rhythm.events import (
     Cancelled,
@@ -39,9 +42,11 @@ from rhythm.events import (
 )
 from rhythm.history.recording import first_of
 from rhythm.models import (
+    CountBy,
     CreateRequest,
     Execution,
     ExecutionFilters,
+    ExecutionPage,
     ExecutionParameters,
     ExecutionStatus,
     ExecutionType,
@@ -55,6 +60,7 @@ from rhythm.models import (
 )
 from rhythm.payloads import kind_of
 from rhythm.services import staff
+from rhythm.services.counting import count_by
 from rhythm.services.translation import translated, unreadable, unreadable_projection
 from rhythm.services.workflows import DEFAULT_QUEUE, WorkflowService
 from rhythm.settings import Settings
@@ -115,7 +121,8 @@ class ExecutionService:
         "task"), `inputs` (a JSON object), `queue` (default: the workflow's or the task's own, else
         "default"), `id` (a chosen id makes the start idempotent for as long as it is kept),
         `priority` (0 to 9, which comes first; 5 unless its declaration says otherwise), `key` (whom
-        it is for: the keys of a queue take turns).
+        it is for: the keys of a queue take turns), `attributes` (a dict of up to 16 names with
+        texts, numbers or bools, by which it can be found).
 
         Raises:
             InvalidRequest, InvalidPayload, PayloadTooLarge: before anything is written.
@@ -146,6 +153,7 @@ class ExecutionService:
                         due_ms=run_at_ms,
                         payload=events.encode(created),
                         bounds=bounds,
+                        attributes=lines_of(request.attributes),
                     )
             except ExecutionExists as error:
                 raise await self._exists(execution_id, request) from error
@@ -171,6 +179,7 @@ class ExecutionService:
                         bounds=bounds,
                         created=events.encode(created),
                         signal=events.encode(msgspec.structs.replace(signal, trace=trace)),
+                        attributes=lines_of(request.attributes),
                     )
             except ExecutionExists as error:
                 raise await self._exists(execution_id, request) from error
@@ -389,6 +398,58 @@ class ExecutionService:
                 self._connection, stored_filters(parse_filters(filters))
             )
 
+    async def page_executions(
+        self,
+        filters: ExecutionFilters | Mapping[str, Any] | None = None,
+        cursor: str | None = None,
+    ) -> ExecutionPage:
+        """A page of the executions that match all given filters, the newest first.
+
+        Pages follow each other without a gap, and none has what another has, whatever begins, ends
+        or is deleted between them: what is new comes before the first. Each has at most `limit`
+        executions; as in `query_executions` damaged ones are left out.
+
+        Args:
+            cursor: that of the page before; None for the first.
+
+        Raises:
+            InvalidRequest: the cursor is none, or `offset` was given.
+        """
+        chosen = parse_filters(filters)
+        if chosen.offset:
+            raise InvalidRequest("offset", "does not go with pages: a cursor says where to go on")
+        after = None if cursor is None else _place(cursor)
+        with translated():
+            ids, last = await projections.query_page(
+                self._connection, stored_filters(chosen), limit=chosen.limit, after=after
+            )
+            found = await projections.get_executions(self._connection, ids)
+        return ExecutionPage(
+            executions=list(_readable(found)), cursor=None if last is None else _cursor(last)
+        )
+
+    async def count_by(
+        self,
+        by: CountBy | str,
+        filters: ExecutionFilters | Mapping[str, Any] | None = None,
+    ) -> dict[str, int]:
+        """How many executions match all given filters, by one of their properties; the most first.
+
+        `limit` and `offset` do not matter. It looks at every match, but for "status" and "type"
+        without further filters. While much changes, counts of statuses may not be of one moment.
+
+        Args:
+            by: "status", "target_name", "queue", "type", "schedule"; "error", the name of the error
+                that those that failed ended with; "age", since they were created; or
+                "attribute:NAME", by its value as JSON. Those that have none count under "".
+
+        Raises:
+            InvalidRequest: they cannot be counted by this.
+        """
+        stored = stored_filters(parse_filters(filters))
+        with translated():
+            return await count_by(self._connection, stored, by, self._surroundings.now_ms())
+
     async def wait_for_execution(
         self, execution_id: str, timeout: float | None = None
     ) -> Execution:
@@ -581,6 +642,22 @@ class _WaitingRoom:
             future.set_result(None)
 
 
+def _cursor(place: projections.Place) -> str:
+    text = f"{place.created_ms} {place.id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _place(cursor: object) -> projections.Place:
+    try:
+        padded = f"{cursor}{'=' * (-len(str(cursor)) % 4)}"
+        created, _, id_ = (
+            base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition(" ")
+        )
+        return projections.Place(int(created), check_execution_id(id_, "cursor"))
+    except ValueError as error:
+        raise InvalidRequest("cursor", f"{quoted(str(cursor))} is none that a page gave") from error
+
+
 def _readable(
     found: Iterable[StoredExecution | CorruptRecord | None],
 ) -> Iterator[Execution]:
@@ -638,6 +715,7 @@ def _execution_of(stored: StoredExecution, created: Created) -> Execution:
         paused=stored.is_paused,
         stuck=stored.wake == "stuck",
         trouble=stored.trouble,
+        attributes=read_fields(facts),
         forked_from=created.forked_from,
         restarted_from=created.restarted_from,
         restarted_as=successor_of(stored.id, stored.last),
@@ -673,6 +751,7 @@ def stored_filters(
         queue=filters.queue,
         type=filters.type,
         schedule=filters.schedule,
+        attributes=tuple((key, text_of(value)) for key, value in filters.attributes.items()),
         oldest_ms=filters.created_after_ms,
         newest_ms=None if before_ms is None else before_ms - 1,
     )

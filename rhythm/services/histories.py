@@ -16,6 +16,7 @@ import msgspec
 import flowlang
 from flowlang import Edit, protocol
 from rhythm import events
+from rhythm.engine.attributes import lines_of
 from rhythm.engine.history import definition_of
 from rhythm.engine.lanes import in_lane
 from rhythm.engine.retry import duration_ms
@@ -505,6 +506,7 @@ class HistoryService:
             definition=program.digest,
             bounds=bounds,
             state=events.encode_value(made.state) if made.state else b"",
+            attributes=lines_of(made.attributes),
         )
         tree = [fork, *below]
         if len(tree) > forking.MOST_TOGETHER:

@@ -4,7 +4,7 @@
 -- KEYS[2..] declared  the keys of the executions, for Redis Cluster; derived in here
 -- ARGV[1]   now       unix ms, or "" for the server's clock
 -- ARGV[2]   delivery  the message that the only one delivers, "" for none: see transition.lua; not done by CONFLICT
--- ARGV[3..] id, request, content, type, target, queue, definition, due, bounds, payload each
+-- ARGV[3..] id, request, content, type, target, queue, definition, due, bounds, payload, attributes each
 --             request     names this start; the same request again is the same start
 --             content     digest of type, target and inputs; decides whether a second start is the same
 --             type        "workflow" or "task"
@@ -12,6 +12,7 @@
 --             due         unix ms before which it is not handed out, or "" for at once
 --             bounds      "" or five numbers, as in step.lua: how long it may take
 --             payload     encoded `created` event
+--             attributes  "" or lines, as in transition.lua
 -- RETURNS  one answer each, in order: "CREATED" | "EXISTS" (the same start was made before) | "CONFLICT" | "OVERTAKEN" |
 --          {what is wrong with what is stored there}; only CREATED creates anything
 
@@ -41,12 +42,13 @@ local function start(at)
     id = id, ["in"] = ARGV[at + 1], h = content, ty = ARGV[at + 3], tg = ARGV[at + 4], q = ARGV[at + 5], df = ARGV[at + 6],
     due = due ~= "" and tonumber(due) > now and tonumber(due) or nil,
     bounds = ARGV[at + 8], payload = ARGV[at + 9],
+    ab = ARGV[at + 10],
   }, now)
   return "CREATED"
 end
 
 local answers = {}
-for at = 3, #ARGV, 10 do
+for at = 3, #ARGV, 11 do
   local done, answer = apart(start, at)
   answers[#answers + 1] = done and answer or { answer }
 end

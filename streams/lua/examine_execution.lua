@@ -55,6 +55,12 @@ for _, pair in ipairs({ { "all" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, {
   end
 end
 
+for name, value in pairs(of_facts) do
+  if string.sub(name, 1, 1) == "@" and call("ZSCORE", prefix .. "i:a:" .. string.sub(name, 2) .. "=" .. value, id) then
+    indexes[#indexes + 1] = name
+  end
+end
+
 local queued = 0
 if by_name.q then
   local message = by_name.ty .. " " .. id

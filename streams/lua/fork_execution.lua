@@ -6,7 +6,8 @@
 -- ARGV[1]   request   names this fork; becomes the incarnation of all
 -- ARGV[2]   content   digest that decides whether a second fork under this id is the same
 -- ARGV[3..] execution id, parent or "", n, policy (as in step.lua), count of its events, version of its
---                     `forked` event, target, queue, definition, bounds, state ("" for none) each; a
+--                     `forked` event, target, queue, definition, bounds, state ("" for none), attributes (as in
+--           transition.lua) each; a
 --                     parent stands before its children
 -- RETURNS  "CREATED" | "EXISTS" (the same fork was made before) | "CONFLICT" | "LOST" (what was staged is not
 --          there any more: stage it again); only CREATED creates anything
@@ -30,7 +31,7 @@ if first then
 end
 
 local forks = {}
-for i = 3, #ARGV, 11 do
+for i = 3, #ARGV, 12 do
   local id = ARGV[i]
   local staged, version, forked = prefix .. "f:" .. id, tonumber(ARGV[i + 4]), ARGV[i + 5]
   if call("XLEN", staged) ~= version then
@@ -42,7 +43,7 @@ for i = 3, #ARGV, 11 do
   forks[#forks + 1] = {
     id = id, ["in"] = request, ty = "workflow", p = parent ~= "" and parent or nil, n = ARGV[i + 2],
     policy = ARGV[i + 3], staged = staged, version = version, forked_at = at_of(event), last_at = at_of(last),
-    tg = ARGV[i + 6], q = ARGV[i + 7], df = ARGV[i + 8], bounds = ARGV[i + 9], state = ARGV[i + 10],
+    tg = ARGV[i + 6], q = ARGV[i + 7], df = ARGV[i + 8], bounds = ARGV[i + 9], state = ARGV[i + 10], ab = ARGV[i + 11],
   }
 end
 for _, born in ipairs(forks) do

@@ -12,13 +12,22 @@
 -- ARGV[11]  schedule  "" for any
 -- ARGV[12]  recorded  "1": what a worker holds counts as what its events say, not as running; else "0"
 -- ARGV[13]  count     how many indexes
--- RETURNS   {done, last created, last id, {id, created, …}}; done is 1 when nothing follows
+-- ARGV[14]  fields    attributes: a field of the projection and what it must be, each on a line of its own
+-- ARGV[15]  by        "": ids are wanted; or a field of the projection, by which they are counted
+-- RETURNS   {done, last created, last id, {id, created, …}}; done is 1 when nothing follows. Of those that are counted
+--           the list is {value, how many, …}; without a value they count under ""
 
 --@include transition
 
 local units, newest, oldest, after, after_id = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local target, status, parent, queue, type_ = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local schedule, recorded = ARGV[11], ARGV[12] == "1"
+local by = ARGV[15]
+local fields, wanted = {}, {}
+for field, value in string.gmatch(ARGV[14], "([^\n]+)\n([^\n]*)") do
+  fields[#fields + 1], wanted[#wanted + 1] = field, value
+end
+fields[#fields + 1] = by ~= "" and by or nil
 
 -- A workflow's turn is not an event, so it is in no index: what workers hold tells.
 local function is_held(id)
@@ -27,9 +36,14 @@ local function is_held(id)
 end
 
 local function matches(id)
-  local done, facts = apart(call, "HMGET", prefix .. "x:" .. id, "tg", "st", "p", "q", "ty", "cr", "sc")
+  local done, facts = apart(call, "HMGET", prefix .. "x:" .. id, "tg", "st", "p", "q", "ty", "cr", "sc", unpack(fields))
   if not done then
     return false
+  end
+  for i, value in ipairs(wanted) do
+    if facts[7 + i] ~= value then
+      return false
+    end
   end
   local now_status = facts[2]
   if not recorded and facts[5] == "workflow" and (now_status == "pending" or now_status == "suspended") and is_held(id) then
@@ -37,22 +51,39 @@ local function matches(id)
   end
   return (target == "" or facts[1] == target) and (status == "" or now_status == status)
     and (parent == "" or facts[3] == parent) and (queue == "" or facts[4] == queue)
-    and (type_ == "" or facts[5] == type_) and (schedule == "" or facts[7] == schedule), facts[6]
+    and (type_ == "" or facts[5] == type_) and (schedule == "" or facts[7] == schedule), facts[6],
+    by == "st" and now_status or by ~= "" and facts[8 + #wanted] or ""
 end
 
 fold_all()
-local found = {}
+local found, counts = {}, {}
+local function give(id, created, value)
+  if by == "" then
+    found[#found + 1] = id
+    found[#found + 1] = created
+  else
+    counts[value] = (counts[value] or 0) + 1
+  end
+end
+
+local function given()
+  for value, count in pairs(counts) do
+    found[#found + 1] = value
+    found[#found + 1] = count
+  end
+  return found
+end
 
 if status == "running" and not recorded then
   -- What runs is bounded by the workers' room: look at all of it at once.
   local seen, list = {}, {}
   local function look(id)
-    local fits, created = matches(id)
+    local fits, created, value = matches(id)
     local at = tonumber(created or nil)
     if fits and at and not seen[id] and (newest == "+inf" or at <= tonumber(newest))
       and (oldest == "-inf" or at >= tonumber(oldest)) then
       seen[id] = true
-      list[#list + 1] = { id, created }
+      list[#list + 1] = { id, created, value }
     end
   end
   for _, id in ipairs(call("ZRANGE", prefix .. "i:s:running", 0, -1)) do
@@ -72,10 +103,9 @@ if status == "running" and not recorded then
     return tonumber(a[2]) > tonumber(b[2])
   end)
   for _, entry in ipairs(list) do
-    found[#found + 1] = entry[1]
-    found[#found + 1] = entry[2]
+    give(unpack(entry))
   end
-  return { 1, "", "", found }
+  return { 1, "", "", given() }
 end
 
 local index, smallest = KEYS[3], nil
@@ -91,16 +121,16 @@ local last_at, last_id = after, after_id
 while units > 0 do
   local entries = call("ZREVRANGEBYSCORE", index, highest, oldest, "WITHSCORES", "LIMIT", offset, units)
   if #entries == 0 then
-    return { 1, last_at, last_id, found }
+    return { 1, last_at, last_id, given() }
   end
   for i = 1, #entries, 2 do
     local id, at = entries[i], entries[i + 1]
     if not (at == after and id >= after_id) then
       units = units - 1
       last_at, last_id = at, id
-      if matches(id) then
-        found[#found + 1] = id
-        found[#found + 1] = at
+      local fits, _, value = matches(id)
+      if fits then
+        give(id, at, value)
       end
       if units <= 0 then
         break
@@ -109,4 +139,4 @@ while units > 0 do
   end
   offset = offset + #entries / 2
 end
-return { 0, last_at, last_id, found }
+return { 0, last_at, last_id, given() }

@@ -27,6 +27,7 @@ if ARGV[3] ~= "" then
   fields[#fields + 1] = ARGV[3]
 end
 call("HDEL", prefix .. "z", id)
+take_attributes(id)
 call("DEL", KEYS[3])
 call("HSET", KEYS[3], unpack(fields))
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
@@ -36,6 +37,11 @@ call("ZADD", prefix .. "i:all", facts.cr, id)
 for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" }, { "c", "sc" } }) do
   if facts[pair[2]] then
     call("ZADD", prefix .. "i:" .. pair[1] .. ":" .. facts[pair[2]], facts.cr, id)
+  end
+end
+for name, value in pairs(facts) do
+  if string.sub(name, 1, 1) == "@" then
+    call("ZADD", prefix .. "i:a:" .. string.sub(name, 2) .. "=" .. value, facts.cr, id)
   end
 end
 if facts.q ~= "default" then

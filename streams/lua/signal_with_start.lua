@@ -15,6 +15,7 @@
 -- ARGV[8]  bounds      "" or five numbers, as in step.lua
 -- ARGV[9]  created     encoded `created` event
 -- ARGV[10] signal      encoded `signal_received` event
+-- ARGV[11] attributes  of the start: "" or lines, as in transition.lua
 -- RETURNS  {"STARTED"} | {"OK"} (it lived) | {"CONFLICT"} the id belongs to other content |
 --          {"OVER", status}; only the first STARTED or OK of a request writes
 
@@ -33,7 +34,7 @@ if not first then
   answer = "STARTED"
   create({
     id = id, ["in"] = request, h = ARGV[4], ty = "workflow", tg = ARGV[5], q = ARGV[6], df = ARGV[7],
-    bounds = ARGV[8], payload = ARGV[9],
+    bounds = ARGV[8], payload = ARGV[9], ab = ARGV[11],
   }, now)
 else
   local fields = first[2]

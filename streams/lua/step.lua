@@ -23,7 +23,7 @@
 --       outcome   "long" (it goes on, and its history is long) | "completed" | "failed" | "cancelled" | "restarted" |
 --                 "released";  due  as for a task
 --       holds     "1": the worker keeps the machine, and has it when there is news; else "0"
---       parts     letters in this order: "s" state, "r" reason, "n" identity and snapshot, "p" payload, "t" trouble
+--       parts     letters in this order: "s" state, "b" attributes, "r" reason, "n" identity and snapshot, "p" payload, "t" trouble
 --       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
 --       children  "n type policy target queue definition bounds", payload each; "-" for no definition
 --         policy    "c" is cancelled when its parent ends, "a" and "t" (a task) are not; "a" is also
@@ -38,6 +38,7 @@
 --         kind      "signal" to the execution `to` | "start" an execution of that id
 --         policy    of what is started: as of a child, "" when nobody is told of its end
 --       state     encoded state that outsiders read, where it changed
+--       attributes those that changed, as in transition.lua; "name=" takes one away
 --       reason    encoded request to cancel those that are not needed any more
 --       snapshot  encoded machine as it stands at `upto`, whose event has this identity
 --       trouble   of what is released: why nobody can go on with it
@@ -223,7 +224,7 @@ local function settle_workflow(id)
   local function part(letter)
     return string.find(parts, letter, 1, true) and take() or ""
   end
-  local state, reason, identity = part("s"), part("r"), part("n")
+  local state, attributes, reason, identity = part("s"), part("b"), part("r"), part("n")
   local snapshot = string.find(parts, "n", 1, true) and take() or ""
   local payload, trouble = part("p"), part("t")
   local successor
@@ -257,6 +258,9 @@ local function settle_workflow(id)
   end
   if state ~= "" then
     call("HSET", prefix .. "x:" .. id, "sv", state)
+  end
+  if attributes ~= "" then
+    set_attributes(id, control.cr, attributes)
   end
   local standing = {}
   for _, child in ipairs(children) do

@@ -150,6 +150,7 @@ def test_what_might_run_code_is_not_told_by_looking(expression: str) -> None:
         ("Signal.next('go')", "would wait for a signal"),
         ("Signal.send('e', 'go')", "would send a signal"),
         ("State.set('a', 1)", "would set a state"),
+        ("Attributes.set('a', 1)", "would set an attribute"),
         ("work.then(() => 1)", "would change 'work'"),
         ("", "this is no expression"),
         ("1 +", "this is no expression"),

@@ -28,6 +28,7 @@ from flowlang import (
     RunTask,
     RunWorkflow,
     SendSignal,
+    SetAttribute,
     SetState,
     SignalReceived,
     StartTimer,
@@ -113,6 +114,8 @@ def tell(turn: Turn) -> list[str]:
                 lines.append(f"→ {n} timer")
             case SetState(key=key, value=value):
                 lines.append(f"→ state {key} {json.dumps(value)}")
+            case SetAttribute(key=key, value=value):
+                lines.append(f"→ attribute {key} {json.dumps(value)}")
             case Log(text=text, is_remark=False):
                 lines.append(f"log {text}")
     match turn.outcome:

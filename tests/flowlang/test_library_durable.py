@@ -14,6 +14,7 @@ from flowlang.protocol import (
     RunTask,
     RunWorkflow,
     SendSignal,
+    SetAttribute,
     SetState,
     SignalReceived,
     StartTimer,
@@ -267,4 +268,36 @@ def test_a_return_in_the_same_turn_goes_before_a_restart() -> None:
     ],
 )
 def test_what_is_no_restart_is_thrown_and_goes_on(call: str, said: str) -> None:
+    assert said in thrown_by(call)
+
+
+def test_attributes_are_texts_numbers_and_booleans() -> None:
+    commands = commands_of(
+        "Attributes.set('customer', 'c-1'); Attributes.set('items', 3);"
+        "Attributes.set('w.eight', 1.5); Attributes.set('vip', false);"
+        "Attributes.set('items', null); Attributes.set('x')"
+    )
+
+    assert commands == [
+        SetAttribute("customer", "c-1"),
+        SetAttribute("items", 3),
+        SetAttribute("w.eight", 1.5),
+        SetAttribute("vip", False),
+        SetAttribute("items", None),
+        SetAttribute("x", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("Attributes.set('', 1)", "Attributes.set needs an attribute's name"),
+        ("Attributes.set('two words', 1)", "'two words' cannot be an attribute's name"),
+        ("Attributes.set('a'.repeat(65), 1)", "cannot be an attribute's name"),
+        ("Attributes.set('a', {})", "must be a text of at most 64 characters"),
+        ("Attributes.set('a', NaN)", "attribute 'a' must be"),
+        ("Attributes.set('a', 'x'.repeat(65))", "attribute 'a' must be"),
+    ],
+)
+def test_what_is_no_attribute(call: str, said: str) -> None:
     assert said in thrown_by(call)

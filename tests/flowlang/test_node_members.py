@@ -34,7 +34,7 @@ LEFT_OUT = re.compile(
 )
 
 OUR_OWN = re.compile(
-    r"(Task|Workflow|Timer|Signal|State|console|crypto)\.\w+|Promise\.(any|race)_kv"
+    r"(Task|Workflow|Timer|Signal|State|Attributes|console|crypto)\.\w+|Promise\.(any|race)_kv"
     r"|Iterator\.prototype\.next"
 )
 

@@ -208,17 +208,17 @@ CREATE_MISTAKES: list[tuple[Any, str]] = [
     (
         {"tagret_name": "t"},
         "create_execution: has no parameter 'tagret_name' (did you mean 'target_name'?); "
-        "it takes target_name, exec_type, inputs, queue, id, priority, key",
+        "it takes target_name, exec_type, inputs, queue, id, priority, key, attributes",
     ),
     (
         {"target_name": "t", "type": "task"},
         "create_execution: has no parameter 'type' (did you mean 'exec_type'?); "
-        "it takes target_name, exec_type, inputs, queue, id, priority, key",
+        "it takes target_name, exec_type, inputs, queue, id, priority, key, attributes",
     ),
     (
         {"target_name": "t", 1: 2},
         "create_execution: was given an int as the name of a parameter; "
-        "it takes target_name, exec_type, inputs, queue, id, priority, key",
+        "it takes target_name, exec_type, inputs, queue, id, priority, key, attributes",
     ),
     ("hello", "create_execution: takes a dict or keywords, not a str"),
     (["hello"], "create_execution: takes a dict or keywords, not a list"),
@@ -316,7 +316,7 @@ def test_times_to_run_at(run_at: Any, expected: int) -> None:
         (
             {"runat": NOON},
             "schedule_execution: has no parameter 'runat' (did you mean 'run_at'?); "
-            "it takes target_name, exec_type, inputs, queue, id, priority, key, run_at",
+            "it takes target_name, exec_type, inputs, queue, id, priority, key, attributes, run_at",
         ),
     ],
 )
@@ -453,7 +453,7 @@ def test_filters_do_not_change() -> None:
             {"stauts": "failed"},
             "query_executions: has no parameter 'stauts' (did you mean 'status'?); it takes "
             "target_name, status, parent_workflow_id, queue, type, created_after, created_before, "
-            "limit, offset, schedule",
+            "limit, offset, schedule, attributes",
         ),
     ],
 )

@@ -58,7 +58,7 @@ async def _begin(house: House) -> None:
     """Started, and nobody works yet."""
     connection, now_ms = house.connection, house.clock.now_ms
     await definitions.register(connection, name="greet", digest="d1", source=b"SOURCE")
-    await house.start("flow")
+    await house.start("flow", attributes='customer="c-1"\nn=3')
     await house.signal("flow", "s1")
     await house.start("task", "task", bounds=BOUNDS)
     await house.start("failing", "task")
@@ -97,6 +97,7 @@ async def _work(house: House) -> None:
         flow.events[-1].version,
         decided=b"DECIDED",
         state=b"STATE",
+        attributes='customer=\nstep="paid"',
         children=(
             NewChild(1, "task", "add", "other", "", b"CREATED", "c", BOUNDS),
             NewChild(2, "workflow", "greet", "other", "d1", b"CREATED", "a"),

@@ -1,12 +1,15 @@
 -- deletion: remove executions that have ended, with all that is kept of them. Included after transition.
 
 local function delete_one(id)
-  local facts = call("HMGET", prefix .. "x:" .. id, "st", "tg", "q", "ty", "p", "sc")
+  local facts = call("HMGET", prefix .. "x:" .. id, "st", "tg", "q", "ty", "p", "sc", "ab")
   call("ZREM", prefix .. "i:all", id)
   for i, index in ipairs({ "s", "g", "q", "y", "p", "c" }) do
     if facts[i] then
       call("ZREM", prefix .. "i:" .. index .. ":" .. facts[i], id)
     end
+  end
+  if facts[7] then
+    take_attributes(id)
   end
   call("HDEL", prefix .. "z", id)
   if string.find(id, "~%d+$") and newest_run(id) == id then

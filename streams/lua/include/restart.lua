@@ -37,6 +37,7 @@ local function restart(control, now, token, upto, payload, successor)
   create({
     id = next_id, ["in"] = token, h = content, ty = "workflow", tg = successor.tg, q = control.q, df = successor.df,
     p = parent, n = n, policy = policy, due = upto <= 1 and now + AT_ONCE_MS or nil, bounds = successor.bounds, payload = successor.payload,
+    ab = attributes_of(id),
   }, now)
   call("SET", prefix .. "n:" .. chain, run)
   local follower = load(next_id)

@@ -615,8 +615,60 @@ local function lift_limit(control, letter)
   return false
 end
 
+-- Attributes by which an execution is found: lines of a name, "=", and the value as JSON, or nothing to take it away.
+-- In the projection each is a field, "@" and its name, and in an index of its own; ab tells that there are some.
+local function set_attributes(id, created, lines)
+  local facts = prefix .. "x:" .. id
+  for key, value in string.gmatch(lines, "([^=\n]+)=([^\n]*)") do
+    local before = call("HGET", facts, "@" .. key)
+    if before and before ~= value then
+      call("ZREM", prefix .. "i:a:" .. key .. "=" .. before, id)
+      call("HDEL", facts, "@" .. key)
+    end
+    if value ~= "" and before ~= value then
+      call("HSET", facts, "ab", 1, "@" .. key, value)
+      call("ZADD", prefix .. "i:a:" .. key .. "=" .. value, created, id)
+    end
+  end
+  local left = false
+  for _, name in ipairs(call("HKEYS", facts)) do
+    left = left or string.sub(name, 1, 1) == "@"
+  end
+  if not left then
+    call("HDEL", facts, "ab")
+  end
+end
+
+local function each_attribute(id, work)
+  -- What is no projection has none; `rhythm verify` tells of it.
+  local facts = redis.pcall("HGETALL", prefix .. "x:" .. id)
+  for i = 1, facts.err and 0 or #facts, 2 do
+    if string.sub(facts[i], 1, 1) == "@" then
+      work(string.sub(facts[i], 2), facts[i + 1])
+    end
+  end
+end
+
+-- An execution is found by none of its attributes any more.
+local function take_attributes(id)
+  each_attribute(id, function(key, value)
+    call("ZREM", prefix .. "i:a:" .. key .. "=" .. value, id)
+  end)
+end
+
+-- The attributes of an execution, as such lines; "" for none.
+local function attributes_of(id)
+  local lines = {}
+  if call("HEXISTS", prefix .. "x:" .. id, "ab") == 1 then
+    each_attribute(id, function(key, value)
+      lines[#lines + 1] = key .. "=" .. value
+    end)
+  end
+  return table.concat(lines, "\n")
+end
+
 -- born: id, ty, tg, q, in, payload; p, n and policy of a child, and whether it stands among its parent's already; df of a workflow; h of a root; due or
--- nil; bounds, "" or five numbers, 0 for none: ms until it must have ended and until it must have
+-- nil; ab, its attributes, or nil; bounds, "" or five numbers, 0 for none: ms until it must have ended and until it must have
 -- begun, then hb, ma, ri; and perhaps its lane. A fork begins with events that were staged: how many, and when the last was.
 local function create(born, now)
   local id, stream, at = born.id, prefix .. "e:" .. born.id, digits(now)
@@ -624,8 +676,12 @@ local function create(born, now)
     call("RENAME", born.staged, stream)
     call("PERSIST", stream)
   else
-    local due = born.due and { "r", digits(born.due) } or {}
-    begin_stream(stream, "t", "created", "a", at, "k", born["in"], "h", born.h or "", "d", born.payload, unpack(due))
+    local more = born.due and { "r", digits(born.due) } or {}
+    if born.ab and born.ab ~= "" then
+      more[#more + 1] = "b"
+      more[#more + 1] = born.ab
+    end
+    begin_stream(stream, "t", "created", "a", at, "k", born["in"], "h", born.h or "", "d", born.payload, unpack(more))
   end
   local control = {
     id = id, v = born.version or 1, a = born.last_at and digits(born.last_at) or at, ["in"] = born["in"], ty = born.ty,
@@ -672,6 +728,9 @@ local function create(born, now)
     end
   end
   call("HSET", prefix .. "x:" .. id, unpack(facts))
+  if born.ab and born.ab ~= "" then
+    set_attributes(id, at, born.ab)
+  end
   notes[#notes + 1] = "- pending " .. at .. " " .. id .. " " .. born.ty .. " " .. born.tg .. " " .. born.q .. " "
     .. (born.p or "-")
   if born.q ~= "default" then

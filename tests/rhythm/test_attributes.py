@@ -1,0 +1,265 @@
+"""Attributes, pages and counts: finding executions among many, while they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from rhythm import InvalidRequest
+from rhythm.cli import main
+from rhythm.models import parse_create, parse_filters
+from tests.rhythm.test_ending import verified
+from tests.rhythm.test_workflows import Stage, on_stage
+
+pytestmark = pytest.mark.everywhere
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+WAITS = 'return await Signal.when("go")'
+
+
+async def found(stage: Stage, **attributes: Any) -> list[str]:
+    executions = stage.app.execution_service
+    filters = {"attributes": attributes}
+    ids = [one.id for one in await executions.query_executions(filters)]
+    assert len(ids) == await executions.count_executions(filters)
+    return sorted(ids)
+
+
+def test_executions_are_found_by_the_attributes_of_their_start(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it="return 1", waits=WAITS) as stage:
+            for id_, customer, vip in (("a", "c-1", True), ("b", "c-1", False), ("c", "c-2", True)):
+                await stage.start("it", id=id_, attributes={"customer": customer, "vip": vip})
+            await stage.start("greet", exec_type="task", id="t", attributes={"n": 3.0})
+            await stage.start("it", id="none")
+            (task,) = await stage.app.execution_service.get_executions(["t"])
+            assert task.attributes == {"n": 3}
+            assert await found(stage, customer="c-1") == ["a", "b"]
+            assert await found(stage, customer="c-1", vip=True) == ["a"]
+            assert await found(stage, n=3) == ["t"]
+            assert await found(stage, n="3") == await found(stage, unknown="x") == []
+            for id_ in ("a", "b", "c"):
+                await stage.end(id_)
+            executions = stage.app.execution_service
+            assert (
+                await executions.count_executions(
+                    {"attributes": {"vip": True}, "status": "completed", "target_name": "it"}
+                )
+                == 2
+            )
+            await verified(stage)
+            await executions.delete_execution("a")
+            assert await found(stage, customer="c-1") == ["b"]
+            async for _ in stage.app.verification_service.rebuild_all():
+                pass
+            assert await found(stage, customer="c-1") == ["b"]
+            await verified(stage)
+
+    run(story())
+
+
+def test_a_script_sets_attributes_and_takes_them_away(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    source = """
+        if (Inputs.again) { Attributes.set("step", "again"); return "over" }
+        Attributes.set("step", "new")
+        await Signal.when("go")
+        Attributes.set("step", "paid")
+        Attributes.set("total", 9.5)
+        Attributes.set("gone", null)
+        await Signal.when("go")
+        Workflow.restart({ again: true })
+    """
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=source) as stage:
+            id_ = await stage.start("it", id="it", attributes={"gone": 1, "kept": "é\u2028\n="})
+
+            async def go() -> None:
+                await stage.app.signal_service.send_signal(workflow_id=id_, signal_name="go")
+
+            await stage.until(id_, "decided")
+            assert await found(stage, step="new") == await found(stage, gone=1) == [id_]
+            await go()
+            await stage.until(id_, "decided", 2)
+            assert await found(stage, step="new") == await found(stage, gone=1) == []
+            assert await found(stage, step="paid", total=9.5, kept="é\u2028\n=") == [id_]
+            forked = await stage.app.history_service.fork(id_)
+            assert await found(stage, step="paid", total=9.5) == sorted([id_, forked])
+            await stage.app.execution_service.terminate_execution(forked)
+            await go()
+            assert (await stage.end(id_)).result() == "over"
+            # What the successor began with, it has from the run before.
+            (second,) = await stage.app.execution_service.get_executions(["it~2"])
+            assert second.attributes == {"step": "again", "total": 9.5, "kept": "é\u2028\n="}
+            assert await found(stage, kept="é\u2028\n=") == sorted(["it", "it~2", forked])
+            await verified(stage)
+            for one in ("it", "it~2"):
+                assert await stage.app.history_service.what_if(one, source) is None
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ([], "attributes: must be a dict"),
+        ({"two words": 1}, "attributes: 'two words' cannot be a name"),
+        ({1: 1}, "attributes: an int cannot be a name"),
+        ({"a": None}, r"attributes\['a'\]: must be text, a number or a bool, not None"),
+        ({"a": float("nan")}, r"attributes\['a'\]: must be a number up to 2\^53"),
+        ({"a": "x" * 65}, r"attributes\['a'\]: has 65 characters"),
+        ({"a": "\ud800"}, r"attributes\['a'\]: is no text"),
+        ({f"a{n}": n for n in range(17)}, "attributes: are 17, and 16 are the most"),
+    ],
+)
+def test_what_cannot_be_attributes_is_refused(attributes: Any, said: str) -> None:
+    for parse in (
+        lambda: parse_filters({"attributes": attributes}),
+        lambda: parse_create({"target_name": "it", "attributes": attributes}, {}),
+    ):
+        with pytest.raises(InvalidRequest, match=said):
+            parse()
+
+
+def test_pages_follow_each_other_whatever_changes_between_them(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace, workers=0, it="return 1") as stage:
+            executions = stage.app.execution_service
+            there = [await stage.start("it", id=f"old-{n:02}") for n in range(25)]
+            before = [one.id for one in await executions.query_executions({"limit": 100})]
+            seen: list[str] = []
+            cursor = None
+            for page in range(4):
+                got = await executions.page_executions({"status": "pending", "limit": 7}, cursor)
+                seen += [one.id for one in got.executions]
+                cursor = got.cursor
+                assert (cursor is None) == (page == 3)
+                # New ones come, some that were seen and some that were not are over.
+                await stage.start("it", id=f"new-{page}")
+                await executions.terminate_execution(seen[-1])
+                rest = [id_ for id_ in before if id_ not in seen]
+                if rest:
+                    await executions.terminate_execution(rest[-1])
+                    before.remove(rest[-1])
+            assert seen == before
+            assert len(there) - len(seen) == 3
+            assert (await executions.page_executions({"limit": 0})).executions == []
+            for cursor in ("", "nonsense", "MTIz", 5):
+                with pytest.raises(InvalidRequest, match="cursor"):
+                    await executions.page_executions({}, cursor)  # type: ignore[arg-type]  # wrong
+
+    run(story())
+
+
+def test_executions_are_counted_by_what_they_are(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    fails = 'throw new TypeError("no")'
+
+    async def story() -> None:
+        async with on_stage(
+            database_url, namespace, it="return 1", fails=fails, waits=WAITS
+        ) as stage:
+            for n in range(3):
+                await stage.end(await stage.start("it", attributes={"tier": n % 2}))
+            await stage.end(await stage.start("fails"))
+            await stage.end(await stage.start("fails", queue="default"))
+            waiting = await stage.start("waits", id="waits")
+            await stage.until(waiting, "decided")
+            await stage.start("it", queue="other")
+            count_by = stage.app.execution_service.count_by
+            assert await count_by("status") == {
+                "completed": 3, "failed": 2, "pending": 1, "suspended": 1,
+            }  # fmt: skip
+            assert await count_by("status", {"target_name": "it"}) == {"completed": 3, "pending": 1}
+            assert await count_by("target_name") == {"it": 4, "fails": 2, "waits": 1}
+            assert await count_by("queue") == {"default": 6, "other": 1}
+            assert await count_by("type") == {"workflow": 7}
+            assert await count_by("schedule") == {"": 7}
+            assert await count_by("error") == {"TypeError": 2}
+            assert await count_by("error", {"status": "completed"}) == {}
+            assert await count_by("attribute:tier", {"target_name": "it"}) == {
+                "0": 2, "": 1, "1": 1,
+            }  # fmt: skip
+            assert sum((await count_by("age")).values()) == 7
+            assert sum((await count_by("age", {"created_after": "2100-01-01"})).values()) == 0
+            for by in ("stauts", "attribute:", "attribute:a b", 5):
+                with pytest.raises(InvalidRequest):
+                    await count_by(by)  # type: ignore[arg-type]  # wrong on purpose
+
+    run(story())
+
+
+def test_many_are_ended_by_attribute_and_by_the_line_they_wait_at(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    source = 'await Signal.when("go")\nawait Signal.when("go")'
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=source) as stage:
+            for n in range(6):
+                await stage.start("it", id=f"it-{n}", attributes={"even": n % 2 == 0})
+                await stage.until(f"it-{n}", "decided")
+            for n in (0, 1):
+                await stage.app.signal_service.send_signal(
+                    workflow_id=f"it-{n}", signal_name="go", request_id=f"go-{n}"
+                )
+            while len((await stage.app.history_service.where("it"))[0].at.get(2, [])) < 2:
+                pass
+            bulk = stage.app.bulk_service
+            done = await bulk.run("terminate", {"target_name": "it"}, waits_at=2, dry_run=True)
+            assert sorted(done.ids) == ["it-0", "it-1"]
+            chosen = {"target_name": "it", "attributes": {"even": True}}
+            assert (await bulk.run("terminate", chosen, waits_at=1)).done == 2
+            assert (await bulk.run("terminate", {"attributes": {"even": False}})).done == 3
+            assert await found(stage, even=True) == ["it-0", "it-2", "it-4"]
+            with pytest.raises(InvalidRequest, match="needs target_name"):
+                await bulk.run("terminate", {}, waits_at=2)
+            with pytest.raises(InvalidRequest, match="does not go with delete"):
+                await bulk.run("delete", {"target_name": "it"}, waits_at=2)
+            await verified(stage)
+
+    run(story())
+
+
+def test_the_command_line_starts_lists_and_counts_by_attributes(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    if database_url.startswith("memory://"):
+        pytest.skip("another process sees nothing of it")
+    where = ["--redis", database_url, "--namespace", namespace]
+
+    def rhythm(*words: str) -> str:
+        result = CliRunner().invoke(main, [*words, *where], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, workers=0, it="return 1"):
+            pass
+
+    run(story())
+    for n in range(3):
+        rhythm("start", "it", "--id", f"it-{n}", "-a", "customer=c-1", "-a", f"n={n}")
+
+    listed = rhythm("list", "-a", "customer=c-1", "--limit", "2")
+    assert "2 of 3 executions" in listed
+    cursor = listed.partition("--cursor ")[2].strip()
+    last = rhythm("list", "-a", "customer=c-1", "--limit", "2", "--cursor", cursor)
+    assert sum(f"it-{n}" in listed for n in range(3)) == 2
+    assert sum(f"it-{n}" in last and f"it-{n}" not in listed for n in range(3)) == 1
+    assert "3 executions" in rhythm("count", "-a", "customer=c-1")
+    assert "pending  3" in rhythm("count", "--by", "status")
+    assert '"it": 3' in rhythm("count", "--by", "workflow", "--json")
+    assert '"cursor": null' in rhythm("list", "--json", "--cursor", "start")
+    assert 'customer": "c-1"' in rhythm("get", "it-1")
