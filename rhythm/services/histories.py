@@ -417,7 +417,7 @@ class HistoryService:
         path: str = "workflow.flow",
         results: bool = True,
         signals: bool | None = None,
-        answers: Answers = lambda asked: None,
+        answers: Answers | None = None,
     ) -> Rehearsal:
         """What a fork would do, tried out: nothing is written, and no task runs.
 
@@ -428,14 +428,15 @@ class HistoryService:
 
         Args:
             at, edits, source, path, results, signals: as for `fork`.
-            answers: called with each `Asked`; gives an `Answer`, or None for none.
+            answers: called with each `Asked`; gives an `Answer`, or None for none. Left out,
+                what the history does not answer stays unanswered.
 
         Raises:
             InvalidRequest, NondeterminismError, FlowSyntaxError, ExecutionNotFound,
                 WorkflowNotRegistered, UnreadableEvent: as `fork`.
         """
         _check_terms(at, source, path, results, signals)
-        if not callable(answers):
+        if answers is not None and not callable(answers):
             raise InvalidRequest("answers", f"must be a function, not {kind_of(answers)}")
         wanted = _edits({} if edits is None else edits)
         recording = await self.record(execution_id)
@@ -449,7 +450,7 @@ class HistoryService:
             forking.id_for(execution_id, 0), "rehearsal", results=results, signals=signals
         )
         fork = forking.forked(recording, at, program, live, terms, wanted, known)
-        return rehearse(recording, at, live, fork, answers)
+        return rehearse(recording, at, live, fork, answers or (lambda asked: None))
 
     async def _forks(
         self,
