@@ -46,6 +46,10 @@ QUERY_UNITS = 256
 """Index entries that one script call looks at."""
 
 
+_OF_NO_EXECUTION = frozenset({"lease", "cron", "release", "admit", "limit"})
+"""Kinds of what becomes due that name something else: a worker, a schedule, a pause, a limit."""
+
+
 class Filters(msgspec.Struct, frozen=True):
     """What a query asks for; None is any. Times are unix ms, both ends included.
 
@@ -384,7 +388,7 @@ async def all_due(connection: Connection) -> AsyncIterator[tuple[str, str]]:
     for keys in connection.keys.partitions:
         async for member, _ in _scanned(connection, "ZSCAN", keys.due, match="*"):
             kind, _, rest = _readable(member).partition("|")
-            if kind not in ("lease", "cron", "release"):
+            if kind not in _OF_NO_EXECUTION:
                 yield rest.partition("|")[0], kind
 
 

@@ -584,7 +584,7 @@ claim_from(prefix .. "h:" .. worker)
 if room <= 0 and #queues > 0 then
   hand_over(worker, HANDED_OVER_AT_ONCE)
 end
-local has_lanes = #queues > 0 and call("EXISTS", prefix .. "g") == 1
+local has_lanes = has_flow_control and call("EXISTS", prefix .. "g") == 1
 for _, queue in ipairs(queues) do
   if not is_paused("queue", queue) then
     if not (has_lanes and claim_in_turn(queue)) then

@@ -233,6 +233,34 @@ MUTANTS: Final = (
         "other histories",
     ),
     Mutant(
+        "no more tasks run at once than a limit allows",
+        in_lua(_STEP, old="if left <= 0 then", new="if false then"),
+        5,
+    ),
+    Mutant(
+        "what runs no longer makes room at its limits",
+        in_lua(
+            *(_STEP, _TEND, streams.transitions._CANCEL),
+            old='call("ZREM", prefix .. "p:" .. name, control.id)',
+            new="",
+        ),
+        0,
+    ),
+    Mutant(
+        "what waits at a limit goes on when another one has ended",
+        in_lua(
+            *(_STEP, _TEND, streams.transitions._CANCEL),
+            old="        look_at_limit(name, tonumber(control.a))",
+            new="",
+        ),
+        0,
+    ),
+    Mutant(
+        "what waits at a rate goes on when its time has come",
+        in_lua(_TEND, old="admit = admit", new="admit = function() end"),
+        74,
+    ),
+    Mutant(
         "a snapshot keeps the request to end",
         _forget_the_request_to_end,
         -1,

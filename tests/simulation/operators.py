@@ -1,4 +1,4 @@
-"""What those do who look after a simulated world: they keep a schedule, and let work rest.
+"""What those do who look after a simulated world: keep a schedule, limit work, and let it rest.
 
 Chance decides apart from the rest of the run, so that runs without them go as they did.
 """
@@ -8,15 +8,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from rhythm import ScheduleExists, ScheduleNotFound
 from rhythm.builder import Rhythm
+from streams import limits
+from streams.keys import KeySpace
+from streams.limits import Limits
 from tests.simulation.scenario import FLOWS, QUEUES, Ledger, repeated
 
 SCHEDULE = "each-second"
 EVERY_MS = 1_000
+
+# Few enough that there is always something that waits.
+LIMITS = {
+    "task:square": Limits(most=2, begin=4, within_ms=3_000),
+    "task:add": Limits(key_most=1),
+    "task:slow": Limits(most=1),
+    "queue:other": Limits(most=3),
+}
 
 _RESTING: tuple[tuple[Any, str], ...] = (
     *(("queue", queue) for queue in QUEUES),
@@ -82,6 +94,31 @@ async def let_rest(app: Rhythm, chance: random.Random, quiet_at_s: float) -> Non
         await asyncio.sleep(chance.uniform(0, 2))
     for kind, name in resting:
         await repeated(lambda kind=kind, name=name: service.resume(kind, name))
+
+
+async def judge_limits(app: Rhythm, keys: KeySpace, ledger: Ledger) -> None:
+    """Blame what runs beyond a limit now. Each partition has its own."""
+    executions = app.execution_service
+    running = await executions.query_executions({"status": "running", "type": "task"})
+    for scope, set_ in LIMITS.items():
+        kind, _, name = scope.partition(":")
+        counts = Counter[tuple[str, str | None]]()
+        for one in running:
+            if name == (one.queue if kind == "queue" else one.target_name):
+                counts[keys.partition(one.id).tag, None] += 1
+                counts[keys.partition(one.id).tag, one.key or ""] += 1
+        for (_, key), count in counts.items():
+            most = set_.most if key is None else key and set_.key_most
+            if most and count > most:
+                ledger.blame(f"{count} of {scope} run at once, of key {key!r}")
+
+
+async def judge_what_is_left(app: Rhythm, keys: KeySpace, ledger: Ledger) -> None:
+    """Blame what counts at a limit although it has ended; nobody works any more."""
+    for partition in keys.partitions:
+        for one in await limits.read(app._connection, partition):
+            if one.running or one.waiting:
+                ledger.blame(f"of {one.kind} {one.name} {one.running} run, {one.waiting} wait")
 
 
 async def judge_schedule(app: Rhythm, ledger: Ledger) -> None:

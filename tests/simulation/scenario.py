@@ -139,10 +139,12 @@ class Ledger:
         torn: places that failed over while others did not: what went to or came from those, and was
             delivered, may be lost.
         violations: a sentence each.
+        has_limits: whether tasks are limited in this run, and executions have priorities and keys.
         is_strict: whether the first one is to break the run off.
     """
 
     is_strict = False
+    has_limits = False
 
     def __init__(self, place_of: Callable[[str], str] = lambda execution_id: "") -> None:
         self._place_of = place_of
@@ -396,6 +398,10 @@ async def _ask(
 ) -> None:
     """Start it, send it its signals, ask for its end: each until it was acknowledged."""
 
+    turn = random.Random(execution_id)
+    priority = turn.choice((None, 0, 9)) if ledger.has_limits else None
+    key = turn.choice((None, "ada", "bob")) if ledger.has_limits else None
+
     async def start() -> None:
         await app.execution_service.create_execution(
             exec_type="task" if wish.is_task else "workflow",
@@ -403,6 +409,8 @@ async def _ask(
             inputs=wish.inputs,
             id=execution_id,
             queue=queue,
+            priority=priority,
+            key=key,
         )
 
     await repeated(start)

@@ -18,6 +18,8 @@ commands (`_World.inspect`):
 8. Nothing that can go on is forgotten: `check` by where it is, `client` by its patience.
 9. Signals are recorded once in the order accepted, and handed out in it: `_World.judge`, `_judge`.
 
+And no more runs at once than limits allow: `judge_limits`; at the end nothing counts at them.
+
 A failover may lose what was acknowledged before it, and never more: clients then ask again. One of
 a single partition may also lose what others had delivered to it: nobody judges what waits for that.
 """
@@ -41,13 +43,20 @@ from rhythm.settings import Settings
 from rhythm.virtual_time import SeededSurroundings, VirtualLoop
 from rhythm.virtual_time import run as run_on
 from rhythm.worker import Worker
-from streams import definitions
+from streams import definitions, limits
 from streams import events as stream
 from streams.codec import StoredEvent
 from streams.connection import Connection
 from streams.keys import KeySpace, even_tags
 from tests.simulation.network import Died, Network, Process
-from tests.simulation.operators import judge_schedule, keep_schedule, let_rest
+from tests.simulation.operators import (
+    LIMITS,
+    judge_limits,
+    judge_schedule,
+    judge_what_is_left,
+    keep_schedule,
+    let_rest,
+)
 from tests.simulation.profiles import PROFILES
 from tests.simulation.scenario import FLOWS, QUEUES, Ledger, Violated, client, registry, wishes
 from tests.simulation.servers import Server
@@ -165,6 +174,10 @@ class _World:
         setup = self.app("setup", self.network.connect_at_once(self.namespace))
         await definitions.migrate(setup._connection, len(self.keys.partitions))
         await setup.workflow_service.register(PROGRAMS)
+        self.ledger.has_limits = random.Random(f"{self.seed} limits").random() < 0.25
+        if self.ledger.has_limits:
+            for partition in self.keys.partitions:
+                await limits.put(setup._connection, partition, LIMITS)
         self.network.server.keep()
         for _ in range(self.chance.choice(self.profile.workers)):
             self.start_worker()
@@ -261,6 +274,8 @@ class _World:
 
     async def inspect(self, app: Rhythm) -> set[str]:
         """Blame what does not agree with the events; all executions there are."""
+        if self.ledger.has_limits:
+            await judge_limits(app, self.keys, self.ledger)
         ids = set(self.histories)
         async for execution_id, findings in app.verification_service.verify_all():
             ids.add(execution_id)
@@ -351,6 +366,8 @@ class _World:
         ids = await self.inspect(app)
         if self.has_schedule:
             await judge_schedule(app, self.ledger)
+        if self.ledger.has_limits:
+            await judge_what_is_left(app, self.keys, self.ledger)
         roots = {id_ for id_ in ids if not ({"/", "!", "~"} & set(id_) or id_.endswith("-peer"))}
         if len(roots) != wanted:
             self.ledger.blame(f"{wanted} were asked for, there are {sorted(roots)}")

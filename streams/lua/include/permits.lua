@@ -4,7 +4,9 @@
 local LANES_CHANGED_AT_ONCE = 256
 local changes_of_lane = 0
 
-local has_limits = room > 0 and call("EXISTS", prefix .. "p") == 1
+-- Nearly always neither lanes nor limits.
+local has_flow_control = #queues > 0 and call("EXISTS", prefix .. "g", prefix .. "p") > 0
+local has_limits = has_flow_control and call("EXISTS", prefix .. "p") == 1
 
 -- The names of the limits on tasks of a queue, target ("" for any) and key; false without any.
 local known_limits = {}
