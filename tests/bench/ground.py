@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -55,7 +56,11 @@ class Ground:
             command += ["-m", "rhythm", "worker", "-m", "tests.bench.jobs"]
             command += ["--workflows", str(self.flows), "--redis", self.url]
             process = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                command,
+                cwd=ROOT,
+                env=_environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
             assert process.stderr is not None
             while b"ready on" not in (line := process.stderr.readline()):
@@ -118,6 +123,11 @@ def ground(fsync: str) -> Iterator[Ground]:
             yield made
         finally:
             made.close()
+
+
+def _environment() -> dict[str, str]:
+    # A history of 100,000 events is longer than usual settings allow.
+    return os.environ | {"RHYTHM_HISTORY_LIMIT": "1000000"}
 
 
 def _cpu_s(pid: int) -> float:

@@ -40,6 +40,9 @@ FLOWS = {
           const tasks = Array.from({ length: 1000 }, () => Task.run("bench.noop", Inputs.of))
           await Promise.all(tasks)
         }
-        return await Signal.when("go")
+        for (let woken = 1; woken <= Inputs.wakes; woken++) {
+          await Signal.when("go")
+          State.set("woken", woken)
+        }
     """,
 }

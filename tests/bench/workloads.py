@@ -17,6 +17,9 @@ from tests.bench.stored import store
 AT_ONCE = 100
 """Calls that clients have under way."""
 
+_WAKES = 20
+"""How often the workflow with a long history is woken up."""
+
 _NOT_WARM, _COUNTED = 10, 20
 """Of what is about latency: how often it is done before it is measured, and how often afterwards,
 to count its calls."""
@@ -179,14 +182,17 @@ class Bench:
                         break
                     await asyncio.sleep(0.02)
                 first, last = _per_event(seen, 0.0, 0.1), _per_event(seen, 0.9, 1.0)
-                id_ = await _start(app, "rounds", rounds=rounds, of=INPUTS)
+                id_ = await _start(app, "rounds", rounds=rounds, wakes=_WAKES, of=INPUTS)
                 await _all_ended(app, 1 + steps + 1000 * rounds)
-                await asyncio.sleep(0.5)
-                began = time.perf_counter()
-                await app.signal_service.send_signal(workflow_id=id_, signal_name="go")
-                await app.execution_service.wait_for_execution(id_)
-                woken_ms = (time.perf_counter() - began) * 1000
-                known = await app.execution_service.get_execution(id_)
+                woken_ms = []
+                for number in range(_WAKES):
+                    began = time.perf_counter()
+                    await app.signal_service.send_signal(workflow_id=id_, signal_name="go")
+                    while (known := await app.execution_service.get_execution(id_)) is not None:
+                        if known.state.get("woken") == number + 1:
+                            break
+                    woken_ms.append((time.perf_counter() - began) * 1000)
+                assert known is not None
         return Figure(
             "W8",
             "step",
@@ -194,7 +200,7 @@ class Bench:
             says={
                 "last steps in terms of the first": last / first,
                 "µs a step": last * 2e6,
-                f"ms to wake up after {known.version} events": woken_ms,
+                f"ms to wake up after {known.version} events": sorted(woken_ms)[_WAKES // 2],
             },
         )
 
