@@ -102,11 +102,12 @@ class Tracer:
 
     def __init__(self) -> None:
         from opentelemetry import trace
+        from opentelemetry.context import Context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._api = trace
         self._tracer = trace.get_tracer("rhythm")
-        self._propagator = TraceContextTextMapPropagator()
+        self._propagator, self._no_context = TraceContextTextMapPropagator(), Context()
 
     @contextmanager
     def starting(self, execution_id: str, type: str, target: str) -> Iterator[TraceContext | None]:
@@ -144,8 +145,7 @@ class Tracer:
     @contextmanager
     def attempt(self, work: Work) -> Iterator[None]:
         """Around one attempt of a task; `ended` is called within."""
-        self._waited(work)
-        with self._consuming(f"run {work.created.target}", work, None):
+        with self._consuming(f"run {work.created.target}", work, waited=True):
             yield
 
     def ended(self, outcome: str, error: str | None = None, again_ms: int | None = None) -> None:
@@ -173,10 +173,9 @@ class Tracer:
             is_first: whether the workflow had not been decided on before.
             heard: the traces of the signals that came with it.
         """
-        if is_first:
-            self._waited(work)
         links = [self._api.Link(self._context_of(trace)) for trace in heard]
-        with self._consuming(f"turn {work.created.target}", work, began_ns, links) as span:
+        name = f"turn {work.created.target}"
+        with self._consuming(name, work, began_ns, links, waited=is_first) as span:
             yield self._carried(span)
 
     def finished(self, work: Work, outcome: str, error: str | None, lived_ms: int) -> None:
@@ -185,7 +184,7 @@ class Tracer:
         now_ns = time.time_ns()
         span = self._tracer.start_span(
             f"workflow {work.created.target}",
-            self._parent(work.created),
+            self._extracted(work.created.trace),
             attributes={**_attributes(work), "rhythm.outcome": outcome},
             start_time=now_ns - lived_ms * 1_000_000,
         )
@@ -193,26 +192,31 @@ class Tracer:
             self._fail(span, error)
         span.end(now_ns)
 
-    def _waited(self, work: Work) -> None:
-        if work.waited_ms is None:
-            return
-        now_ns = time.time_ns()
-        self._tracer.start_span(
-            f"wait in {work.created.queue}",
-            self._parent(work.created),
-            attributes=_attributes(work),
-            start_time=now_ns - work.waited_ms * 1_000_000,
-        ).end(now_ns)
-
     @contextmanager
     def _consuming(
-        self, name: str, work: Work, began_ns: int | None, links: Sequence[Link] = ()
+        self,
+        name: str,
+        work: Work,
+        began_ns: int | None = None,
+        links: Sequence[Link] = (),
+        *,
+        waited: bool,
     ) -> Iterator[Span]:
+        """A span of work under what it was started under; with `waited` its wait is one, too."""
+        parent, attributes = self._extracted(work.created.trace), _attributes(work)
+        if waited and work.waited_ms is not None:
+            now_ns = time.time_ns()
+            self._tracer.start_span(
+                f"wait in {work.created.queue}",
+                parent,
+                attributes=attributes,
+                start_time=now_ns - work.waited_ms * 1_000_000,
+            ).end(now_ns)
         with self._tracer.start_as_current_span(
             name,
-            self._parent(work.created),
+            parent,
             kind=self._api.SpanKind.CONSUMER,
-            attributes=_attributes(work),
+            attributes=attributes,
             start_time=began_ns,
             links=links,
             record_exception=False,
@@ -220,20 +224,18 @@ class Tracer:
         ) as span:
             yield span
 
-    def _parent(self, created: Created) -> Context:
-        """What an execution began under; a trace of its own for one that began under none, whatever
-        the worker itself is part of."""
-        return self._extracted(created.trace)
-
     def _context_of(self, trace: TraceContext) -> SpanContext:
         return self._api.get_current_span(self._extracted(trace)).get_span_context()
 
     def _extracted(self, trace: TraceContext | None) -> Context:
-        from opentelemetry.context import Context
-
-        carried = {} if trace is None else msgspec.structs.asdict(trace)
-        carried = {name: value for name, value in carried.items() if value is not None}
-        return self._propagator.extract(carried, Context())
+        """What an execution began under; for one that began under no trace an empty context, since
+        what its worker itself is part of has nothing to do with it."""
+        if trace is None:
+            return self._no_context
+        carried = {"traceparent": trace.traceparent}
+        if trace.tracestate is not None:
+            carried["tracestate"] = trace.tracestate
+        return self._propagator.extract(carried, self._no_context)
 
     def _carried(self, span: Span) -> TraceContext | None:
         carrier: dict[str, str] = {}
