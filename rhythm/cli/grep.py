@@ -1,9 +1,12 @@
 """`rhythm grep`: log points after the fact."""
 
+from typing import Any
+
 import click
 
 from flowlang import EvaluationError
 from rhythm.cli.connect import Place, command
+from rhythm.cli.parameters import which_ones
 from rhythm.cli.show import moment, print_json, print_table
 from rhythm.errors import InvalidRequest
 from rhythm.models import from_unix_ms
@@ -13,17 +16,18 @@ from rhythm.models import from_unix_ms
 @click.argument("name")
 @click.option("--line", type=click.IntRange(min=1), required=True, help="Of the workflow's source.")
 @click.option("--expr", "expression", required=True, help="An expression, as order.total > 3.")
-@click.option(
-    "--last",
-    type=click.IntRange(min=0),
-    default=100,
-    show_default=True,
-    help="So many of those that have ended, besides all that live.",
-)
 @click.option("--definition", default="", help="Of executions of this source, not the latest.")
+@which_ones
 @command
 async def grep(
-    place: Place, name: str, line: int, expression: str, last: int, definition: str
+    place: Place,
+    name: str,
+    line: int,
+    expression: str,
+    definition: str,
+    last: int,
+    filters: dict[str, Any],
+    error_name: str | None,
 ) -> None:
     """Evaluate an expression at a line of past executions.
 
@@ -33,7 +37,13 @@ async def grep(
     async with place.open() as app:
         try:
             found = await app.history_service.grep(
-                name, line, expression, last=last, definition=definition
+                name,
+                line,
+                expression,
+                last=last,
+                definition=definition,
+                filters=filters,
+                error_name=error_name,
             )
         except EvaluationError as error:
             raise InvalidRequest("--expr", str(error)) from error

@@ -1,11 +1,13 @@
 """`rhythm impact`: what the deploy of a script would do to executions that there are."""
 
+from typing import Any
+
 import click
 
 import flowlang
 from rhythm.cli.connect import Place, command
 from rhythm.cli.exits import Exit
-from rhythm.cli.parameters import read_source
+from rhythm.cli.parameters import read_source, which_ones
 from rhythm.cli.show import count, print_json
 from rhythm.cli.what_if import in_words
 from rhythm.errors import FlowSyntaxError
@@ -16,15 +18,16 @@ _IDS_SHOWN = 3
 @click.command("impact")
 @click.argument("source", metavar="FLOW")
 @click.option("--name", help="The workflow's name, if the file says another.")
-@click.option(
-    "--last",
-    type=click.IntRange(min=0),
-    default=100,
-    show_default=True,
-    help="How many of those that ended to look at, beside all that live.",
-)
+@which_ones
 @command
-async def impact(place: Place, source: str, name: str | None, last: int) -> None:
+async def impact(
+    place: Place,
+    source: str,
+    name: str | None,
+    last: int,
+    filters: dict[str, Any],
+    error_name: str | None,
+) -> None:
     """Try an edited script on a workflow's executions.
 
     All that live, and those that ended last. Running executions keep the script they began with, so
@@ -37,7 +40,14 @@ async def impact(place: Place, source: str, name: str | None, last: int) -> None
     except flowlang.FlowSyntaxError as error:
         raise FlowSyntaxError(error.diagnostics) from error
     async with place.open() as app:
-        found = await app.history_service.impact(name or program.name, text, last=last, path=source)
+        found = await app.history_service.impact(
+            name or program.name,
+            text,
+            last=last,
+            path=source,
+            filters=filters,
+            error_name=error_name,
+        )
     if place.as_json:
         print_json(found)
     else:

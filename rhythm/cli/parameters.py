@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from rhythm.models import ExecutionStatus
+
 
 class KeyValue(click.ParamType[tuple[str, Any]]):
     """`key=value`; the value is read as JSON, and taken as text if it is none."""
@@ -148,6 +150,48 @@ def what_rests(action: Callable[..., None]) -> Callable[..., None]:
         action(kind=chosen[0][0], name=chosen[0][1], **options)
 
     return checked
+
+
+def which_ones(action: Callable[..., None]) -> Callable[..., None]:
+    """Which executions of a workflow; the command is given `last`, `error_name` and `filters`."""
+
+    @click.option(
+        "--last",
+        type=click.IntRange(min=0),
+        default=100,
+        show_default=True,
+        help="So many of those that have ended, the last ones, besides all that live.",
+    )
+    @click.option(
+        "--status",
+        type=click.Choice([str(status) for status in ExecutionStatus]),
+        help="Only with this status.",
+    )
+    @click.option("--error", "error_name", metavar="NAME", help="Only failed with such an error.")
+    @click.option("--after", metavar="TIME", help="Only created at or after this ISO time.")
+    @click.option("--before", metavar="TIME", help="Only created before this ISO time.")
+    @click.option("--queue", metavar="NAME", help="Only in this queue.")
+    @click.option("--schedule", metavar="ID", help="Only started by this schedule.")
+    @functools.wraps(action)
+    def chosen(
+        *,
+        status: str | None,
+        after: str | None,
+        before: str | None,
+        queue: str | None,
+        schedule: str | None,
+        **options: Any,
+    ) -> None:
+        filters = {
+            "status": status,
+            "created_after": after,
+            "created_before": before,
+            "queue": queue,
+            "schedule": schedule,
+        }
+        action(filters=filters, **options)
+
+    return chosen
 
 
 def read_source(path: str) -> str:

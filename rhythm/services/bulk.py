@@ -36,7 +36,7 @@ from rhythm.models import (
     parse_filters,
 )
 from rhythm.payloads import kind_of
-from rhythm.services.executions import ExecutionService, stored_filters
+from rhythm.services.executions import ExecutionService, has_failed_with, stored_filters
 from rhythm.services.histories import HistoryService
 from rhythm.services.translation import translated
 from streams import projections
@@ -249,10 +249,7 @@ def _fits(
         return False
     if definition is not None and one.definition != definition:
         return False
-    if error_name is None:
-        return True
-    error = one.output if isinstance(one.output, dict) else {}
-    return one.status is ExecutionStatus.FAILED and error.get("name") == error_name
+    return error_name is None or has_failed_with(one, error_name)
 
 
 def _check(

@@ -739,6 +739,12 @@ def _output(stored: StoredExecution) -> Any:
     raise ValueError(f"it says {stored.facts['st']}, and its last event is {last.type}")
 
 
+def has_failed_with(execution: Execution, error_name: str) -> bool:
+    """Whether an execution failed with an error of that name."""
+    error = execution.output if isinstance(execution.output, dict) else {}
+    return execution.status is ExecutionStatus.FAILED and error.get("name") == error_name
+
+
 def stored_filters(
     filters: ExecutionFilters, status: ExecutionStatus | None = None
 ) -> projections.Filters:

@@ -38,6 +38,7 @@ from rhythm.history.standing import Standing, standing
 from rhythm.history.timeline import Span, timeline
 from rhythm.models import (
     Execution,
+    ExecutionFilters,
     ExecutionStatus,
     ExecutionType,
     HistoryEvent,
@@ -48,10 +49,11 @@ from rhythm.models import (
     check_name,
     check_yes_or_no,
     from_unix_ms,
+    parse_filters,
 )
 from rhythm.payloads import check_payload, kind_of
 from rhythm.services import staff
-from rhythm.services.executions import execution_of
+from rhythm.services.executions import execution_of, has_failed_with, stored_filters
 from rhythm.services.translation import translated
 from rhythm.services.workflows import WorkflowService
 from rhythm.surroundings import Surroundings
@@ -320,13 +322,23 @@ class HistoryService:
         return what_if(await self.record(execution_id), _compiled(source))
 
     async def impact(
-        self, name: str, source: str, *, last: int = 100, path: str = "workflow.flow"
+        self,
+        name: str,
+        source: str,
+        *,
+        last: int = 100,
+        path: str = "workflow.flow",
+        filters: ExecutionFilters | Mapping[str, Any] | None = None,
+        error_name: str | None = None,
     ) -> Impact:
         """What a source would do to executions of a workflow: all that live, and those that ended
         last. Nothing is written.
 
         Args:
             last: how many of those that have ended.
+            filters: only such ones, as of `query_executions`; its target, type, `limit` and
+                `offset` do not matter.
+            error_name: only those that failed with an error of this name.
 
         Raises:
             FlowSyntaxError: the source is no program.
@@ -334,8 +346,7 @@ class HistoryService:
         """
         check_count(last, "last")
         program = _compiled(source, path)
-        ids = await self._of_workflow(name, _LIVE, None)
-        ids += (await self._of_workflow(name, _ENDED, last))[:last]
+        ids = await self._chosen(name, last, filters, error_name)
         return impact([await self.record(id_) for id_ in ids], program)
 
     async def fork(
@@ -593,13 +604,21 @@ class HistoryService:
         return difference(await self.replay(a), await self.replay(b))
 
     async def grep(
-        self, name: str, line: int, expression: str, *, last: int = 100, definition: str = ""
+        self,
+        name: str,
+        line: int,
+        expression: str,
+        *,
+        last: int = 100,
+        definition: str = "",
+        filters: ExecutionFilters | Mapping[str, Any] | None = None,
+        error_name: str | None = None,
     ) -> dict[str, list[Found]]:
         """What an expression gives at a line of a workflow, each time that an execution came there:
         of all that live, and those that ended last; by id. Nothing is written.
 
         Args:
-            last: how many of those that have ended.
+            last, filters, error_name: which ones, as for `impact`.
             definition: of the source that has the line; "" is what a start by the name runs.
                 Executions of other sources are left out.
 
@@ -617,8 +636,7 @@ class HistoryService:
             check_definition(definition, "definition")
         else:
             definition = (await self._workflows.resolve(name)).definition
-        ids = await self._of_workflow(name, _LIVE, None)
-        ids += (await self._of_workflow(name, _ENDED, last))[:last]
+        ids = await self._chosen(name, last, filters, error_name)
         found: dict[str, list[Found]] = {}
         for id_ in ids:
             replay = await self.replay(id_)
@@ -638,19 +656,64 @@ class HistoryService:
         ids = await self._of_workflow(name, _LIVE, None)
         return standing([await self.replay(id_) for id_ in ids])
 
+    async def _chosen(
+        self,
+        name: str,
+        last: int,
+        filters: ExecutionFilters | Mapping[str, Any] | None,
+        error_name: str | None,
+    ) -> list[str]:
+        """Ids of a workflow's executions that match: those that live, and so many that ended
+        last. With an error's name none lives."""
+        chosen = parse_filters(filters)
+        if error_name is not None:
+            check_name(error_name, "error_name")
+            failed = ExecutionStatus.FAILED
+            if chosen.status not in (None, failed):
+                return []
+            return await self._failed_with(error_name, last, name, chosen)
+        live = await self._of_workflow(name, _matching(_LIVE, chosen), None, chosen)
+        ended = await self._of_workflow(name, _matching(_ENDED, chosen), last, chosen)
+        with translated():
+            facts = await projections.get_facts(self._connection, ended)
+        when = {id_: int(one.get("co", 0)) for id_, one in zip(ended, facts, strict=True)}
+        return live + sorted(ended, key=when.__getitem__, reverse=True)[:last]
+
+    async def _failed_with(
+        self, error_name: str, last: int, name: str, chosen: ExecutionFilters
+    ) -> list[str]:
+        ids = await self._of_workflow(name, [ExecutionStatus.FAILED], None, chosen)
+        found: list[str] = []
+        for at in range(0, len(ids), _READ_AT_ONCE):
+            with translated():
+                some = await projections.get_executions(
+                    self._connection, ids[at : at + _READ_AT_ONCE]
+                )
+            executions = [execution_of(one) for one in some if isinstance(one, StoredExecution)]
+            found += [one.id for one in executions if has_failed_with(one, error_name)]
+            if len(found) >= last:
+                break
+        return found[:last]
+
     async def _of_workflow(
-        self, name: str, statuses: Sequence[ExecutionStatus], limit: int | None
+        self,
+        name: str,
+        statuses: Sequence[ExecutionStatus],
+        limit: int | None,
+        chosen: ExecutionFilters | None = None,
     ) -> list[str]:
         """Ids of a workflow's executions, the newest of each status first."""
         check_name(name, "name")
         found: list[str] = []
         with translated():
             for status in statuses:
-                filters = projections.Filters(
-                    target=name, type=ExecutionType.WORKFLOW.value, status=status.value
+                filters = msgspec.structs.replace(
+                    stored_filters(chosen or ExecutionFilters(), status),
+                    target=name,
+                    type=ExecutionType.WORKFLOW.value,
                 )
                 found += await projections.query_executions(
-                    self._connection, filters, limit=limit or _ALL
+                    self._connection, filters, limit=_ALL if limit is None else limit
                 )
         return list(dict.fromkeys(found))
 
@@ -734,6 +797,12 @@ class HistoryService:
                     yield readable(execution_id, stored)
                     if stored.type in TERMINAL:
                         return
+
+
+def _matching(
+    statuses: Sequence[ExecutionStatus], chosen: ExecutionFilters
+) -> list[ExecutionStatus]:
+    return [status for status in statuses if chosen.status in (None, status)]
 
 
 def _fork_point(recording: Recording, at: int | None, signals: bool | None) -> tuple[int, bool]:

@@ -665,7 +665,8 @@ def test_an_edited_script_is_tried_on_what_was_recorded(rhythm: Rhythm, folder: 
     unchanged = rhythm("what-if", execution["id"], "--source", "same.flow")
     changed = rhythm("what-if", execution["id"], "--source", "hello.flow")
     report = rhythm("impact", "hello.flow")
-    calm = rhythm("impact", "same.flow", "--name", "hello", "--json")
+    calm = rhythm("impact", "same.flow", "--name", "hello", "--json", "--status", "completed")
+    none = rhythm("impact", "hello.flow", "--error", "LookupError", "--after", "2026-01-01")
 
     assert unchanged.stdout == f"{execution['id']} would decide as it did\n"
     assert changed.exit_code == report.exit_code == Exit.FAILED
@@ -677,6 +678,10 @@ def test_an_edited_script_is_tried_on_what_was_recorded(rhythm: Rhythm, folder: 
     assert f"1 execution: {difference}" in report.stdout
     assert "1 execution replayed, 0 would decide as they did" in report.stdout
     assert json.loads(calm.stdout) == {"unchanged": [execution["id"]], "parting": {}}
+    assert (none.exit_code, none.stdout) == (
+        Exit.OK,
+        "0 executions replayed, 0 would decide as they did\n",
+    )
 
 
 # schedule

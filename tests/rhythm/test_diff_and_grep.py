@@ -109,3 +109,50 @@ def test_past_executions_are_compared_and_asked(
             assert compared.variables["Inputs"] == ('{"x":2}', '{"x":5}')
 
     run(story())
+
+
+def test_which_past_executions_are_asked_can_be_said(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    """By status, error, time and queue; of those that ended, the last ones."""
+    source = """
+        const { x } = Inputs
+        if (x === 1) throw new TypeError("one")
+        if (x === 2) throw new RangeError("two")
+        if (x === 3) await Signal.when("never")
+        return x
+    """
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=source) as stage:
+            for x in (5, 1, 2, 4, 3):
+                await stage.start("it", {"x": x}, id=f"x{x}")
+                if x != 3:
+                    await stage.end(f"x{x}")
+            await stage.until("x3", "decided")
+            histories = stage.app.history_service
+            fourth = await stage.app.execution_service.get_execution("x4")
+            assert fourth is not None
+
+            async def asked(**which: Any) -> list[str]:
+                found = await histories.grep("it", 3, "x", **which)
+                report = await histories.impact("it", source, **which)
+                assert sorted(report.unchanged) == sorted(found)
+                return list(found)
+
+            assert await asked() == ["x3", "x4", "x2", "x1", "x5"]
+            assert await asked(last=2) == ["x3", "x4", "x2"]
+            assert await asked(filters={"status": "failed"}) == ["x2", "x1"]
+            assert await asked(filters={"status": "suspended"}) == ["x3"]
+            assert await asked(error_name="TypeError") == ["x1"]
+            assert await asked(error_name="TypeError", filters={"status": "failed"}) == ["x1"]
+            assert await asked(error_name="TypeError", filters={"status": "completed"}) == []
+            assert await asked(error_name="URIError") == []
+            assert await asked(filters={"created_after": fourth.created_at}) == ["x3", "x4"]
+            before = await asked(filters={"created_before": fourth.created_at})
+            assert before == ["x2", "x1", "x5"]
+            assert await asked(filters={"queue": "other"}) == []
+            with pytest.raises(InvalidRequest, match="no parameter 'state'"):
+                await asked(filters={"state": "failed"})
+
+    run(story())
