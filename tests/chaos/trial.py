@@ -14,6 +14,7 @@ from rhythm import InitBuilder, Rhythm
 from streams.keys import run_of
 from tests.chaos.ground import NAMESPACE, Ground
 from tests.chaos.storm import Storm
+from tests.simulation.profiles import PROFILES
 from tests.simulation.scenario import Ledger, client, wishes
 
 CLIENTS = 30
@@ -102,7 +103,7 @@ async def _ask(
     """A client that wants one thing after the other."""
     loop = asyncio.get_running_loop()
     while loop.time() < over_at:
-        for wish in wishes(chance):
+        for wish in wishes(chance, PROFILES["usual"]):
             if loop.time() >= over_at:
                 return
             if wish.target == "stubborn" and loop.time() >= over_at - GRACE_S:
