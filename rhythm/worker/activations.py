@@ -19,7 +19,7 @@ from flowlang import Program, SnapshotUnusable, StateTooLarge, protocol
 from rhythm import logs, tracing
 from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
-from rhythm.errors import RhythmError, UnreadableEvent, WorkflowNotRegistered
+from rhythm.errors import ConnectionLost, RhythmError, UnreadableEvent, WorkflowNotRegistered
 from rhythm.events import Created, SignalReceived, TraceContext
 from rhythm.events import decode as decode_event
 from rhythm.services import staff
@@ -33,7 +33,7 @@ from rhythm.worker.pauses import Pauses
 from streams import events as stream
 from streams.codec import DamagedClaim, Snapshot, StoredEvent, WorkflowClaim
 from streams.connection import Connection
-from streams.errors import CorruptRecord
+from streams.errors import BackendUnavailable, CorruptRecord
 from streams.work import WorkflowSettlement
 
 logger = logging.getLogger("rhythm.worker")
@@ -344,24 +344,28 @@ class Activations:
         if isinstance(error, CorruptRecord):
             error = unreadable(error)
         expected = isinstance(error, RhythmError)
-        logger.error(
+        # What this worker could not read, another may: nothing is the matter with the execution.
+        is_cut_off = isinstance(error, ConnectionLost | BackendUnavailable)
+        logger.log(
+            logging.WARNING if is_cut_off else logging.ERROR,
             "workflow %s could not go on and is tried again in %.0f s: %s",
             execution_id,
             pause_ms / 1000,
             error if expected else repr(error),
-            exc_info=None if expected else error,
+            exc_info=None if expected or is_cut_off else error,
             extra={"execution_id": execution_id},
         )
         if self._on_given_back is not None:
             self._on_given_back(execution_id, error)
+        # What an unexpected error says may show values; its log is the place for that.
+        trouble = str(error) if expected else f"{type(error).__name__}, see its worker's log"
         return WorkflowSettlement(
             execution_id,
             token,
             upto,
             outcome="released",
             due_ms=now_ms + pause_ms,
-            # What an unexpected error says may show values; its log is the place for that.
-            trouble=str(error) if expected else f"{type(error).__name__}, see its worker's log",
+            trouble="" if is_cut_off else trouble,
         )
 
     def _log(self, claim: WorkflowClaim, live: LiveMachine) -> None:

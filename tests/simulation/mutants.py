@@ -221,6 +221,26 @@ MUTANTS: Final = (
         "endings",
     ),
     Mutant(
+        "what comes while a workflow restarts goes along",
+        in_lua(
+            _STEP,
+            old='if kind == "signal_received" or kind == "cancel_requested" then',
+            new="if false then",
+        ),
+        1,
+        "restarts",
+    ),
+    Mutant(
+        "a signal sent twice arrives once, however often its workflow restarts",
+        in_lua(
+            _STEP,
+            old='elseif call("EXISTS", prefix .. "r:" .. id) == 1 then',
+            new="elseif false then",
+        ),
+        37,
+        "restarts",
+    ),
+    Mutant(
         "a snapshot is of this history",
         in_lua(_STEP, old="if event and identity_of(event) == kept[2] then", new="if event then"),
         -1,

@@ -75,6 +75,19 @@ PROFILES: Final[Mapping[str, Profile]] = {
         upheavals=(3, 8),
         upheaval_kinds=("kill", "failover", "pause"),
     ),
+    # Runs that follow each other, told things and asked to end in between.
+    "restarts": Profile(
+        wishes=(
+            "endless",
+            "rounds",
+            "rounds to end",
+            "parent of rounds",
+            "parent of rounds to end",
+        ),
+        faults=(0.03, 0.1),
+        upheavals=(3, 8),
+        upheaval_kinds=("kill", "pause", "drain"),
+    ),
     # Asked to end, by clients, parents and time, while workers come and go.
     "endings": Profile(
         wishes=("careful", "stubborn", "parent to end", "beating"),

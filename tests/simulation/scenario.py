@@ -106,6 +106,8 @@ FLOWS = {
     "rounds": """
         const { n, done = 0, sum = 0 } = Inputs
         const next = await Task.run("add", { a: sum, b: done })
+        Attributes.set("done", done)
+        Attributes.set("first", done === 0 ? true : null)
         if (done < n) Workflow.restart({ n, done: done + 1, sum: next })
         return next
     """,
