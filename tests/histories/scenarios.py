@@ -187,6 +187,20 @@ for (let day = 1; ; day++) {
 
 
 @_scenario
+def labelled(kit: RhythmTest) -> Run:
+    """Attributes of each kind are set, changed and taken away."""
+    kit.signal("paid", True, after="1h")
+    return kit.run("""
+Attributes.set("customer", "c-1")
+Attributes.set("total", 9.5)
+Attributes.set("stage", "unpaid")
+Attributes.set("vip", await Signal.when("paid"))
+Attributes.set("stage", null)
+return "over"
+""")
+
+
+@_scenario
 def letters(kit: RhythmTest) -> Run:
     """Other executions: started under ids of their own, sent signals, some of them in vain."""
     kit.workflow(

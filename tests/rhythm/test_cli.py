@@ -43,6 +43,7 @@ NEED_AN_ADDRESS = (
     ["resume", "exec_1"],
     ["delete", "exec_1"],
     ["bulk", "delete", "--every", "--yes"],
+    ["count"],
     ["top"],
     ["workers"],
     ["doctor"],
