@@ -15,6 +15,7 @@ import msgspec
 
 from rhythm.engine.attributes import Attribute, check_attributes
 from rhythm.engine.lanes import check_key, check_priority
+from rhythm.engine.retry import Duration, duration_ms
 from rhythm.errors import (
     ExecutionCancelled,
     ExecutionFailed,
@@ -407,7 +408,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecutionParameters(TypedDict, total=False):
-    """What `create_execution` takes, as one dict or as keywords."""
+    """What is said of any start."""
 
     target_name: Required[str]
     exec_type: ExecutionType | str
@@ -417,6 +418,13 @@ class ExecutionParameters(TypedDict, total=False):
     priority: int | None
     key: str | int | None
     attributes: Mapping[str, Attribute]
+
+
+class StartParameters(ExecutionParameters):
+    """What `create_execution` takes, as one dict or as keywords."""
+
+    delay: NotRequired[Duration | None]
+    singleton: NotRequired[str | None]
 
 
 class ScheduleParameters(ExecutionParameters):
@@ -452,6 +460,10 @@ class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Whom it is for. None: what its declaration says."""
     attributes: dict[str, Attribute] = {}
     """By which it is to be found."""
+    delay_ms: int = 0
+    """How long it is not to begin."""
+    singleton: str | None = None
+    """Started only if no other one of that name lives."""
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -496,8 +508,15 @@ def parse_create(
     Raises:
         InvalidRequest, InvalidPayload, PayloadTooLarge: naming the parameter.
     """
-    given = given_parameters("create_execution", ExecutionParameters, parameters, keywords)
-    return CreateRequest(**start_fields("create_execution", given, payload_limit))
+    given = given_parameters("create_execution", StartParameters, parameters, keywords)
+    delay, singleton = given.get("delay"), given.get("singleton")
+    if singleton is not None and given.get("id") is not None:
+        raise InvalidRequest("singleton", "makes its own ids: leave out id")
+    return CreateRequest(
+        delay_ms=0 if delay is None else duration_ms(delay, "delay"),
+        singleton=optional(check_chosen_id, singleton, "singleton"),
+        **start_fields("create_execution", given, payload_limit),
+    )
 
 
 def parse_schedule(

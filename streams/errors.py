@@ -14,6 +14,7 @@ StreamsError              catch this to catch them all
 ├── NotParked             the execution goes on by itself: there is nothing to resume
 ├── TakesNoSignals        the execution is a task: signals go to workflows
 ├── ExecutionConflict     the id is taken by an execution of other content: choose another id
+├── SingletonLives        an execution of this singleton lives: its id is in .execution_id
 ├── UnknownSchedule       no schedule has this id: check the id and the namespace
 ├── ScheduleChanged       somebody changed the schedule meanwhile: read it, then repeat
 ├── Overtaken             the message is not the next to be delivered: read the outbox again
@@ -222,6 +223,17 @@ class ScheduleChanged(StreamsError):
 
     def __str__(self) -> str:
         return f"schedule {self.schedule_id!r} was changed meanwhile: read it again, then repeat"
+
+
+class SingletonLives(StreamsError):
+    """Another execution of the same singleton has not ended; nothing was created."""
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(execution_id)
+        self.execution_id = execution_id
+
+    def __str__(self) -> str:
+        return f"execution {self.execution_id!r} of the same singleton has not ended"
 
 
 class Overtaken(StreamsError):

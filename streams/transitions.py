@@ -20,6 +20,7 @@ from streams.errors import (
     ExecutionConflict,
     NotParked,
     Overtaken,
+    SingletonLives,
     TakesNoSignals,
     UnknownExecution,
 )
@@ -82,6 +83,7 @@ async def create_execution(
 
     Raises:
         ExecutionConflict: the id belongs to an execution of other content.
+        SingletonLives: the id is of a singleton, "<name>!<other than a digit>…", and one lives.
         Overtaken: the message is not the next one.
     """
     keys = connection.keys.partition(execution_id)
@@ -105,6 +107,8 @@ async def create_execution(
         answer = await connection.starts(keys, _create).ask(start, len(sealed))
     if answer == b"CONFLICT":
         raise ExecutionConflict(execution_id)
+    if isinstance(answer, bytes) and answer.startswith(b"LIVES "):
+        raise SingletonLives(answer.removeprefix(b"LIVES ").decode())
     if answer == b"OVERTAKEN" and delivery is not None:
         raise Overtaken(delivery.message.entry)
     if isinstance(answer, list):

@@ -28,6 +28,12 @@ from rhythm.cli.show import print_json
 )
 @click.option("--key", metavar="TEXT", help="Whom it is for: the keys of a queue take turns.")
 @attribute_option
+@click.option("--delay", metavar="DURATION", help="Begin so much later, as 30s, 5m or 24h.")
+@click.option(
+    "--singleton",
+    metavar="NAME",
+    help="Start nothing while an execution started with this name lives; print that one's id.",
+)
 @workflows_option
 @input_option
 @command
@@ -39,6 +45,8 @@ async def start(
     id: str | None,
     priority: int | None,
     key: str | None,
+    delay: str | None,
+    singleton: str | None,
     attributes: tuple[tuple[str, Any], ...],
     workflows: tuple[str, ...],
     inputs: tuple[tuple[str, Any], ...],
@@ -57,6 +65,8 @@ async def start(
             id=id,
             priority=priority,
             key=key,
+            delay=delay,
+            singleton=singleton,
             attributes=dict(attributes),
         )
     if place.as_json:

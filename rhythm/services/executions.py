@@ -47,9 +47,9 @@ from rhythm.models import (
     Execution,
     ExecutionFilters,
     ExecutionPage,
-    ExecutionParameters,
     ExecutionStatus,
     ExecutionType,
+    StartParameters,
     check_chosen_id,
     check_execution_id,
     check_reason,
@@ -70,7 +70,12 @@ from streams import events as stream
 from streams import projections, transitions
 from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection
-from streams.errors import BackendUnavailable, CorruptRecord, UnknownExecution
+from streams.errors import (
+    BackendUnavailable,
+    CorruptRecord,
+    SingletonLives,
+    UnknownExecution,
+)
 from streams.keys import PartitionKeys, run_of
 from streams.work import USUAL_PRIORITY, Bounds
 
@@ -105,11 +110,11 @@ class ExecutionService:
         self._waiting: dict[str, _WaitingRoom] = {}
 
     @overload
-    async def create_execution(self, parameters: ExecutionParameters, /) -> str: ...
+    async def create_execution(self, parameters: StartParameters, /) -> str: ...
 
     @overload
     async def create_execution(
-        self, parameters: None = None, /, **keywords: Unpack[ExecutionParameters]
+        self, parameters: None = None, /, **keywords: Unpack[StartParameters]
     ) -> str: ...
 
     async def create_execution(
@@ -122,7 +127,9 @@ class ExecutionService:
         "default"), `id` (a chosen id makes the start idempotent for as long as it is kept),
         `priority` (0 to 9, which comes first; 5 unless its declaration says otherwise), `key` (whom
         it is for: the keys of a queue take turns), `attributes` (a dict of up to 16 names with
-        texts, numbers or bools, by which it can be found).
+        texts, numbers or bools, by which it can be found), `delay` (it begins so much later:
+        seconds, "5m", or a timedelta), `singleton` (a name: while an execution started with it
+        lives, nothing is started, and the id of that one is returned, whatever its inputs).
 
         Raises:
             InvalidRequest, InvalidPayload, PayloadTooLarge: before anything is written.
@@ -132,11 +139,16 @@ class ExecutionService:
             ConnectionLost: no answer in time; with an `id` it is safe to repeat the call.
         """
         request = parse_create(parameters, keywords, payload_limit=self._settings.payload_limit)
-        return await self.start(request)
+        run_at_ms = self._surroundings.now_ms() + request.delay_ms if request.delay_ms else None
+        return await self.start(request, run_at_ms)
 
     async def start(self, request: CreateRequest, run_at_ms: int | None = None) -> str:
-        """Start what a checked request describes, at once or at `run_at_ms`; return its id."""
+        """Start what a checked request describes, at once or at `run_at_ms`; return its id, or that
+        of the one that lives if it is to be the only one."""
         execution_id = request.id or self._surroundings.new_execution_id()
+        if request.singleton is not None:
+            # So all of a singleton lie in one partition.
+            execution_id = f"{request.singleton}!{execution_id}"
         with tracing.starting(execution_id, request.type, request.target_name) as trace:
             created, bounds = await self.first_event(execution_id, request, run_at_ms, trace=trace)
             try:
@@ -155,6 +167,8 @@ class ExecutionService:
                         bounds=bounds,
                         attributes=lines_of(request.attributes),
                     )
+            except SingletonLives as lives:
+                return lives.execution_id
             except ExecutionExists as error:
                 raise await self._exists(execution_id, request) from error
         return execution_id

@@ -13,7 +13,7 @@
 --             bounds      "" or five numbers, as in step.lua: how long it may take
 --             payload     encoded `created` event
 --             attributes  "" or lines, as in transition.lua
--- RETURNS  one answer each, in order: "CREATED" | "EXISTS" (the same start was made before) | "CONFLICT" | "OVERTAKEN" |
+-- RETURNS  one answer each, in order: "CREATED" | "LIVES <id>" (an execution of this singleton does) | "EXISTS" (the same start was made before) | "CONFLICT" | "OVERTAKEN" |
 --          {what is wrong with what is stored there}; only CREATED creates anything
 
 --@include transition
@@ -37,7 +37,15 @@ local function start(at)
     end
     return "CONFLICT"
   end
+  local single = singleton_of(id)
+  local other = single and call("HGET", prefix .. "1", single)
+  if other and load(newest_run(other)) then
+    return "LIVES " .. other
+  end
   delivered(delivery)
+  if single then
+    call("HSET", prefix .. "1", single, id)
+  end
   create({
     id = id, ["in"] = ARGV[at + 1], h = content, ty = ARGV[at + 3], tg = ARGV[at + 4], q = ARGV[at + 5], df = ARGV[at + 6],
     due = due ~= "" and tonumber(due) > now and tonumber(due) or nil,

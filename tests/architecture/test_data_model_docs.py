@@ -54,6 +54,7 @@ def test_every_key_is_there() -> None:
         "<ns>:{p}:b:x:<id>",
         "<ns>:{p}:o:n",
         "<ns>:{p}:p:<limit>",
+        "<ns>:{p}:1",
         "<ns>:{p}:p:w",
         "<ns>:{p}:p:w:<limit>",
     }

@@ -154,6 +154,7 @@ async def _rest(house: House) -> None:
 async def _end(house: House) -> None:
     """Ended from outside, with what was below; and one that is more urgent waits."""
     await house.start("urgent", "task", bounds=Bounds(priority=9, key="ada"))
+    await house.start("only!one")
     limited = {"task:greet": limits.Limits(1, 9, 1_000), "queue:slow": limits.Limits(key_most=1)}
     await limits.put(house.connection, house.keys, limited)
     for number in range(3):

@@ -350,6 +350,12 @@ local function schedule_of(id)
   return string.find(id, "!", 1, true) and string.match(chain_of(id), "^([^/!]+)!%d+$")
 end
 
+-- Of what is not to live beside another one of the same name: that name, which its id begins with. The hash 1 has
+-- the first run's id of what lives.
+local function singleton_of(id)
+  return string.find(id, "!", 1, true) and string.match(id, "^([^/!]+)!%D")
+end
+
 -- What changes in the indexes is noted in the list i, oldest first, and folded in when they are read, so that
 -- whoever reads them sees in them all that was acknowledged; or when many notes have come together: most executions have ended by then, and their status changes once instead of
 -- three times. A note: status before, "-" for a new one, status, when it was created, id; of a new one also its
@@ -890,6 +896,10 @@ local function finish(control, now, token, kind, payload, ...)
     if schedule then
       call("ZREM", prefix .. "l:" .. schedule, id)
       start_waiting(schedule, now)
+    end
+    local single = kind ~= "restarted" and singleton_of(id)
+    if single and call("HGET", prefix .. "1", single) == chain_of(id) then
+      call("HDEL", prefix .. "1", single)
     end
   end
 end

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import flowlang
 from rhythm import ExecutionFilters, Rhythm, RhythmError, WaitTimeout, client
-from rhythm.models import ExecutionParameters, ScheduleParameters, SignalParameters
+from rhythm.models import ScheduleParameters, SignalParameters, StartParameters
 from rhythm.schedules import ScheduleChanges, ScheduleDefinition
 from streams.connection import Connection
 from tests.rhythm.stored import all_that_is_stored
@@ -27,6 +27,7 @@ SERVICES: Final = (
     "bulk_service",
     "execution_service",
     "history_service",
+    "limit_service",
     "pause_service",
     "scheduler_service",
     "signal_service",
@@ -56,7 +57,7 @@ NOT_FOR_USERS: Final = frozenset(
 
 # Whose keywords are those of a dict.
 TAKES_KEYWORDS: Final[Mapping[str, Any]] = {
-    "execution_service.create_execution": ExecutionParameters,
+    "execution_service.create_execution": StartParameters,
     "scheduler_service.schedule_execution": ScheduleParameters,
     "scheduler_service.create_schedule": ScheduleDefinition,
     "scheduler_service.change_schedule": ScheduleChanges,
