@@ -320,6 +320,8 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Executions that wait for a worker now."""
     workers: int
     """Workers that serve it now."""
+    limited: int = 0
+    """Executions that wait at a limit (`rhythm limit list`), and are not among the ready ones."""
     oldest_waits_s: float | None = None
     """How long what it hands out next has been ready; None when nothing waits."""
 

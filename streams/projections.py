@@ -125,6 +125,7 @@ class Description(msgspec.Struct, frozen=True):
     Attributes:
         now_ms: the server's time.
         ready: queue -> how much waits in it, for every queue that ever got work.
+        limited: queue -> how much of its work waits at a limit, which is not among what is ready.
         oldest_ms: queue -> since when what it hands out next waits, for those where something does.
         due: how many timers, starts, retries and leases are set.
         first_due_ms: when the earliest of them is due; 0 without any.
@@ -137,6 +138,7 @@ class Description(msgspec.Struct, frozen=True):
     now_ms: int
     workers: tuple[WorkerDescription, ...]
     ready: dict[str, int]
+    limited: dict[str, int]
     oldest_ms: dict[str, int]
     due: int
     first_due_ms: int
@@ -147,7 +149,7 @@ class Description(msgspec.Struct, frozen=True):
     longest: dict[str, int] = {}
 
 
-NOTHING: Final = Description(0, (), {}, {}, 0, 0, {}, 0, {})
+NOTHING: Final = Description(0, (), {}, {}, {}, 0, 0, {}, 0, {})
 """Of a store that cannot be asked."""
 
 
@@ -477,6 +479,7 @@ async def describe(connection: Connection, keys: PartitionKeys | None = None) ->
     executions: dict[str, int] = {}
     troubles: dict[str, str] = {}
     oldest_ms: dict[str, int] = {}
+    limited: dict[str, int] = {}
     longest: dict[str, int] = {}
     now_ms = due = first_due_ms = in_trouble = long = 0
 
@@ -495,10 +498,11 @@ async def describe(connection: Connection, keys: PartitionKeys | None = None) ->
         first_due_ms = min(first_due_ms or due_ms, due_ms or first_due_ms)
         in_trouble += stopped
         troubles.update((_readable(id_), _readable(reason)) for id_, reason in codec.pairs(told))
-        for start in range(0, len(waiting), 3):
-            name, count, since_ms = waiting[start : start + 3]
+        for start in range(0, len(waiting), 4):
+            name, count, since_ms, held_back = waiting[start : start + 4]
             queue = name.decode()
             ready[queue] = ready.get(queue, 0) + count
+            limited[queue] = limited.get(queue, 0) + held_back
             if since_ms:
                 oldest_ms[queue] = min(oldest_ms.get(queue, since_ms), since_ms)
         for status, count in codec.pairs(statuses):
@@ -510,6 +514,7 @@ async def describe(connection: Connection, keys: PartitionKeys | None = None) ->
         now_ms,
         tuple(workers),
         ready,
+        limited,
         oldest_ms,
         due,
         first_due_ms,

@@ -40,7 +40,7 @@ def _print(address: str, diagnosis: Diagnosis, workflows: list[str]) -> None:
     print_workers(diagnosis.workers)
     click.echo()
     if diagnosis.queues:
-        headers = ["QUEUE", "READY", "OLDEST WAITS", "WORKERS"]
+        headers = ["QUEUE", "READY", "AT A LIMIT", "OLDEST WAITS", "WORKERS"]
         print_table(headers, [_queue_row(queue) for queue in diagnosis.queues])
         click.echo()
     if diagnosis.pauses:
@@ -64,7 +64,7 @@ def _told(finding: Finding) -> str:
 def _queue_row(queue: QueueInfo) -> list[str]:
     waits_s = queue.oldest_waits_s
     waits = "-" if waits_s is None else duration(waits_s)
-    return [queue.name, f"{queue.ready:,}", waits, str(queue.workers)]
+    return [queue.name, f"{queue.ready:,}", f"{queue.limited:,}", waits, str(queue.workers)]
 
 
 def _server_fields(

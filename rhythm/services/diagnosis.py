@@ -192,6 +192,7 @@ class DiagnosisService:
                     name=queue,
                     ready=described.ready.get(queue, 0),
                     workers=sum(queue in worker.about.queues for worker in seen.workers),
+                    limited=described.limited.get(queue, 0),
                     oldest_waits_s=seen.waits_s(queue),
                 )
                 for queue in sorted(served | set(described.ready))

@@ -95,11 +95,12 @@ def _queues(now: Reading, before: Reading | None) -> Table:
             f"{queue.name} (paused)" if queue.name in paused else queue.name,
             f"{queue.ready:,}",
             _change(queue.ready, was, now, before),
+            f"{queue.limited:,}",
             _NONE if queue.oldest_waits_s is None else f"{queue.oldest_waits_s:,.1f} s",
             f"{queue.workers:,}",
         ]
 
-    headers = ["QUEUE", "READY", "PER SECOND", "OLDEST WAITS", "WORKERS"]
+    headers = ["QUEUE", "READY", "PER SECOND", "AT A LIMIT", "OLDEST WAITS", "WORKERS"]
     return Table(headers, [row(queue) for queue in now.diagnosis.queues])
 
 

@@ -152,17 +152,21 @@ class Pages:
             return
         ready = GaugeMetricFamily("rhythm_queue_ready", "Executions that wait.", labels=["queue"])
         workers = GaugeMetricFamily("rhythm_queue_workers", "Who serves it.", labels=["queue"])
+        limited = GaugeMetricFamily(
+            "rhythm_queue_limited", "Executions that wait at a limit.", labels=["queue"]
+        )
         oldest = GaugeMetricFamily(
             "rhythm_queue_oldest_seconds", "How long the oldest has waited.", labels=["queue"]
         )
         for queue in diagnosis.queues:
             ready.add_metric([queue.name], queue.ready)
+            limited.add_metric([queue.name], queue.limited)
             oldest.add_metric([queue.name], queue.oldest_waits_s or 0.0)
             workers.add_metric([queue.name], queue.workers)
         executions = GaugeMetricFamily("rhythm_executions", "That are kept.", labels=["status"])
         for status, count in diagnosis.executions.items():
             executions.add_metric([status], count)
-        yield from (ready, oldest, workers, executions)
+        yield from (ready, limited, oldest, workers, executions)
         yield _gauge("rhythm_due", "Timers, retries and starts that become due.", diagnosis.due)
         yield _gauge("rhythm_paused", "Queues, workflows, tasks at rest.", len(diagnosis.pauses))
         found = GaugeMetricFamily("rhythm_findings", "Of 'rhythm doctor'.", labels=["severity"])

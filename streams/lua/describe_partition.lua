@@ -5,7 +5,7 @@
 -- KEYS[3]  queues   set of the queues that ever got work, but for "default"
 -- ARGV[1]  now      unix ms, or "" for the server's clock
 -- RETURNS  {now, {worker, about, lease end, held count, last claim, …}, {queue, ready count at least, since when the
---           oldest waits, …}, due count, when the earliest is due, {status, count, …}, count of those in
+--           oldest waits, count of what waits at a limit, …}, due count, when the earliest is due, {status, count, …}, count of those in
 --           trouble, {id, what stops it, …}, count of long histories, {id, events, …} of the longest}; what stops
 --           them is left out when they are too many to name; times are unix ms, 0 for none
 
@@ -45,6 +45,18 @@ local function oldest(list)
   return 0
 end
 
+-- What waits at a limit is out of its queue's line.
+local limited, lanes = {}, 0
+for _, name in ipairs(call("SSCAN", prefix .. "p:w", 0, "COUNT", LANES_COUNTED)[2]) do
+  for _, entry in ipairs(call("LRANGE", prefix .. "p:w:" .. name, 0, math.max(LANES_COUNTED - lanes, 0))) do
+    local lane, queue = string.match(entry, "^(%S+) (%S+)$")
+    if lane then
+      limited[queue] = (limited[queue] or 0) + call("LLEN", lane_list(lane, queue))
+      lanes = lanes + 1
+    end
+  end
+end
+
 local queues = call("SMEMBERS", KEYS[3])
 queues[#queues + 1] = "default"
 local ready = {}
@@ -62,6 +74,7 @@ for _, queue in ipairs(queues) do
   ready[#ready + 1] = queue
   ready[#ready + 1] = waiting
   ready[#ready + 1] = since
+  ready[#ready + 1] = limited[queue] or 0
 end
 local statuses = {}
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do

@@ -326,6 +326,25 @@ def test_where_all_is_well_there_is_nothing(database_url: str, namespace: str, r
     run(story())
 
 
+def test_what_waits_at_a_limit_is_counted_and_nothing_amiss(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with in_ward(database_url, namespace) as ward:
+            seat = await ward.worker()
+            await ward.app.limit_service.set_limits("queue", "default", concurrency=1)
+            before = await ward.found()
+            for _ in range(3):
+                await ward.start("pay", exec_type="task")
+            for _ in range(2):
+                await seat.step(["default"], 10, [])
+            [queue] = (await ward.app.diagnose()).queues
+            assert (queue.ready, queue.limited, queue.oldest_waits_s) == (0, 2, None)
+            assert await ward.found() == before
+
+    run(story())
+
+
 def test_errors_stand_before_warnings(database_url: str, namespace: str, run: Run) -> None:
     async def story() -> None:
         async with in_ward(database_url, namespace) as ward:

@@ -103,7 +103,7 @@ def test_queues_say_what_waits_and_whether_they_are_paused() -> None:
         2,
         queues=[
             QueueInfo(name="mail", ready=7, workers=1),
-            QueueInfo(name="new", ready=6, workers=0, oldest_waits_s=75.0),
+            QueueInfo(name="new", ready=6, workers=0, oldest_waits_s=75.0, limited=12),
         ],
         pauses=[
             Pause(kind="queue", name="mail", since=BEGAN, note=None),
@@ -112,8 +112,8 @@ def test_queues_say_what_waits_and_whether_they_are_paused() -> None:
     )
 
     assert rows(now, before, "QUEUE") == [
-        ["mail (paused)", "7", "-1.5", "-", "1"],
-        ["new", "6", "+3.0", "75.0 s", "0"],
+        ["mail (paused)", "7", "-1.5", "0", "-", "1"],
+        ["new", "6", "+3.0", "12", "75.0 s", "0"],
     ]
 
 
