@@ -192,6 +192,10 @@ end
 local OUTLINE = "^" .. string.rep("(%S+) ", 12) .. "(%S+)$"
 local CHILD = "^(%d+) (%S+) (%S+) (%S+) (%S+) (%S+) ?(.*)$"
 
+local function part(parts, letter)
+  return string.find(parts, letter, 1, true) and take() or ""
+end
+
 local function settle_workflow(id)
   local token, outline, decided = take(), take(), take()
   local chunk, is_last, upto, count, refused, started, put_out, left, sent, outcome, due, holds, parts =
@@ -221,12 +225,13 @@ local function settle_workflow(id)
       b = take(), d = take(),
     }
   end
-  local function part(letter)
-    return string.find(parts, letter, 1, true) and take() or ""
+  local state, attributes, reason, identity = "", "", "", ""
+  local snapshot, payload, trouble = "", "", ""
+  if parts ~= "-" then
+    state, attributes, reason, identity = part(parts, "s"), part(parts, "b"), part(parts, "r"), part(parts, "n")
+    snapshot = string.find(parts, "n", 1, true) and take() or ""
+    payload, trouble = part(parts, "p"), part(parts, "t")
   end
-  local state, attributes, reason, identity = part("s"), part("b"), part("r"), part("n")
-  local snapshot = string.find(parts, "n", 1, true) and take() or ""
-  local payload, trouble = part("p"), part("t")
   local successor
   if outcome == "restarted" then
     successor = { tg = take(), df = take(), bounds = take(), payload = take(), signals = {} }
@@ -442,7 +447,8 @@ local function hand_out_workflow(control)
   local events = call("XRANGE", stream, from .. "-0", "+", "COUNT", CLAIM_EVENTS)
   for _, event in ipairs(events) do
     local fields = event[2]
-    for i = 2, #fields, 2 do
+    -- Its type, time and cause come first, and are small.
+    for i = 8, #fields, 2 do
       bytes = bytes + #fields[i]
     end
   end
