@@ -569,6 +569,51 @@ def test_workers_are_listed_with_what_they_run(
     assert msgspec.json.decode(as_json)[0]["build"] == "a209"
 
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {".git/HEAD": "ref: refs/heads/main\n", ".git/refs/heads/main": f"{COMMIT}\n"},
+        {
+            ".git/HEAD": "ref: refs/heads/main\n",
+            ".git/packed-refs": f"# pack-refs\n{'f' * 40} refs/heads/x\n{COMMIT} refs/heads/main\n",
+        },
+        {".git/HEAD": f"{COMMIT}\n"},
+        {
+            ".git": "gitdir: ../repository/worktrees/one\n",
+            "../repository/worktrees/one/HEAD": "ref: refs/heads/main\n",
+            "../repository/worktrees/one/commondir": "../..\n",
+            "../repository/refs/heads/main": f"{COMMIT}\n",
+        },
+    ],
+    ids=["branch", "packed", "detached", "worktree"],
+)
+def test_without_a_build_id_it_is_the_commit_where_the_worker_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
+) -> None:
+    inside = tmp_path / "project" / "inside"
+    inside.mkdir(parents=True)
+    for name, text in files.items():
+        path = tmp_path / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.chdir(inside)
+
+    assert Surroundings().software().commit == COMMIT[:12]
+
+
+def test_where_there_is_no_commit_there_is_no_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/unborn\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert Surroundings().software().commit == ""
+
+
 # Nothing is told that is not provoked here and explained in the docs.
 
 
