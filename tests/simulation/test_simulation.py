@@ -15,8 +15,11 @@ from tests.simulation.servers import embedded_server
 from tests.simulation.world import Report, simulate
 
 # Thousands are run by scripts/simulate. A real server takes half the time for one.
-SEEDS = range(10_000, 10_120)
-ON_REDIS = range(20_000, 20_120)
+SEEDS = range(10_000, 10_040)
+ON_REDIS = range(20_000, 20_080)
+
+# Whoever plants a bug of which less than a tenth of the runs tells, is told so by scripts/simulate.
+HUNTED = range(80)
 
 
 @functools.cache
@@ -51,9 +54,15 @@ def test_a_seed_tells_the_same_story_every_time() -> None:
         assert list(pool.map(one, range(3))) == first
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "mutant",
+    [mutant for mutant in MUTANTS if not mutant.is_rare],
+    ids=lambda mutant: mutant.rule.replace(" ", "-"),
+)
 def test_a_planted_bug_is_seen(mutant: Mutant) -> None:
-    """Within 500 seeds. What the engine does more or less moves the seed: then another is found,
-    and `scripts/simulate --mutants` tells which to write down."""
+    """By the first run, as long as its seed is fresh, else by one of some more."""
     with planted(mutant):
-        assert any(one(seed).violations for seed in (mutant.seed, *range(500)))
+        for seed in (mutant.seed, *HUNTED):
+            if simulate(seed, client(), profile=mutant.profile, is_strict=True).violations:
+                return
+    pytest.fail(f"none of {len(HUNTED)} runs sees it; hunt it by scripts/simulate --mutants")
