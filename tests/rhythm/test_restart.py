@@ -144,6 +144,32 @@ def test_the_first_id_and_that_of_any_run_reach_the_run_that_lives(
     run(story())
 
 
+def test_earlier_runs_are_kept_no_longer_than_others_and_their_id_stays(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RHYTHM_RETENTION", "0.001")
+    monkeypatch.setenv("RHYTHM_LEASE", "0.3")
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=SUMS) as stage:
+            id_ = await stage.start("it", id="sums")
+            await send(stage, id_, "add", 1)
+            await send(stage, id_, "add", 2)
+            await until_run(stage, "sums~2")
+            executions = stage.app.execution_service
+            while await executions.get_executions(["sums"]):  # noqa: ASYNC110 - no event of a deletion
+                await asyncio.sleep(0.01)
+            assert await stage.start("it", id="sums") == "sums"
+            with pytest.raises(ExecutionExists):
+                await stage.start("it", {"sum": 5}, id="sums")
+            await send(stage, "sums", "add", 4)
+            now = await executions.get_execution("sums")
+            assert now is not None and now.id == "sums~2"
+            await executions.terminate_execution("sums")
+
+    run(story())
+
+
 def test_signals_that_nobody_took_go_along_in_their_order(
     database_url: str, namespace: str, run: Run
 ) -> None:
