@@ -41,11 +41,25 @@ class KeptMachine(msgspec.Struct, array_like=True, frozen=True):
 
     Attributes:
         context: of a fork, what its script sees as `Context`.
+        definition: of one that was migrated, the program it is a machine of.
     """
 
     state: bytes
     cancel: CancelRequested | None
     context: dict[str, Any] | None = None
+    definition: str | None = None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> KeptMachine:
+        """What a snapshot keeps.
+
+        Raises:
+            flowlang.SnapshotUnusable: it is damaged: replay instead.
+        """
+        try:
+            return msgspec.msgpack.decode(events.without_sum(snapshot.data), type=cls)
+        except ValueError as error:  # also of msgspec
+            raise flowlang.SnapshotUnusable(f"it cannot be read ({error})") from error
 
 
 class LiveMachine:
@@ -101,8 +115,12 @@ class LiveMachine:
         program: flowlang.Program,
         first: StoredEvent,
         snapshot: Snapshot,
+        kept: KeptMachine,
     ) -> LiveMachine:
         """The machine as it stood when the snapshot was taken.
+
+        Args:
+            kept: what the snapshot keeps, a machine of `program`.
 
         Raises:
             flowlang.SnapshotUnusable: it was taken by another release: replay instead.
@@ -110,10 +128,6 @@ class LiveMachine:
         """
         live = cls.__new__(cls)
         live._begin(execution_id, first)
-        try:
-            kept = msgspec.msgpack.decode(events.without_sum(snapshot.data), type=KeptMachine)
-        except ValueError as error:  # also of msgspec
-            raise flowlang.SnapshotUnusable(f"it cannot be read ({error})") from error
         context = live._context if kept.context is None else kept.context
         live._machine = flowlang.decode_state(program, kept.state, context)
         live.cancel = kept.cancel
@@ -145,7 +159,10 @@ class LiveMachine:
         """
         state = flowlang.encode_state(self._machine)
         context = None if self._machine.facts is self._context else self._machine.facts
-        return events.with_sum(msgspec.msgpack.encode(KeptMachine(state, self.cancel, context)))
+        digest = self._machine.program.digest
+        definition = None if digest == self.created.definition else digest
+        kept = KeptMachine(state, self.cancel, context, definition)
+        return events.with_sum(msgspec.msgpack.encode(kept))
 
     def state_bytes(self) -> bytes:
         """The state of the machine alone, for flowlang to open.

@@ -17,7 +17,7 @@ import msgspec
 import flowlang
 from flowlang import Program, SnapshotUnusable, StateTooLarge, protocol
 from rhythm import logs, tracing
-from rhythm.engine.history import LiveMachine, definition_of
+from rhythm.engine.history import KeptMachine, LiveMachine, definition_of
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
 from rhythm.errors import ConnectionLost, RhythmError, UnreadableEvent, WorkflowNotRegistered
 from rhythm.events import Created, SignalReceived, TraceContext
@@ -232,8 +232,12 @@ class Activations:
             kept, first, known = await self._kept(claim)
         if kept is None or first is None:
             return None
+        if any(event.type == "migrated" for event in known):
+            return None  # What it is of has been left since.
         try:
-            live = LiveMachine.restored(claim.id, await self._program(claim, [first]), first, kept)
+            machine = KeptMachine.of(kept)
+            program = await self._program(claim, [first], machine.definition)
+            live = LiveMachine.restored(claim.id, program, first, kept, machine)
         except SnapshotUnusable as error:
             logger.info("workflow %s is replayed: %s", claim.id, error)
             return None
@@ -294,12 +298,18 @@ class Activations:
             async for event in stream.read(self._connection, execution_id, after=after, upto=upto)
         ]
 
-    async def _program(self, claim: WorkflowClaim, history: Sequence[StoredEvent]) -> Program:
+    async def _program(
+        self,
+        claim: WorkflowClaim,
+        history: Sequence[StoredEvent],
+        definition: str | None = None,
+    ) -> Program:
+        """The program that a history runs by its end, or another one that it runs later on."""
         first = history[0]
         created = decode_event(claim.id, first.version, first.type, first.payload)
         if not isinstance(created, Created) or created.definition is None:
             raise UnreadableEvent(claim.id, first.version, "it does not begin a workflow")
-        definition = definition_of(claim.id, history) or created.definition
+        definition = definition or definition_of(claim.id, history) or created.definition
         program = await self._workflows.program(created.target, definition)
         if self.keeping.programs:
             return program

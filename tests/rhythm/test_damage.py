@@ -32,7 +32,7 @@ from rhythm import (
 )
 from rhythm.cli import main
 from rhythm.cli.exits import Exit
-from rhythm.engine.history import LiveMachine
+from rhythm.engine.history import KeptMachine, LiveMachine
 from rhythm.events import Created
 from rhythm.history.bundle import encode
 from rhythm.history.files import read
@@ -431,7 +431,8 @@ def test_a_damaged_snapshot_is_never_used() -> None:
     first = StoredEvent(1, "created", 1_000, "r", events.encode(created), {})
     live = LiveMachine("one", program, first)
     kept = live.kept()
-    LiveMachine.restored("one", program, first, Snapshot(1, first.identity, kept))
+    sound = Snapshot(1, first.identity, kept)
+    LiveMachine.restored("one", program, first, sound, KeptMachine.of(sound))
 
     @given(st.data())
     def restore(data: st.DataObject) -> None:
@@ -441,7 +442,8 @@ def test_a_damaged_snapshot_is_never_used() -> None:
         else:
             damaged = damaged[: data.draw(st.integers(0, len(kept) - 1))]
         with pytest.raises(flowlang.SnapshotUnusable):
-            LiveMachine.restored("one", program, first, Snapshot(1, first.identity, bytes(damaged)))
+            harmed = Snapshot(1, first.identity, bytes(damaged))
+            LiveMachine.restored("one", program, first, harmed, KeptMachine.of(harmed))
 
     restore()
 

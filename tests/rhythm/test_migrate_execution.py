@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from rhythm import ExecutionFinished, InvalidRequest, NondeterminismError
+from rhythm import ExecutionFinished, InitBuilder, InvalidRequest, NondeterminismError, Worker
+from rhythm.worker.activations import HOT
+from rhythm.worker.metrics import Metrics
 from tests.rhythm.test_fork import all_is_well
-from tests.rhythm.test_workflows import on_stage
+from tests.rhythm.test_workflows import Stage, a_registry, flows, on_stage
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -55,5 +57,47 @@ def test_a_workflow_at_rest_goes_on_with_another_script(
             with pytest.raises(ExecutionFinished):
                 await histories.migrate_execution("one", OLD, path="old.flow")
             assert await all_is_well(stage)
+
+    run(story())
+
+
+class Sources(Metrics):
+    """Remembers what machines were made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def count_replay(self, source: str, seconds: float) -> None:
+        self.seen.append(source)
+
+
+def test_what_was_migrated_goes_on_from_its_snapshots(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    """Of the other definition's machine, of which nothing is left but by replaying once."""
+    old = """
+        const all = []
+        for (let i = 0; i < 3; i++) {
+          await Signal.when("go")
+          all.push(await Task.run("square", { x: i }))
+        }
+        return all
+    """
+
+    async def story() -> None:
+        builder = InitBuilder().database_url(database_url).namespace(namespace)
+        async with builder.workflows(flows(it=old)) as app:
+            stage, sources = Stage(app), Sources()
+            async with Worker(app, registry=a_registry(), keeping=HOT, metrics=sources):
+                await stage.start("it", id="one")
+                for number in range(3):
+                    if number == 1:
+                        new = old.replace("return all", "return [...all, 'new']")
+                        await app.history_service.migrate_execution("one", new, path="new.flow")
+                    await app.signal_service.send_signal(workflow_id="one", signal_name="go")
+                    await stage.until("one", "child_completed", number + 1)
+                assert (await stage.end("one")).result() == [0, 1, 4, "new"]
+            assert sources.seen.count("history") == 1
 
     run(story())
