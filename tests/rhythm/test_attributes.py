@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from rhythm import InvalidRequest
 from rhythm.cli import main
 from rhythm.models import parse_create, parse_filters
+from tests.conftest import RedisServer
 from tests.rhythm.test_ending import verified
 from tests.rhythm.test_workflows import Stage, on_stage
 
@@ -233,11 +234,9 @@ def test_many_are_ended_by_attribute_and_by_the_line_they_wait_at(
 
 
 def test_the_command_line_starts_lists_and_counts_by_attributes(
-    database_url: str, namespace: str, run: Run
+    redis_server: RedisServer, namespace: str, run: Run
 ) -> None:
-    if database_url.startswith("memory://"):
-        pytest.skip("another process sees nothing of it")
-    where = ["--redis", database_url, "--namespace", namespace]
+    where = ["--redis", redis_server.url, "--namespace", namespace]
 
     def rhythm(*words: str) -> str:
         result = CliRunner().invoke(main, [*words, *where], catch_exceptions=False)
@@ -245,7 +244,7 @@ def test_the_command_line_starts_lists_and_counts_by_attributes(
         return result.output
 
     async def story() -> None:
-        async with on_stage(database_url, namespace, workers=0, it="return 1"):
+        async with on_stage(redis_server.url, namespace, workers=0, it="return 1"):
             pass
 
     run(story())
