@@ -165,6 +165,8 @@ def test_a_declared_limit_holds_for_all_workers_and_explain_tells(
             id_ = await stage.start("it")
             while (await limits.list_limits())[0].waiting != 3:  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0.005)
+            while gate.runs < 2:  # noqa: ASYNC110 - claimed, they may not have begun
+                await asyncio.sleep(0.005)
             assert gate.runs == 2
             told = str(await explain(id_))
             assert told.count("A limit holds it back: of task 'gate' 2 run at once") == 3

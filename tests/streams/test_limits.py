@@ -58,13 +58,14 @@ def test_so_many_run_at_once_and_the_next_begins_when_one_ends(
     async def story() -> None:
         await task(house, "before")
         await limit(house, **{scope: Limits(most=2)})
+        one, other = await hands(house), await hands(house, "w2")
+        assert await one.claim() == ["before"]
         for number in range(4):
             await task(house, f"t{number}")
         await house.start("flow")
-        one, other = await hands(house), await hands(house, "w2")
 
         # A workflow's turn is no task.
-        assert sorted(await one.claim()) == ["before", "flow", "t0"]
+        assert sorted(await one.claim()) == ["flow", "t0"]
         assert await other.claim() == []
         found = await limits.find(house.connection, "t1")
         assert found is not None and (found.counts, found.most) == ("running", 2)
@@ -210,6 +211,24 @@ def test_all_goes_on_when_a_limit_is_lifted(house: House, run: Run, after: Limit
         claims = await other.claim(200)
 
         assert sorted(claims + list(worker.running)) == sorted(ids)
+
+    play(house, run, story)
+
+
+def test_what_waited_before_its_limit_was_set_is_limited_too(house: House, run: Run) -> None:
+    async def story() -> None:
+        for number in range(5):
+            await task(house, f"t{number}")
+        await limit(house, task_charge=Limits(most=1))
+        await task(house, "late")
+        worker = await hands(house)
+        done = await worker.claim()
+        while worker.running:
+            assert len(worker.running) == 1
+            done += await worker.claim(100, *worker.running)
+        # Among themselves they keep their order.
+        assert sorted(done) == ["late", *(f"t{number}" for number in range(5))]
+        assert [id_ for id_ in done if id_ != "late"] == [f"t{number}" for number in range(5)]
 
     play(house, run, story)
 

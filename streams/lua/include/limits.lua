@@ -29,6 +29,52 @@ local function setting_of(scope)
   return settings[scope]
 end
 
+-- The names of the limits on tasks of a queue, target ("" for any) and key; false without any.
+local known_limits = {}
+local function limits_of(queue, target, key)
+  local all_three = queue .. " " .. target .. " " .. key
+  if known_limits[all_three] == nil then
+    local names = {}
+    for _, scope in ipairs({ "queue:" .. queue, target ~= "" and "task:" .. target or nil }) do
+      local set = setting_of(scope) or {}
+      for _, kind in ipairs({ "c", "r" }) do
+        if (set[kind] or 0) > 0 then
+          names[#names + 1] = kind .. "||" .. scope
+        end
+        if key ~= "" and (set["k" .. kind] or 0) > 0 then
+          names[#names + 1] = kind .. "|" .. key .. "|" .. scope
+        end
+      end
+    end
+    known_limits[all_three] = #names > 0 and names
+  end
+  return known_limits[all_three]
+end
+
+local function parts_of(lane)
+  local priority, key, rest = string.match(lane, "^(%d)|([^|]*)|(.*)$")
+  return priority, key, string.match(rest, "^t:(.*)$")
+end
+
+-- The lane of tasks of a target that have limits, of the priority and key of another lane.
+local function lane_of_limits(lane, target)
+  local priority, key = parts_of(lane)
+  return priority .. "|" .. key .. "|" .. (setting_of("task:" .. target) and "t:" .. target or "q")
+end
+
+-- A new task begins in the lane of its limits, if it has any.
+local any_limits
+local function choose_lane(control, target)
+  if any_limits == nil then
+    any_limits = call("EXISTS", prefix .. "p") == 1
+  end
+  local lane = control.fl or USUAL_LANE
+  local _, key = parts_of(lane)
+  if any_limits and limits_of(control.q, target, key) then
+    keep(control, "fl", lane_of_limits(lane, target))
+  end
+end
+
 -- How many more may begin now, and when the next may if none: nil if that is up to those that run.
 local function room_at(name, now)
   local kind, key, scope = string.match(name, "^(%a)|([^|]*)|(.*)$")

@@ -8,33 +8,6 @@ local changes_of_lane = 0
 local has_flow_control = #queues > 0 and call("EXISTS", prefix .. "g", prefix .. "p") > 0
 local has_limits = has_flow_control and call("EXISTS", prefix .. "p") == 1
 
--- The names of the limits on tasks of a queue, target ("" for any) and key; false without any.
-local known_limits = {}
-local function limits_of(queue, target, key)
-  local all_three = queue .. " " .. target .. " " .. key
-  if known_limits[all_three] == nil then
-    local names = {}
-    for _, scope in ipairs({ "queue:" .. queue, target ~= "" and "task:" .. target or nil }) do
-      local set = setting_of(scope) or {}
-      for _, kind in ipairs({ "c", "r" }) do
-        if (set[kind] or 0) > 0 then
-          names[#names + 1] = kind .. "||" .. scope
-        end
-        if key ~= "" and (set["k" .. kind] or 0) > 0 then
-          names[#names + 1] = kind .. "|" .. key .. "|" .. scope
-        end
-      end
-    end
-    known_limits[all_three] = #names > 0 and names
-  end
-  return known_limits[all_three]
-end
-
-local function parts_of(lane)
-  local priority, key, rest = string.match(lane, "^(%d)|([^|]*)|(.*)$")
-  return priority, key, string.match(rest, "^t:(.*)$")
-end
-
 -- The limits on a lane that is one of tasks with limits.
 local function limits_of_lane(lane, queue)
   if string.sub(lane, -1) == "|" then
@@ -100,13 +73,13 @@ end
 -- Whether a task may begin, which then counts; else it is in the lane of its limits.
 local function let_begin(control)
   local lane = control.fl or USUAL_LANE
-  local priority, key, target = parts_of(lane)
+  local _, key, target = parts_of(lane)
   target = target or call("HGET", prefix .. "x:" .. control.id, "tg") or damaged("its projection is gone")
   local names = limits_of(control.q, target, key)
   if not names then
     return true
   end
-  local own = priority .. "|" .. key .. "|" .. (setting_of("task:" .. target) and "t:" .. target or "q")
+  local own = lane_of_limits(lane, target)
   local list = lane_list(own, control.q)
   local others_wait = lane ~= own and (pushed[list] or call("EXISTS", list) == 1)
   if others_wait or full_one(names) then

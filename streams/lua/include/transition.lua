@@ -733,6 +733,9 @@ local function create(born, now)
       keep(control, "fl", lane)
     end
   end
+  if born.ty == "task" then
+    choose_lane(control, born.tg)
+  end
   call("HSET", prefix .. "x:" .. id, unpack(facts))
   if born.ab and born.ab ~= "" then
     set_attributes(id, at, born.ab)
