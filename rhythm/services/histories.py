@@ -188,7 +188,7 @@ class HistoryService:
         nearest = [execution_id]
         while nearest:
             below = [id_ for parent in nearest for id_ in asked_for(parent, found[parent])]
-            if len(found) + len(below) > MOST_EXECUTIONS:
+            if len(found) - 1 + len(below) > MOST_EXECUTIONS:
                 raise InvalidRequest(
                     "execution_id",
                     f"more than {MOST_EXECUTIONS:,} executions are below {execution_id!r}: look at "
