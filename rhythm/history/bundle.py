@@ -221,7 +221,8 @@ class Bundle(msgspec.Struct, frozen=True):
 
 
 def asked_for(execution_id: str, history: Sequence[StoredEvent]) -> list[str]:
-    """The ids of the tasks and workflows below a workflow that it asked for.
+    """The ids of the tasks and workflows below a workflow that it asked for; of a workflow under an
+    id of its own that id, whoever began it.
 
     Raises:
         UnreadableEvent: an event is damaged.
@@ -232,7 +233,9 @@ def asked_for(execution_id: str, history: Sequence[StoredEvent]) -> list[str]:
         if isinstance(payload, Decided):
             for command in payload.commands:
                 if isinstance(command, protocol.RunTask | protocol.RunWorkflow):
-                    asked[f"{execution_id}/{command.n}"] = None
+                    chosen = command.options.get("id")
+                    own = chosen if isinstance(chosen, str) else None
+                    asked[own or f"{execution_id}/{command.n}"] = None
     return list(asked)
 
 

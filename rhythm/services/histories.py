@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Container, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from os import PathLike
 from typing import Any
@@ -187,7 +187,8 @@ class HistoryService:
         }
         nearest = [execution_id]
         while nearest:
-            below = [id_ for parent in nearest for id_ in asked_for(parent, found[parent])]
+            asked = {id_: None for parent in nearest for id_ in asked_for(parent, found[parent])}
+            below = [id_ for id_ in asked if id_ not in found]
             if len(found) - 1 + len(below) > MOST_EXECUTIONS:
                 raise InvalidRequest(
                     "execution_id",
@@ -201,7 +202,7 @@ class HistoryService:
                     *(self._as_far_as_it_goes(id_, damage) for id_ in some)
                 )
                 for id_, history in zip(some, histories, strict=True):
-                    if history:
+                    if history and _belongs(id_, history, found):
                         found[id_] = history
                         nearest.append(id_)
         return found
@@ -797,6 +798,12 @@ class HistoryService:
                     yield readable(execution_id, stored)
                     if stored.type in TERMINAL:
                         return
+
+
+def _belongs(execution_id: str, history: Sequence[StoredEvent], found: Container[str]) -> bool:
+    """Whether one of `found` began it: others may have asked for the same id before."""
+    created = first_of(execution_id, history)
+    return (created.parent or created.started_by) in found
 
 
 def _matching(

@@ -196,3 +196,28 @@ def test_a_shape_keeps_types_lengths_and_keys() -> None:
         "a": ["number", "number", "bool", None],
         "b": {"c": "text(4)"},
     }
+
+
+def test_a_child_under_an_id_of_its_own_goes_along_with_who_began_it(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    source = 'return await Workflow.run("shared", {}, { id: "own" })'
+    shared = 'return await Task.run("square", { x: 3 })'
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=source, shared=shared) as stage:
+            for id_ in ("one", "two"):
+                await stage.start("it", id=id_)
+                await stage.end(id_)
+            histories = stage.app.history_service
+
+            first = await histories.export_bundle("one", values=True)
+            second = await histories.export_bundle("two", values=True)
+
+            assert list(first.executions) == ["one", "own", "own/1"]
+            assert first.replay("own").outcome is not None
+            assert list(second.executions) == ["two"]
+            assert (await histories.timeline("one")).id == "one"
+            assert first.explain() is not None
+
+    run(story())
