@@ -19,6 +19,7 @@ import termios
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _figures(place: Ground, subject: Subject) -> Iterator[dict[str, object]]:
+def _figures(place: Ground, subject: Subject) -> Iterator[dict[str, Any]]:
     bundle = place.folder / f"{subject.name}.json"
     for command, words in _commands(subject):
         seconds, megabytes, printed = _run(place, words)

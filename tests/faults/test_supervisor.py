@@ -164,7 +164,8 @@ def test_each_child_serves_its_own_health(
         urls = re.findall(r"health at (\S+)", worker_log.read_text())
     answers = []
     for url in urls:
-        status, condition = 503, {}
+        status = 503
+        condition: dict[str, Any] = {}
         while status != 200:  # it has registered, and claims at any moment now
             status, condition = answered(f"{url}/ready")
         answers.append(condition["worker"])

@@ -75,7 +75,7 @@ def a_sentinel(folder: Path, certificates: Path) -> tuple[list[Node], str]:
     path.write_text(f"sentinel monitor {SERVICE} 127.0.0.1 {server.tls_port} 1\n")
     sentinel.start(str(path), "--sentinel")
     until("both answer", lambda: server.is_up() and sentinel.is_up())
-    until("the server is known", lambda: is_well(sentinel.client.sentinel_master(SERVICE)))
+    until("the server is known", lambda: is_well(sentinel.master_as_known()))
     return [sentinel, server], f"rediss+sentinel://127.0.0.1:{sentinel.tls_port}/{SERVICE}"
 
 

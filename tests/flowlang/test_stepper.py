@@ -30,6 +30,7 @@ from flowlang import (
 )
 from flowlang.compiler import Constants, lower
 from flowlang.snapshot import StateTooLarge, decode
+from flowlang.stepper import Lines
 from tests.flowlang.fuzz import recorded
 from tests.flowlang.resuming.runs import run
 from tests.flowlang.stepping.compared import (
@@ -149,7 +150,7 @@ def test_a_text_that_is_looked_at_grows_as_it_does_unseen() -> None:
     stepper = Stepper(program, limits=limits)
     stepper.start()
     kept: list[Stop] = []
-    stepper.visit(kept.append)  # type: ignore[arg-type]  # it answers None
+    stepper.visit(kept.append)
 
     assert stepper.turn is not None
     assert stepper.turn.outcome == Completed(5030)
@@ -291,6 +292,10 @@ def test_a_function_whose_promise_has_settled_waits_for_nothing_any_more() -> No
 # ---------------------------------------------------------------------------------------- moving
 
 
+def from_line(first: int) -> Lines:
+    return lambda line: line >= first
+
+
 @cache
 def all_stops() -> list[tuple[int, Shown]]:
     """Those of the turn of `WORK` that sorts, and goes on to its first `await`."""
@@ -329,10 +334,10 @@ def test_what_is_seen_at_a_stop_does_not_depend_on_the_way_there(
                 stepper.back(by)
                 at -= by
             case "run", int():
-                stepper.run(lambda line, by=by: line >= by)
+                stepper.run(from_line(by))
                 at = next((n for n, stop in stops if n > at and stop.line >= by), len(stops) + 1)
             case "run_back", int():
-                stepper.run_back(lambda line, by=by: line >= by)
+                stepper.run_back(from_line(by))
                 at = max((n for n, stop in stops if n < at and stop.line >= by), default=1)
             case _:
                 stepper.finish()
@@ -438,7 +443,7 @@ def test_hits_tell_how_often_each_line_was_come_to_until_here() -> None:
 
 def test_turns_follow_each_other_as_a_machine_has_them() -> None:
     stepper = stepping(WORK)
-    assert stepper.stop is None and stepper.turn is None
+    assert (stepper.stop, stepper.turn) == (None, None)
 
     assert lines(stepper) == [2, 19, 4, 5, 6, 8, 9, 11, 12]
     with pytest.raises(ValueError, match="finish it first"):

@@ -11,6 +11,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +54,25 @@ class Node:
         )
 
     def ask(self, *words: Any) -> Any:
-        return self.client.execute_command(*words)
+        client: Any = self.client  # this method of it has no types
+        return client.execute_command(*words)
 
     def is_up(self) -> bool:
         assert self.process is not None and self.process.poll() is None, self.log()
-        return bool(_quiet(lambda: self.client.ping()))
+        return bool(_quiet(lambda node: node.client.ping(), self))
 
     def is_master(self) -> bool:
-        return bool(_quiet(lambda: self.client.role()[0] in ("master", b"master")))
+        return bool(_quiet(lambda node: node.client.role()[0] in ("master", b"master"), self))
 
     def known(self) -> list[str]:
         """The lines about all nodes of a Cluster that this one knows."""
         return list(self.ask("CLUSTER", "NODES").splitlines())
+
+    def master_as_known(self) -> dict[str, Any]:
+        """What a Sentinel knows of the master that it looks after."""
+        state = self.client.sentinel_master(SERVICE)
+        assert isinstance(state, dict)
+        return state
 
     def log(self) -> str:
         path = self.folder / "redis.log"
@@ -127,9 +136,7 @@ class Cluster:
             name = master.ask("CLUSTER", "MYID")
             until(
                 "a replica knows its master",
-                lambda replica=replica, name=name: _quiet(
-                    lambda: replica.ask("CLUSTER", "REPLICATE", name)
-                ),
+                partial(_quiet, methodcaller("ask", "CLUSTER", "REPLICATE", name), replica),
             )
         self.until_whole()
 
@@ -139,10 +146,10 @@ class Cluster:
         def is_whole() -> bool:
             up = [node for node in self.nodes if node.process is not None]
             return all(
-                _quiet(lambda node=node: "cluster_state:ok" in node.ask("CLUSTER", "INFO"))
+                _quiet(lambda node: "cluster_state:ok" in node.ask("CLUSTER", "INFO"), node)
                 for node in up
             ) and all(
-                _quiet(lambda node=node: node.client.info("replication")["connected_slaves"] >= 1)
+                _quiet(lambda node: node.client.info("replication")["connected_slaves"] >= 1, node)
                 for node in self.masters()
             )
 
@@ -249,17 +256,18 @@ class SentinelTrio:
             up = [node for node in self.servers if node.process is not None]
             return all(
                 _quiet(
-                    lambda node=node: (
-                        (state := node.client.sentinel_master(SERVICE))["num-other-sentinels"] == 2
+                    lambda node: (
+                        (state := node.master_as_known())["num-other-sentinels"] == 2
                         and state["num-slaves"] >= 2
                         and state["is_master"]
                         and not state["is_sdown"]
-                    )
+                    ),
+                    node,
                 )
                 for node in self.sentinels
             ) and any(
                 _quiet(
-                    lambda node=node: (
+                    lambda node: (
                         node.is_master()
                         and sum(
                             one["state"] == "online"
@@ -267,7 +275,8 @@ class SentinelTrio:
                             if name.startswith("slave") and isinstance(one, dict)
                         )
                         == len(up) - 1
-                    )
+                    ),
+                    node,
                 )
                 for node in up
             )
@@ -307,10 +316,10 @@ def until(what: str, is_so: Callable[[], Any]) -> None:
         time.sleep(0.02)
 
 
-def _quiet(ask: Callable[[], Any]) -> Any:
+def _quiet(ask: Callable[[Node], Any], node: Node) -> Any:
     """False while a server does not answer, or says that it cannot yet."""
     try:
-        return ask()
+        return ask(node)
     except (redis.exceptions.RedisError, OSError):
         return False
 

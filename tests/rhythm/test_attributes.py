@@ -155,9 +155,10 @@ def test_pages_follow_each_other_whatever_changes_between_them(
             assert seen == before
             assert len(there) - len(seen) == 3
             assert (await executions.page_executions({"limit": 0})).executions == []
-            for cursor in ("", "nonsense", "MTIz", 5):
+            wrong: Any
+            for wrong in ("", "nonsense", "MTIz", 5):
                 with pytest.raises(InvalidRequest, match="cursor"):
-                    await executions.page_executions({}, cursor)  # type: ignore[arg-type]  # wrong
+                    await executions.page_executions({}, wrong)
 
     run(story())
 

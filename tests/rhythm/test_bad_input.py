@@ -42,6 +42,7 @@ from tests.rhythm.stored import all_that_is_stored
 # is given all values of one of these tables; nothing else is wrong with the call.
 
 Bad = Sequence[tuple[Any, str]]
+Calls = Sequence[tuple[str, dict[str, Any]]]
 
 NO_TEXT: Bad = [
     (7, "must be text, not an int"),
@@ -210,7 +211,10 @@ CANCEL = ("execution_service.cancel_execution", {"execution_id": "waiting"})
 TERMINATE = ("execution_service.terminate_execution", {"execution_id": "waiting"})
 WAIT = ("execution_service.wait_for_execution", {"execution_id": "waiting"})
 GET_WORKFLOW = ("workflow_service.get_workflow", {"name": "waits"})
-QUERIES = (("execution_service.query_executions", {}), ("execution_service.count_executions", {}))
+QUERIES: Calls = (
+    ("execution_service.query_executions", {}),
+    ("execution_service.count_executions", {}),
+)
 REPLAY = ("history_service.replay", {"execution_id": "waiting"})
 WHAT_IF = ("history_service.what_if", {"execution_id": "waiting", "source": "return 1"})
 IMPACT = ("history_service.impact", {"name": "waits", "source": "return 1"})
@@ -223,7 +227,7 @@ DIFF = ("history_service.diff", {"a": "waiting", "b": "waiting"})
 GREP = ("history_service.grep", {"name": "waits", "line": 1, "expression": "1"})
 EXPORT = ("history_service.export_bundle", {"execution_id": "waiting"})
 BULK = ("bulk_service.run", {"action": "cancel", "filters": {}})
-ABOUT_ONE = (
+ABOUT_ONE: Calls = (
     CANCEL,
     TERMINATE,
     WAIT,
@@ -244,7 +248,7 @@ ABOUT_ONE = (
     ("verification_service.rebuild", {}),
 )
 
-REFUSED: list[tuple[Sequence[tuple[str, dict[str, Any]]], str, Bad]] = [
+REFUSED: list[tuple[Calls, str, Bad]] = [
     ([CREATE, SCHEDULE], "target_name", [*NAMES, NONE]),
     ([CREATE, SCHEDULE], "exec_type", CHOICES),
     ([CREATE, SCHEDULE], "queue", QUEUES),
@@ -308,7 +312,7 @@ REFUSED: list[tuple[Sequence[tuple[str, dict[str, Any]]], str, Bad]] = [
 ]
 
 # Calls that are wrong as a whole, or do not fit what there is.
-REFUSED_AS_A_WHOLE: list[tuple[str, dict[str, Any], type[Exception], str]] = [
+REFUSED_AS_A_WHOLE: list[tuple[str, dict[Any, Any], type[Exception], str]] = [
     (CREATE[0], {}, InvalidRequest,
      "target_name: is missing; create_execution needs the name of a workflow or task"),
     (CREATE[0], {"target_name": "t", "input": {}}, InvalidRequest,
@@ -435,7 +439,13 @@ def test_what_looks_odd_and_is_good(
     async def scenario() -> None:
         async with InitBuilder().database_url(database_url).namespace(namespace) as app:
             executions = app.execution_service
-            inputs = {"": None, "big": 2**53, "deep": [[[{}]]], "text": "ü€𝄞\0", "x": -0.0}
+            inputs: dict[str, Any] = {
+                "": None,
+                "big": 2**53,
+                "deep": [[[{}]]],
+                "text": "ü€𝄞\0",
+                "x": -0.0,
+            }
             execution_id = await executions.create_execution(
                 target_name="größe", exec_type="task", inputs=inputs, queue="日本", id="@:._-" * 25
             )
@@ -635,14 +645,14 @@ def test_a_bad_declaration_is_refused_where_it_is_made(
 def test_a_worker_says_what_it_cannot_serve(
     database_url: str, namespace: str, run: Callable[..., Any]
 ) -> None:
-    lists = (None, 7, "default", b"default", [], {})
+    lists: tuple[Any, ...] = (None, 7, "default", b"default", [], {})
 
     async def scenario() -> None:
         async with in_use(database_url, namespace) as (app, connection):
             before = await all_that_is_stored(connection)
             for queues in lists:
                 with pytest.raises(ConfigurationError, match=r"list of queues; give queues=\["):
-                    Worker(app, queues=queues)  # type: ignore[arg-type]  # as a mistake would
+                    Worker(app, queues=queues)
             for name, what in QUEUES:
                 with pytest.raises(InvalidRequest) as caught:
                     Worker(app, queues=[name])

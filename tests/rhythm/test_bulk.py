@@ -24,7 +24,7 @@ FAILS = """
 async def statuses(stage: Stage, target: str) -> dict[str, int]:
     found = await stage.app.execution_service.query_executions({"target_name": target})
     return {
-        status: [one.status for one in found].count(status)
+        status: [str(one.status) for one in found].count(status)
         for status in sorted({str(one.status) for one in found})
     }
 

@@ -268,7 +268,7 @@ def test_the_table_of_exit_codes_is_the_enum() -> None:
         (errors.ConnectionLost("redis://x", "refused"), Exit.UNAVAILABLE),
         (errors.MissingResource([("t", "Mailer")]), Exit.UNAVAILABLE),
         (errors.WaitTimeout("exec_1", 1.0, "pending", "default"), Exit.TIMED_OUT),
-        (errors.FlowSyntaxError(["x.flow:1:1: error"]), Exit.FAILED),
+        (errors.FlowSyntaxError([]), Exit.FAILED),
         (errors.ExecutionFinished("exec_1", "failed"), Exit.REFUSED),
         (errors.ExecutionNotEnded("exec_1", "running", 2), Exit.REFUSED),
         (errors.ExecutionNotStuck("exec_1", "queued"), Exit.REFUSED),

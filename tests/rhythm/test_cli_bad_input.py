@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from rhythm.cli import main
 from rhythm.cli.exits import Exit
 from streams.connection import Connection
-from tests.rhythm.test_bad_input import all_that_is_stored
+from tests.rhythm.stored import all_that_is_stored
 
 LONG = "x" * 129
 NO_NAME = "has ' ' in it; names are printable and without whitespace"

@@ -153,10 +153,13 @@ ENCRYPTION = Encryption({"one": KEY, "two": OTHER_KEY}, current="one")
 
 @given(PAYLOADS)
 def test_what_goes_through_codecs_comes_back(payload: bytes) -> None:
-    sealings = [
-        Sealing("n", codecs)
-        for codecs in ([], [Compression()], [ENCRYPTION], [Compression(above=0), ENCRYPTION])
+    chains: list[list[PayloadCodec]] = [
+        [],
+        [Compression()],
+        [ENCRYPTION],
+        [Compression(above=0), ENCRYPTION],
     ]
+    sealings = [Sealing("n", codecs) for codecs in chains]
 
     if payload[:1] != MARK:  # It is no msgpack.
         assert [sealing.open(sealing.seal(payload)) for sealing in sealings] == [payload] * 4

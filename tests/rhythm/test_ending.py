@@ -211,7 +211,7 @@ TREE = """
 def test_terminating_ends_a_whole_tree_without_asking(
     database_url: str, namespace: str, run: Run
 ) -> None:
-    sources = {
+    sources: dict[str, Any] = {
         "it": TREE,
         "middle": 'Workflow.start("leaf"); return 1',
         "leaf": 'try { await Signal.when("never") } finally { await Signal.when("never") }',
@@ -240,7 +240,7 @@ def test_terminating_ends_a_whole_tree_without_asking(
 def test_a_finished_tree_is_deleted_and_a_living_one_is_not(
     database_url: str, namespace: str, run: Run
 ) -> None:
-    sources = {
+    sources: dict[str, Any] = {
         "it": 'Workflow.start("leaf"); return await Workflow.run("middle")',
         "middle": 'return await Task.run("greet", { name: "Ada" })',
         "leaf": 'return await Signal.when("go")',
@@ -278,7 +278,7 @@ def test_what_ended_long_ago_is_deleted_when_a_retention_is_set(
 ) -> None:
     monkeypatch.setenv("RHYTHM_RETENTION", "0.05")
     monkeypatch.setenv("RHYTHM_LEASE", "0.1")
-    sources = {
+    sources: dict[str, Any] = {
         "it": 'return await Task.run("greet", { name: "Ada" })',
         "lasts": 'Workflow.start("waits"); return 1',
         "waits": 'return await Signal.when("go")',

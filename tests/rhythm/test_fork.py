@@ -151,7 +151,12 @@ def test_children_go_on_where_they_were_good_too(
     """
     other = 'return await Task.run("note", { what: "other" })'
     works = Works()
-    sources = {"parent": parent, "child": child, "grandchild": grandchild, "other": other}
+    sources: dict[str, Any] = {
+        "parent": parent,
+        "child": child,
+        "grandchild": grandchild,
+        "other": other,
+    }
 
     async def story() -> None:
         registry = a_registry(*works.definitions())
@@ -170,11 +175,11 @@ def test_children_go_on_where_they_were_good_too(
             assert works.ran["deepest"] == 2
             assert {works.ran[what] for what in ("before", "inner", "deep")} == {1}
             executions = stage.app.execution_service
-            below = await executions.get_execution("two/2/2")
-            assert below is not None
-            assert below.parent_workflow_id == "two/2"
-            assert below.forked_from is not None
-            assert below.forked_from.execution_id == "one/2/2"
+            deepest = await executions.get_execution("two/2/2")
+            assert deepest is not None
+            assert deepest.parent_workflow_id == "two/2"
+            assert deepest.forked_from is not None
+            assert deepest.forked_from.execution_id == "one/2/2"
             assert await all_is_well(stage)
             await executions.delete_execution("two")
             assert await executions.get_execution("two/2/2") is None
@@ -263,7 +268,7 @@ def test_what_cannot_be_forked_is_refused_and_nothing_is_created(
             await stage.start("it", id="one")
             await stage.until("one", "child_completed")
             histories = stage.app.history_service
-            for at, more, problem in [
+            refused: list[tuple[int, dict[str, Any], str]] = [
                 (0, {}, "has events 1 to 3"),
                 (4, {}, "has events 1 to 3"),
                 (2, {"edits": {"y": 1}}, "no function that waits has a variable 'y'"),
@@ -272,7 +277,8 @@ def test_what_cannot_be_forked_is_refused_and_nothing_is_created(
                 (2, {"edits": [("x", 1)]}, "give a dict of paths and values, not"),
                 (2, {"edits": {1: 1}}, "a path is text, not"),
                 (2, {"source": b""}, "give the text of a .flow, not"),
-            ]:
+            ]
+            for at, more, problem in refused:
                 with pytest.raises(InvalidRequest) as caught:
                     await histories.fork("one", at, **more)
                 assert problem in str(caught.value)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import flowlang
+from flowlang import RunTask, RunWorkflow
 from rhythm import events
 from rhythm.engine.history import LiveMachine
 from rhythm.errors import NondeterminismError, UnreadableEvent
@@ -56,7 +57,9 @@ class Live:
 
     def decide(self) -> None:
         commands = tuple(self.machine.undecided)
-        self.open += [command.n for command in commands if hasattr(command, "inputs")]
+        self.open += [
+            command.n for command in commands if isinstance(command, RunTask | RunWorkflow)
+        ]
         if commands:
             decided = stored(
                 len(self.history) + 1,

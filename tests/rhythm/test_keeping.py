@@ -7,7 +7,7 @@ histories can be compared: every event with its time, its cause, and what it car
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ from rhythm.worker import activations
 from rhythm.worker.activations import Keeping
 from streams.codec import StoredEvent
 from tests.conftest import KEEPINGS
-from tests.histories.scenarios import OF_APPLICATIONS, SCENARIOS
+from tests.histories.scenarios import OF_APPLICATIONS, SCENARIOS, Scenario
 
 Histories = Mapping[str, Sequence[StoredEvent]]
 
@@ -61,7 +61,7 @@ def script(steps: Sequence[str]) -> str:
     return "\n".join(["const seen = [], late = []", *lines, "return seen", ""])
 
 
-def left_by(keeping: str, story: Callable[[RhythmTest], Run]) -> tuple[Run, Histories]:
+def left_by(keeping: str, story: Scenario) -> tuple[Run, Histories]:
     """A run whose workers keep machines so, and all that is left of it.
 
     Events are without what caused them: it counts a worker's calls, and those that look for an
@@ -70,13 +70,14 @@ def left_by(keeping: str, story: Callable[[RhythmTest], Run]) -> tuple[Run, Hist
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(activations, "USUAL", KEEPINGS[keeping])
         run = story(RhythmTest())
+    assert isinstance(run, Run)
     return run, {
         id_: [msgspec.structs.replace(event, cause="") for event in events]
         for id_, events in run._remains.histories.items()
     }
 
 
-def assert_all_leave_the_same(story: Callable[[RhythmTest], Run]) -> None:
+def assert_all_leave_the_same(story: Scenario) -> None:
     _, usual = left_by("usual", story)
     for keeping in ("cold", "hot"):
         _, left = left_by(keeping, story)

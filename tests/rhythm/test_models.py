@@ -52,7 +52,8 @@ def execution(**changes: Any) -> Execution:
 
 
 def test_statuses_equal_print_and_encode_as_their_text() -> None:
-    assert ExecutionStatus.COMPLETED == "completed"
+    text: str = "completed"
+    assert text == ExecutionStatus.COMPLETED
     assert str(ExecutionStatus.RUNNING) == f"{ExecutionStatus.RUNNING}" == "running"
     assert [str(status) for status in ExecutionStatus] == [
         "pending",

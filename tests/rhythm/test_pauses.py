@@ -33,7 +33,7 @@ async def until_aside(stage: Stage, id_: str) -> None:
 
     async def wake() -> str | None:
         found = await projections.get_execution(connection, id_)
-        return found and found.wake
+        return found.wake if found is not None else None
 
     while await wake() != "paused":  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.005)

@@ -249,7 +249,7 @@ def test_children_end_or_go_on_as_at_every_end(database_url: str, namespace: str
     async def story() -> None:
         long = Long()
         registry = a_registry(long.definition())
-        flows_ = {"it": source, "waits": 'return await Signal.when("done")'}
+        flows_: dict[str, Any] = {"it": source, "waits": 'return await Signal.when("done")'}
         async with on_stage(database_url, namespace, registry, **flows_) as stage:
             id_ = await stage.start("it", id="it")
             await long.running.wait()

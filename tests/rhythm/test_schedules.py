@@ -22,6 +22,7 @@ from rhythm import (
 )
 from rhythm.builder import prepare
 from rhythm.models import from_unix_ms, unix_ms
+from rhythm.schedules import ScheduleDefinition
 from rhythm.services.firing import Firing
 from rhythm.services.workflows import compile_all
 from rhythm.settings import Settings
@@ -39,7 +40,7 @@ FLOWS = {
     "other": "return 1",
     "picky": "```\ninputs: { type: object, required: [day] }\n```\nreturn Inputs.day",
 }
-MINUTE = {"id": "minutely", "target_name": "report", "cron": "* * * * *"}
+MINUTE: ScheduleDefinition = {"id": "minutely", "target_name": "report", "cron": "* * * * *"}
 
 
 class Stage:
@@ -53,8 +54,8 @@ class Stage:
         self.keys = self.connection.keys.partitions[0]
         self.firing = Firing(self.connection, self.app.surroundings, self.app.execution_service)
 
-    def at(self, *clock: int, day: int = 1) -> datetime:
-        return datetime(2026, 3, day, *clock, tzinfo=UTC)
+    def at(self, hour: int, minute: int = 0, second: int = 0, *, day: int = 1) -> datetime:
+        return datetime(2026, 3, day, hour, minute, second, tzinfo=UTC)
 
     async def tend(self, name: str = "w1") -> due.Tended:
         """One turn of a timekeeper, without delivering."""
@@ -573,8 +574,9 @@ def test_what_can_be_no_schedule_is_refused(
 ) -> None:
     async def story() -> None:
         async with on_stage(database_url, namespace) as stage:
+            given: Any = {**MINUTE, **changes}
             with pytest.raises(InvalidRequest, match=complaint):
-                await stage.service.create_schedule({**MINUTE, **changes})
+                await stage.service.create_schedule(given)
             assert await stage.service.list_schedules() == []
 
     run(story())

@@ -104,7 +104,12 @@ def test_projections_are_made_anew_from_the_streams_alone(
             ended = [(await stage.ended("child")).id for _ in range(5)]
             waits = await stage.start("it")
             await stage.until(waits, "decided", 2)
-            filters = ({}, {"status": "completed"}, {"target_name": "it"}, {"type": "task"})
+            filters: tuple[dict[str, str], ...] = (
+                {},
+                {"status": "completed"},
+                {"target_name": "it"},
+                {"type": "task"},
+            )
             before = [await executions.query_executions(f) for f in filters]
             connection = stage.app._connection
             for kind in ("x", "i"):

@@ -390,7 +390,7 @@ def test_a_workflow_goes_on_with_another_worker_after_all_were_stopped(
 def test_projections_of_workflows_are_what_their_events_fold_to(
     database_url: str, namespace: str, run: Run
 ) -> None:
-    sources = {
+    sources: dict[str, Any] = {
         "whole": 'await Promise.all([1, 2].map(x => Task.run("square", { x }))); return 1',
         "thrown": 'await Task.run("square", { x: 1 }); throw new RangeError("too far")',
         "waits": 'await Signal.when("never")',

@@ -10,6 +10,7 @@ import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from rhythm import ScheduleExists, ScheduleNotFound
@@ -88,12 +89,12 @@ async def let_rest(app: Rhythm, chance: random.Random, quiet_at_s: float) -> Non
     resting = chance.sample(_RESTING, chance.randint(1, 4))
     while loop.time() < quiet_at_s:
         kind, name = chance.choice(resting)
-        await repeated(lambda kind=kind, name=name: service.pause(kind, name))
+        await repeated(partial(service.pause, kind, name))
         await asyncio.sleep(chance.uniform(0.1, 4))
-        await repeated(lambda kind=kind, name=name: service.resume(kind, name))
+        await repeated(partial(service.resume, kind, name))
         await asyncio.sleep(chance.uniform(0, 2))
     for kind, name in resting:
-        await repeated(lambda kind=kind, name=name: service.resume(kind, name))
+        await repeated(partial(service.resume, kind, name))
 
 
 async def judge_limits(app: Rhythm, keys: KeySpace, ledger: Ledger) -> None:

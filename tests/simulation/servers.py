@@ -44,8 +44,9 @@ class Server:
     """
 
     def __init__(self, client: redis.Redis) -> None:
-        self._client = client
-        self._connection = client.connection_pool.get_connection()
+        # What sends on a connection, and what parses, has no types.
+        self._client: Any = client
+        self._connection: Any = client.connection_pool.get_connection()
         self._written: list[tuple[Any, ...]] = []
         self._scripts: dict[str, None] = {}
         self._kept = 0

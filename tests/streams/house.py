@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from streams import events, projections, transitions
+from streams.codec import StoredExecution
 from streams.connection import Connection
 from streams.due import Endings, Timekeeper
 from streams.projections import Filters
@@ -85,7 +86,7 @@ class House:
 
     async def status(self, id_: str) -> str:
         found = (await projections.get_executions(self.connection, [id_]))[0]
-        assert found is not None
+        assert isinstance(found, StoredExecution)
         return found.facts["st"]
 
     async def ids(self, **filters: Any) -> list[str]:

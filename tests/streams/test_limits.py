@@ -37,7 +37,7 @@ class Hands:
 
     async def claim(self, room: int = 100, *finished: str, outcome: Any = "completed") -> list[str]:
         settled = [TaskSettlement(id_, self.running.pop(id_), outcome, b"O") for id_ in finished]
-        claims = []
+        claims: list[str] = []
         # What a call moves to other lanes it may leave to the next.
         for _ in range(3):
             step = await self.seat.step(["default"], room - len(claims), settled)

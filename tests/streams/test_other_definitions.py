@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams import events, projections, transitions
-from streams.codec import StoredEvent, WorkflowClaim
+from streams.codec import StoredEvent, StoredExecution, WorkflowClaim
 from streams.errors import BackendUnavailable
 from streams.transitions import Fork
 from streams.work import Bounds, WorkflowSettlement
@@ -107,7 +107,7 @@ def test_a_fork_shows_the_state_that_it_begins_with(house: House, run: Run) -> N
         assert await transitions.fork_execution(house.connection, [fork], request="r", content="c")
 
         (found,) = await projections.get_executions(house.connection, ["g"])
-        assert found is not None and found.state == b"STATE"
+        assert isinstance(found, StoredExecution) and found.state == b"STATE"
         assert await house.history("g") == ["created", "forked"]
 
     play(house, run, story)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
 from streams import projections
+from streams.codec import StoredExecution
 from streams.projections import Filters
 from streams.work import NewChild, WorkflowSettlement
 from tests.streams.house import House, Run, play
@@ -14,7 +15,7 @@ from tests.streams.house import House, Run, play
 
 async def facts(house: House, id_: str) -> tuple[str, str | None]:
     (found,) = await projections.get_executions(house.connection, [id_])
-    assert found is not None
+    assert isinstance(found, StoredExecution)
     return found.facts["st"], found.facts.get("sa")
 
 
@@ -82,8 +83,12 @@ def test_a_count_is_how_many_a_query_finds(house: House, run: Run) -> None:
         await house.signal(first.id, "r")
         await seat.step(["default"], 1, [])
         begun = house.clock.now_ms - 6_000
-        windows = ({}, {"oldest_ms": begun + 2_000}, {"newest_ms": begun + 2_000})
-        filters = (
+        windows: tuple[dict[str, Any], ...] = (
+            {},
+            {"oldest_ms": begun + 2_000},
+            {"newest_ms": begun + 2_000},
+        )
+        filters: tuple[dict[str, Any], ...] = (
             {},
             *({"status": s} for s in ("pending", "running", "suspended", "completed")),
             *({"type": t} for t in ("workflow", "task")),

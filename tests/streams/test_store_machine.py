@@ -38,7 +38,7 @@ from rhythm.services.firing import Firing
 from rhythm.settings import Settings
 from rhythm.worker.delivery import deliver_all
 from streams import events, outbox, projections, transitions
-from streams.codec import StoredEvent, TaskClaim, WorkflowClaim
+from streams.codec import StoredEvent, StoredExecution, TaskClaim, WorkflowClaim
 from streams.due import Endings
 from streams.errors import (
     ExecutionAlive,
@@ -344,8 +344,8 @@ class Store(RuleBasedStateMachine):
         for id_ in tree:
             for known in (self.ended, self.wakes, self.signals, self.dead_tokens, self.counters):
                 known.pop(id_, None)
-            for known in (self.deadlines, self.details, self.snapshots):
-                known.pop(id_, None)
+            for left in (self.deadlines, self.details, self.snapshots):
+                left.pop(id_, None)
             self.left_queued[id_] = self.do(self.queued())[id_]
             self.terminated.discard(id_)
             for hand in self.hands.values():
@@ -393,8 +393,8 @@ class Store(RuleBasedStateMachine):
     def settlement(self, data: st.DataObject, hand: Hand, claim: Claim) -> Settlement:
         due_ms = data.draw(st.sampled_from([None, self.house.clock.now_ms + 300]))
         if isinstance(claim, TaskClaim):
-            ended: Any
-            ended, payload = data.draw(
+            how: Any
+            how, payload = data.draw(
                 st.sampled_from(
                     [
                         ("completed", OUTPUT),
@@ -405,7 +405,7 @@ class Store(RuleBasedStateMachine):
                     ]
                 )
             )
-            return TaskSettlement(claim.id, claim.token, ended, payload, due_ms)
+            return TaskSettlement(claim.id, claim.token, how, payload, due_ms)
         chunk = hand.chunks.get(claim.id, 0) + 1
         if chunk == 1 and data.draw(st.integers(0, 4)) == 0:
             return WorkflowSettlement(
@@ -538,6 +538,7 @@ class Store(RuleBasedStateMachine):
         if isinstance(claim, TaskClaim):
             assert claim.details == self.details.get(claim.id, b"")
             return
+        assert isinstance(claim, WorkflowClaim)
         kept = claim.snapshot
         begins = 1
         if claim.held_by == hand.seat.worker:
@@ -743,7 +744,7 @@ class Store(RuleBasedStateMachine):
 
     async def type_of(self, id_: str) -> str:
         (found,) = await projections.get_executions(self.house.connection, [id_])
-        assert found is not None
+        assert isinstance(found, StoredExecution)
         return found.facts["ty"]
 
     @invariant()

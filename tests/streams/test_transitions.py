@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams import definitions, projections
-from streams.codec import TaskClaim, WorkflowClaim
+from streams.codec import StoredExecution, TaskClaim, WorkflowClaim
 from streams.errors import (
     ExecutionAlreadyOver,
     ExecutionConflict,
@@ -18,6 +18,7 @@ from streams.work import (
     NewChild,
     NewTimer,
     Refusal,
+    Settlement,
     TaskSettlement,
     WorkflowSettlement,
 )
@@ -247,7 +248,7 @@ def test_a_scheduled_start_waits_for_its_time(house: House, run: Run) -> None:
 
         assert (await seat.step(["default"], 1, [])).claims == ()
         stored = (await projections.get_executions(house.connection, ["f"]))[0]
-        assert stored is not None and stored.due_ms == due
+        assert isinstance(stored, StoredExecution) and stored.due_ms == due
         house.clock.now_ms = due
         await house.timekeeper().tend()
 
@@ -446,7 +447,7 @@ def test_a_repeated_turn_and_a_repeated_failed_attempt_are_told_that_they_were_d
         seat = await house.seat()
         claims = {c.id: c for c in (await seat.step(["default"], 2, [])).claims}
         due = house.clock.now_ms + 1_000
-        settlements = [
+        settlements: list[Settlement] = [
             WorkflowSettlement("f", claims["f"].token, 1, decided=b"D"),
             TaskSettlement("t", claims["t"].token, "attempt_failed", b"E", due),
         ]
@@ -470,7 +471,7 @@ def test_a_lost_workers_token_is_dead_before_anyone_claims_again(house: House, r
         house.clock.now_ms += 10_001
         await house.timekeeper("w2").tend()
 
-        late = [
+        late: list[Settlement] = [
             TaskSettlement("t", claims["t"].token, "completed", b"LATE"),
             WorkflowSettlement("f", claims["f"].token, 1, decided=b"LATE"),
         ]

@@ -50,6 +50,7 @@ def test_a_wait_that_the_server_breaks_off_may_be_repeated(
     async def story() -> None:
         async with Connection(redis_server.url, namespace) as connection:
             reader = connection.reader()
+            assert reader._client is not None
             id_ = await reader._client.client_id()
             waiting = asyncio.create_task(reader.pop(["nothing"], 30))
             broken_off = 0

@@ -20,6 +20,7 @@ from typing import Any, Final
 import flowlang
 from flowlang import nodes, parser
 from flowlang.library import REGISTRY
+from flowlang.tree_builder import TreeBuilder
 from tests.flowlang.fuzz.generator.literals import KINDS
 from tests.flowlang.fuzz.generator.operators import BINARY, UNARY
 from tests.flowlang.fuzz.shrinking import walk
@@ -89,19 +90,20 @@ class Coverage:
             if function.construct is not None:
                 function.construct = self._counted(f"new {name}", function.construct)
         coverage = self
-        original = parser.TreeBuilder
+        # The parser looks it up there, but it is no name that others have from it.
+        at_work: Any = parser
 
-        class Watched(original):  # type: ignore[misc, valid-type]  # a class by a variable's name
+        class Watched(TreeBuilder):
             def program(self, match: Any) -> nodes.Program:
                 tree = super().program(match)
                 coverage._parsed = match, self.tokens, tree
                 return tree
 
-        parser.TreeBuilder = Watched  # type: ignore[misc]  # put back below
+        at_work.TreeBuilder = Watched
         try:
             yield
         finally:
-            parser.TreeBuilder = original  # type: ignore[misc]  # the one it was
+            at_work.TreeBuilder = TreeBuilder
 
     def add_file(self, path: Path) -> None:
         """Count what earlier runs counted, and write the sum there."""

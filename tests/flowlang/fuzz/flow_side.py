@@ -17,8 +17,10 @@ from flowlang.protocol import (
     CancelTimer,
     Command,
     Completed,
+    Ended,
     Failed,
     Log,
+    Restarted,
     RunTask,
     RunWorkflow,
     SendSignal,
@@ -92,7 +94,8 @@ class _Player:
                 return self._answer(turn.outcome)
         return Answer("suspended", trace=self.trace)
 
-    def _answer(self, outcome: Completed | Failed) -> Answer:
+    def _answer(self, outcome: Ended) -> Answer:
+        assert not isinstance(outcome, Restarted), "no generated program restarts itself"
         match outcome:
             case Completed(value):
                 return Answer("completed", value, trace=self.trace)

@@ -77,6 +77,7 @@ def main(arguments: list[str]) -> int:
 
 def cases(subjects: list[str]) -> Iterator[Case]:
     """Everything about these subjects."""
+    expected: str | None
     for subject in subjects:
         if subject == "sources":
             for name, text, is_legal in all_sources():

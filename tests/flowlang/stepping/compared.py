@@ -109,7 +109,7 @@ def check_shown(done: Run) -> int:
 def shown(stepper: Stepper) -> list[Shown]:
     """All stops of the turn that a stepper is in, which is over then."""
     found: list[Shown] = []
-    stepper.visit(lambda stop: found.append(shown_at(stop)))  # type: ignore[func-returns-value]
+    stepper.visit(lambda stop: found.append(shown_at(stop)))
     return found
 
 

@@ -154,7 +154,8 @@ def calls() -> dict[str, list[inspect.Parameter]]:
 def _class_of(service: str) -> type:
     from rhythm import builder
 
-    return getattr(builder, "".join(part.capitalize() for part in service.split("_")))
+    found: type = getattr(builder, "".join(part.capitalize() for part in service.split("_")))
+    return found
 
 
 def _parameters(call: str, function: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -116,6 +116,7 @@ class LibraryCalls(Literals):
         if letter in _KINDS:
             kind = _KINDS[letter]
             return self.literal(kind) if self.often(60) else self.expression(kind, size)
+        kinds: tuple[str, ...]
         match letter:
             case "f":
                 return self.callback(1 + self.below(2), "any", size)
