@@ -437,6 +437,7 @@ async def migrate_execution(
             keys.control(execution_id),
             keys.projection(execution_id),
             keys.snapshot(execution_id),
+            keys.requests(execution_id),
         ],
         [
             connection.now(),

@@ -65,6 +65,41 @@ def test_a_migration_that_is_asked_for_again_is_done_once(house: House, run: Run
     play(house, run, story)
 
 
+def test_a_migration_is_known_again_when_more_has_happened_since(house: House, run: Run) -> None:
+    """Whoever lost the answer asks again, also when the workflow has gone on or has ended."""
+
+    async def story() -> None:
+        await at_rest(house)
+        assert await migrate(house, version=2)
+        await house.signal("f", "s1")
+
+        assert await migrate(house, version=2)
+        await house.terminate("f")
+        assert await migrate(house, version=2)
+        assert (await house.history("f")).count("migrated") == 1
+
+    play(house, run, story)
+
+
+def test_what_waits_for_the_worker_that_holds_the_old_machine_is_for_anybody_then(
+    house: House, run: Run
+) -> None:
+    async def story() -> None:
+        first, second = await house.seat("w1"), await house.seat("w2")
+        await house.start("f")
+        (claim,) = (await first.step(["default"], 1, [])).claims
+        await first.step([], 0, [WorkflowSettlement("f", claim.token, 1, decided=b"D")])
+        await house.signal("f", "s1")
+
+        assert await migrate(house, version=3)
+
+        claims = (await second.step(["default"], 1, [])).claims
+        assert [claim.id for claim in claims] == ["f"]
+        assert (await first.step(["default"], 1, [])).claims == ()
+
+    play(house, run, story)
+
+
 def test_a_migration_that_has_not_seen_all_events_changes_nothing(house: House, run: Run) -> None:
     async def story() -> None:
         await at_rest(house)
