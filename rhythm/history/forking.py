@@ -105,17 +105,22 @@ _UNCHOSEN: Final = str.maketrans("!~", "..")
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
-def last_good(execution_id: str, history: Sequence[StoredEvent]) -> int:
+def last_good(recording: Recording, program: Program) -> int:
     """The version to fork at, to try again what went wrong: its last good decision.
 
     Of one that failed that is the last, unless its error came from a child that failed before: then
     it is the event before that failure. Of one that was ended from outside it is the event before
-    that was asked for. Of one that goes on, its last event.
+    that was asked for. Of one that goes on, its last event. Where the script ends by what came
+    after its last decision and was never settled, it is that decision, 0 without one.
+
+    Args:
+        program: that it runs.
 
     Raises:
         InvalidRequest: it completed, so that nothing went wrong.
-        UnreadableEvent: its last event is damaged.
+        UnreadableEvent: an event is damaged.
     """
+    execution_id, history = recording.execution_id, recording.events
     last = history[-1]
     if last.type == "completed":
         raise InvalidRequest(
@@ -127,11 +132,11 @@ def last_good(execution_id: str, history: Sequence[StoredEvent]) -> int:
         )
     asked_to_end = next((e.version for e in history if e.type == "cancel_requested"), None)
     if asked_to_end is not None:
-        return asked_to_end - 1
+        return _before_its_end(recording, program, asked_to_end - 1)
     if last.type not in TERMINAL:
-        return last.version
+        return _before_its_end(recording, program, last.version)
     if "u" not in last.plain:
-        return last.version - 1
+        return _before_its_end(recording, program, last.version - 1)
     ended = events.decode(execution_id, last.version, last.type, last.payload)
     decided = [e.version for e in history if e.type == "decided"] or [1]
     if isinstance(ended, Failed) and ended.error.type in _OF_A_CHILD:
@@ -139,6 +144,16 @@ def last_good(execution_id: str, history: Sequence[StoredEvent]) -> int:
             if event.type in _ENDS and _is_source(execution_id, event, ended):
                 return event.version - 1
     return decided[-1]
+
+
+def _before_its_end(recording: Recording, program: Program, at: int) -> int:
+    """`at`, or the last decision before it where the script has ended by then; 0 without one."""
+    history = recording.events[:at]
+    live = LiveMachine(recording.execution_id, program, history[0])
+    live.advance(history[1:])
+    if live.outcome is None:
+        return at
+    return max((event.version for event in history if event.type == "decided"), default=0)
 
 
 def _is_source(execution_id: str, event: StoredEvent, ended: Failed) -> bool:

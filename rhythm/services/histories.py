@@ -486,6 +486,21 @@ class HistoryService:
             if n in results or not isinstance(command, protocol.RunWorkflow):
                 continue
             theirs = await self.record(child.id)
+            while theirs.events[-1].type == "restarted":
+                # Since it was looked at.
+                child = (await self._children(recording.execution_id, [n]))[n]
+                theirs = await self.record(child.id)
+            last = theirs.events[-1]
+            if last.type == "completed":
+                told = events.decode(child.id, last.version, last.type, last.payload)
+                assert isinstance(told, Completed)
+                results[n] = told
+                continue
+            their_program = compiled(theirs.source, theirs.path)
+            good = forking.last_good(theirs, their_program)
+            if not good:
+                # It ends before it does anything.
+                continue
             first = first_of(child.id, theirs.events)
             child_policy, child_bounds = terms_of(
                 command,
@@ -495,8 +510,8 @@ class HistoryService:
             )
             below += await self._forks(
                 theirs,
-                forking.last_good(child.id, theirs.events),
-                compiled(theirs.source, theirs.path),
+                good,
+                their_program,
                 terms.below(n),
                 policy=child_policy,
                 bounds=child_bounds,
@@ -815,7 +830,7 @@ def _matching(
 def _fork_point(recording: Recording, at: int | None, signals: bool | None) -> tuple[int, bool]:
     """After which event to fork, and whether signals that came later come along."""
     if at is None:
-        last = forking.last_good(recording.execution_id, recording.events)
+        last = forking.last_good(recording, compiled(recording.source, recording.path))
         return last, True if signals is None else signals
     return at, bool(signals)
 

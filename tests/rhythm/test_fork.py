@@ -187,6 +187,65 @@ def test_children_go_on_where_they_were_good_too(
     run(story())
 
 
+def test_what_ends_its_script_and_is_not_settled_yet_comes_to_the_fork_again(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    """A fork begins before that, of the workflow itself and of a child."""
+
+    async def story() -> None:
+        parent = 'return await Workflow.run("child", {})'
+        child = 'return await Signal.when("go")'
+        async with on_stage(database_url, namespace, parent=parent, child=child) as stage:
+            executions, fork = stage.app.execution_service, stage.app.history_service.fork
+            await stage.start("parent", id="one")
+            await stage.until("one", "decided")
+            await stage.until("one/1", "decided")
+            await executions.pause_execution("one/1")
+            await stage.app.signal_service.send_signal(
+                workflow_id="one/1", signal_name="go", payload=5
+            )
+
+            await fork("one", id="two")
+            await fork("one/1", id="three")
+
+            assert [(await stage.end(id_)).result() for id_ in ("two", "three")] == [5, 5]
+            assert await all_is_well(stage)
+
+    run(story())
+
+
+def test_a_child_that_ends_while_it_is_looked_at_has_completed(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        parent = 'return await Workflow.run("child", {})'
+        child = 'return await Signal.when("go")'
+        async with on_stage(database_url, namespace, parent=parent, child=child) as stage:
+            histories = stage.app.history_service
+            look = histories._children
+
+            async def look_and_wait(*what: Any) -> Any:
+                found = await look(*what)
+                monkeypatch.undo()
+                await stage.app.signal_service.send_signal(
+                    workflow_id="one/1", signal_name="go", payload=5
+                )
+                await stage.end("one/1")
+                return found
+
+            await stage.start("parent", id="one")
+            await stage.until("one", "decided")
+            await stage.until("one/1", "decided")
+            monkeypatch.setattr(histories, "_children", look_and_wait)
+
+            await histories.fork("one", 2, id="two")
+
+            assert (await stage.end("two")).result() == 5
+            assert await stage.app.execution_service.get_execution("two/1") is None
+
+    run(story())
+
+
 def test_a_fork_of_one_that_waits_has_timers_and_signals_of_its_own(
     database_url: str, namespace: str, run: Run
 ) -> None:
