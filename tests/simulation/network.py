@@ -28,6 +28,9 @@ EPOCH_MS = 1_700_000_000_000
 MOST_CALLS = 20_000
 
 
+# After so long nothing arrives any more whose sender has given up.
+MOST_LATE_S = 2 * REPLY_TIMEOUT_S
+
 FAULTS = ("request lost", "request late", "reply lost", "reply never comes")
 
 
@@ -210,7 +213,7 @@ class Network:
         primary = self._primary(tag)
 
         async def carry_out() -> None:
-            await asyncio.sleep(self._chance.uniform(0.5, 2.0) * REPLY_TIMEOUT_S)
+            await asyncio.sleep(self._chance.uniform(MOST_LATE_S / 4, MOST_LATE_S))
             if primary == self._primary(tag):
                 self.carry_out(words)
 

@@ -33,6 +33,8 @@ class Profile(msgspec.Struct, frozen=True):
         upheaval_kinds: some of these, see the methods of the world.
         losses: how many writes a failover may lose.
         spares_snapshots: whether those stay in a failover as they are.
+        interventions: how likely each kind is that somebody forks, migrates, retries all that
+            failed, or ends and deletes many at once.
     """
 
     takes_all: bool = False
@@ -47,6 +49,7 @@ class Profile(msgspec.Struct, frozen=True):
     upheaval_kinds: tuple[str, ...] = ("kill", "pause", "clock", "another", "drain", "failover")
     losses: tuple[tuple[int, ...], ...] = ((0, 1, 2, 3), (5, 10, 20), (50, 100))
     spares_snapshots: tuple[bool, ...] = (False, True)
+    interventions: float = 0.04
 
 
 PROFILES: Final[Mapping[str, Profile]] = {
@@ -94,5 +97,13 @@ PROFILES: Final[Mapping[str, Profile]] = {
         keepings=(USUAL, HOT),
         upheavals=(3, 8),
         upheaval_kinds=("kill", "drain", "pause"),
+    ),
+    # Forked, migrated, retried and deleted, whatever is lost.
+    "interventions": Profile(
+        wishes=("falters", "steps", "signals", "diary", "timers", "parent", "careful"),
+        faults=(0.0, 0.03, 0.1),
+        upheavals=(0, 3),
+        upheaval_kinds=("kill", "failover", "pause"),
+        interventions=0.6,
     ),
 }

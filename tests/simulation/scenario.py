@@ -120,6 +120,17 @@ FLOWS = {
     """,
 }
 
+# Of those who mend and tidy, see interventions.py: nobody else wants them.
+TENDED_FLOWS = {
+    "falters": """
+        const five = await Task.run("add", { a: 2, b: 3 })
+        return five + await Task.run("goes_well_again")
+    """,
+    "herd": """
+        await Promise.all([Task.run("slow"), Workflow.run("signals", { n: 1 }), Timer.delay("1d")])
+    """,
+}
+
 QUEUES = ("default", "other")
 
 
@@ -140,6 +151,10 @@ class Ledger:
             with it.
         torn: places that failed over while others did not: what went to or came from those, and was
             delivered, may be lost.
+        forked: fork -> after which event, and how many failovers of it there were by then.
+        migrated: execution -> how many failovers of it there were when it had another definition;
+            None while it may have it.
+        deleted: executions that are to be deleted in the end.
         violations: a sentence each.
         has_limits: whether tasks are limited in this run, and executions have priorities and keys.
         is_strict: whether the first one is to break the run off.
@@ -154,6 +169,9 @@ class Ledger:
         self.runs: Counter[str] = Counter()
         self.failovers: Counter[str] = Counter()
         self.torn: set[str] = set()
+        self.forked: dict[str, tuple[int, int]] = {}
+        self.migrated: dict[str, int | None] = {}
+        self.deleted: set[str] = set()
         self.violations: list[str] = []
 
     def failovers_of(self, execution_id: str) -> int:
@@ -166,7 +184,8 @@ class Ledger:
         return len(places) > 1 and bool(places & self.torn)
 
     def _places_of(self, execution_id: str) -> set[str]:
-        return {self._place_of(id_) for id_ in (execution_id, peer_of(execution_id))}
+        ids = (execution_id, peer_of(execution_id), source_of(execution_id))
+        return {self._place_of(id_) for id_ in ids}
 
     def blame(self, problem: str) -> None:
         self.violations.append(problem)
@@ -177,6 +196,11 @@ class Ledger:
 def peer_of(execution_id: str) -> str:
     """What the flow "peers" starts by an id of its own."""
     return execution_id + "-peer"
+
+
+def source_of(execution_id: str) -> str:
+    """What a fork was forked from; itself of another one."""
+    return execution_id.partition(".fork")[0]
 
 
 def registry(ledger: Ledger) -> TaskRegistry:
@@ -202,6 +226,12 @@ def registry(ledger: Ledger) -> TaskRegistry:
         ledger.runs[context.idempotency_key] += 1
         raise LookupError("nothing there")
 
+    async def goes_well_again(context: TaskContext) -> int:
+        ledger.runs[context.idempotency_key] += 1
+        if ".retry" not in context.idempotency_key:
+            raise LookupError("not before somebody retries it")
+        return 9
+
     async def slow(context: TaskContext) -> str:
         ledger.runs[context.idempotency_key] += 1
         await asyncio.sleep(2)
@@ -222,7 +252,7 @@ def registry(ledger: Ledger) -> TaskRegistry:
     tasks = TaskRegistry()
     for function, queue in (
         (add, None), (square, "other"), (third_time, None), (stumble, "other"), (slow, None),
-        (falls_silent, "other"), (patient, None),
+        (falls_silent, "other"), (patient, None), (goes_well_again, None),
     ):  # fmt: skip
         tasks.add(TaskDefinition(function.__name__, queue, function, {"TaskContext": TaskContext}))
     return tasks
@@ -240,6 +270,7 @@ class Wish:
     inputs: dict[str, Any] = field(default_factory=dict)
     is_task: bool = False
     expected: Any = None
+    fails: bool = False
     ends: Literal["by itself", "cancel", "terminate"] = "by itself"
     """Whether its client lets it come to its end, or asks for one before or after."""
 
@@ -276,9 +307,10 @@ def wishes(chance: random.Random, profile: Profile) -> list[Wish]:
         ),
         "diary": lambda: Wish("diary", {"n": chance.randint(2, 8)}, expected="over"),
         "long diary": lambda: Wish("diary", {"n": chance.randint(10, 25)}, expected="over"),
+        "falters": lambda: Wish("falters", fails=True),
     }
     # Few kinds at a time, so that many of one kind meet in some runs.
-    chosen = list(profile.wishes or makers)
+    chosen = list(profile.wishes or [kind for kind in makers if kind not in TENDED_FLOWS])
     if not profile.takes_all:
         chosen = chance.sample(chosen, chance.randint(1, min(4, len(chosen))))
     return [makers[chance.choice(chosen)]() for _ in range(chance.randint(4, 10))]
@@ -333,7 +365,7 @@ async def client(
         failovers = ledger.failovers_of(execution_id)
         try:
             await _ask(app, execution_id, wish, queue, chance, ledger)
-            ended = await _wait(app, execution_id, wish, over_at_s, ledger, failovers)
+            ended = await wait(app, execution_id, wish, over_at_s, ledger, failovers)
         except ExecutionNotFound:
             if ledger.failovers_of(execution_id) == failovers:
                 ledger.blame(f"{execution_id} ({wish.target}) was acknowledged and is gone")
@@ -347,11 +379,11 @@ async def client(
         if ended is not None:
             if wish.target == "peers" and ledger.is_torn(execution_id):
                 await _end_both(app, execution_id)
-            _judge(execution_id, wish, ended, ledger)
+            judge(execution_id, wish, ended, ledger)
             await asyncio.sleep(max(quiet_at_s - loop.time(), 0))
 
 
-async def _wait(
+async def wait(
     app: Rhythm, execution_id: str, wish: Wish, over_at_s: float, ledger: Ledger, failovers: int
 ) -> Execution | None:
     """The execution when it has ended; None when a failover may have lost what it needs.
@@ -370,13 +402,17 @@ async def _wait(
                 raise
 
 
-def _judge(execution_id: str, wish: Wish, ended: Execution, ledger: Ledger) -> None:
+def judge(execution_id: str, wish: Wish, ended: Execution, ledger: Ledger) -> None:
     if wish.ends != "by itself" and ended.status is ExecutionStatus.CANCELLED:
         if wish.ends == "cancel" and ended.state not in ({}, {"cleaned": 2}):
             ledger.blame(f"{execution_id} was cancelled with the state {ended.state}")
         return
     if wish.target == "peers" and ledger.is_torn(execution_id):
         # Its peer may have done with an earlier it, or wait for a signal that was lost.
+        return
+    if wish.fails:
+        if ended.status is not ExecutionStatus.FAILED:
+            ledger.blame(f"{execution_id} ({wish.target}) is {ended.status}, not failed")
         return
     output = ended.output
     has_failed_over = ledger.failovers_of(execution_id) > 0
@@ -419,16 +455,16 @@ async def _ask(
     if wish.target in ("signals", "endless"):
         for i in range(wish.inputs["n"]):
             await asyncio.sleep(chance.expovariate(1))
-            await _signal(app, execution_id, i, ledger)
+            await send(app, execution_id, i, ledger)
         if wish.target == "signals":
             ledger.signalled[execution_id] = wish.inputs["n"]
     if wish.ends != "by itself":
         await asyncio.sleep(chance.expovariate(0.4))
-        await _end(app, execution_id, wish.ends)
+        await end(app, execution_id, wish.ends)
 
 
-async def _signal(app: Rhythm, execution_id: str, number: int, ledger: Ledger) -> None:
-    async def send() -> None:
+async def send(app: Rhythm, execution_id: str, number: int, ledger: Ledger) -> None:
+    async def tell() -> None:
         await app.signal_service.send_signal(
             workflow_id=execution_id,
             signal_name="go",
@@ -437,26 +473,26 @@ async def _signal(app: Rhythm, execution_id: str, number: int, ledger: Ledger) -
         )
 
     try:
-        await repeated(send)
+        await repeated(tell)
     except ExecutionFinished:
         ledger.blame(f"{execution_id} ended before signal {number} came")
 
 
-async def _end(app: Rhythm, execution_id: str, how: str) -> None:
+async def end(app: Rhythm, execution_id: str, how: str) -> None:
     executions = app.execution_service
     call = executions.cancel_execution if how == "cancel" else executions.terminate_execution
 
-    async def end() -> None:
+    async def ask() -> None:
         await call(execution_id, "enough", request_id=f"{how}-{execution_id}")
 
     with contextlib.suppress(ExecutionFinished):
-        await repeated(end)
+        await repeated(ask)
 
 
 async def _end_both(app: Rhythm, execution_id: str) -> None:
     for id_ in (execution_id, peer_of(execution_id)):
         with contextlib.suppress(ExecutionNotFound):
-            await _end(app, id_, "terminate")
+            await end(app, id_, "terminate")
 
 
 async def repeated(call: Callable[[], Any]) -> None:

@@ -69,6 +69,10 @@ class Server:
             self._scripts[words[1]] = None
         return reply
 
+    def keys(self, pattern: str) -> list[str]:
+        """The keys there are now."""
+        return sorted(key.decode() for key in self._client.keys(pattern))
+
     def keep(self) -> None:
         """What was written until now is never lost."""
         self._kept = len(self._written)

@@ -20,6 +20,10 @@ commands (`_World.inspect`):
 
 And no more runs at once than limits allow: `judge_limits`; at the end nothing counts at them.
 
+A fork is there once, begins as its source did, and ends: `fork_one`, `judge_forks`. What was
+migrated goes on by the other definition: `judge_migrated`. What failed is retried once and well:
+`judge_retried`. Of those that were deleted together nothing is left: `judge`.
+
 A failover may lose what was acknowledged before it, and never more: clients then ask again. One of
 a single partition may also lose what others had delivered to it: nobody judges what waits for that.
 """
@@ -30,7 +34,7 @@ import asyncio
 import hashlib
 import logging
 import random
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -48,6 +52,18 @@ from streams import events as stream
 from streams.codec import StoredEvent
 from streams.connection import Connection
 from streams.keys import KeySpace, even_tags
+from tests.simulation.interventions import (
+    OTHERS,
+    fork_one,
+    judge_forks,
+    judge_migrated,
+    judge_retried,
+    migrate_one,
+    retry_all,
+    retry_failed,
+    tend_herd,
+    workflows,
+)
 from tests.simulation.network import Died, Network, Process
 from tests.simulation.operators import (
     LIMITS,
@@ -58,7 +74,17 @@ from tests.simulation.operators import (
     let_rest,
 )
 from tests.simulation.profiles import PROFILES
-from tests.simulation.scenario import FLOWS, QUEUES, Ledger, Violated, client, registry, wishes
+from tests.simulation.scenario import (
+    FLOWS,
+    QUEUES,
+    TENDED_FLOWS,
+    Ledger,
+    Violated,
+    Wish,
+    client,
+    registry,
+    wishes,
+)
 from tests.simulation.servers import Server
 
 T = TypeVar("T")
@@ -74,7 +100,9 @@ INSPECTIONS = 3
 # The usual one in most runs.
 _OF_SEEDS = (*PROFILES, *["usual"] * 2 * (len(PROFILES) - 1))
 
-PROGRAMS = compile_all([(name, source, f"{name}.flow") for name, source in FLOWS.items()])
+PROGRAMS = compile_all(
+    [(name, source, f"{name}.flow") for name, source in {**FLOWS, **TENDED_FLOWS}.items()]
+)
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -162,6 +190,7 @@ class _World:
         self.workers: dict[Process, asyncio.Task[None]] = {}
         self.names = 0
         self.has_schedule = False
+        self.is_retried = False
         self.histories: dict[str, list[StoredEvent]] = {}
 
     def _some(self, kinds: Sequence[T], most: int) -> list[T]:
@@ -194,10 +223,16 @@ class _World:
             )
             for number, wish in enumerate(wanted)
         ]
-        await asyncio.gather(*clients, *self.operate(), self.upheave(), self.watch(setup))
+        interventions = [each async for each in self.intervene(setup, wanted)]
+        await asyncio.gather(
+            *clients, *self.operate(), *interventions, self.upheave(), self.watch(setup)
+        )
         await self.until_all_ended(setup)
+        if self.is_retried:
+            await retry_all(setup, self.ledger)
+            await self.until_all_ended(setup)
         await self.end_workers()
-        await self.judge(setup, len(wanted))
+        await self.judge(setup, wanted)
 
     def operate(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What those do in some runs who look after it."""
@@ -208,6 +243,31 @@ class _World:
             yield keep_schedule(app, chance, self.ledger, QUIET_AT_S)
         if is_paused:
             yield let_rest(self.remote_app(Process("pauser")), chance, QUIET_AT_S)
+
+    async def intervene(
+        self, setup: Rhythm, wanted: Sequence[Wish]
+    ) -> AsyncIterator[Coroutine[Any, Any, None]]:
+        """What those do in some runs who mend and tidy."""
+        chance, ledger = random.Random(f"{self.seed} interventions"), self.ledger
+        forks, migrates, self.is_retried, tidies = (
+            chance.random() < self.profile.interventions for _ in range(4)
+        )
+        found = list(workflows(wanted).items())
+        if forks:
+            for id_, wish in chance.sample(found, min(3, len(found))):
+                app = self.remote_app(Process(f"forker of {id_}"))
+                yield fork_one(app, id_, wish, chance, ledger, QUIET_AT_S, OVER_AT_S)
+        if migrates:
+            for id_, wish in chance.sample(found, min(3, len(found))):
+                await setup.workflow_service.keep(wish.target, OTHERS[wish.target])
+                app = self.remote_app(Process(f"migrator of {id_}"))
+                yield migrate_one(app, id_, wish, chance, ledger, QUIET_AT_S)
+            self.network.server.keep()
+        if self.is_retried:
+            yield retry_failed(self.remote_app(Process("retrier")), chance, ledger, QUIET_AT_S)
+        if tidies:
+            app = self.remote_app(Process("herder"))
+            yield tend_herd(app, chance, ledger, QUIET_AT_S, OVER_AT_S)
 
     def app(self, name: str, connection: Connection) -> Rhythm:
         """An application in a process of that name."""
@@ -276,9 +336,10 @@ class _World:
         """Blame what does not agree with the events; all executions there are."""
         if self.ledger.has_limits:
             await judge_limits(app, self.keys, self.ledger)
-        ids = set(self.histories)
+        ids = {id_ for id_ in self.histories if id_.partition("/")[0] not in self.ledger.deleted}
         async for execution_id, findings in app.verification_service.verify_all():
-            ids.add(execution_id)
+            if execution_id.partition("/")[0] not in self.ledger.deleted:
+                ids.add(execution_id)
             for finding in findings:
                 self.ledger.blame(str(finding))
         for execution_id in sorted(ids):
@@ -361,16 +422,25 @@ class _World:
         for process in list(self.workers):
             await self.end_at_once(process)
 
-    async def judge(self, app: Rhythm, wanted: int) -> None:
+    async def judge(self, app: Rhythm, wanted: Sequence[Wish]) -> None:
         """Blame what the invariants forbid; nobody works any more."""
         ids = await self.inspect(app)
         if self.has_schedule:
             await judge_schedule(app, self.ledger)
         if self.ledger.has_limits:
             await judge_what_is_left(app, self.keys, self.ledger)
-        roots = {id_ for id_ in ids if not ({"/", "!", "~"} & set(id_) or id_.endswith("-peer"))}
-        if len(roots) != wanted:
-            self.ledger.blame(f"{wanted} were asked for, there are {sorted(roots)}")
+        await judge_forks(app, self.ledger, ids)
+        await judge_migrated(app, self.ledger, workflows(wanted))
+        if self.is_retried:
+            await judge_retried(app, self.ledger)
+        for id_ in sorted(self.ledger.deleted):
+            if left := self.network.server.keys(f"*{id_}*"):
+                self.ledger.blame(f"{id_} was deleted and left {left}")
+        roots = {
+            id_ for id_ in ids if not ({"/", "!", "~", "."} & set(id_) or id_.endswith("-peer"))
+        }
+        if len(roots) != len(wanted):
+            self.ledger.blame(f"{len(wanted)} were asked for, there are {sorted(roots)}")
         for execution_id, count in self.ledger.signalled.items():
             history = await app.history_service.events(execution_id)
             arrived = [
