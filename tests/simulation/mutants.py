@@ -110,6 +110,7 @@ def _forget_the_request_to_end(patch: pytest.MonkeyPatch) -> None:
 
 _STEP, _TEND, _RENEW = streams.work._STEP, streams.due._TEND, streams.work._RENEW
 _SIGNAL, _CREATE = streams.transitions._TELL, streams.transitions._CREATE
+_FORK, _MIGRATE = streams.transitions._FORK, streams.transitions._MIGRATE
 
 # What was answered is not compared with what the server says was: that hides other mistakes.
 _FORGETFUL: Final = _all(
@@ -282,13 +283,32 @@ MUTANTS: Final = (
     Mutant(
         "what waits at a rate goes on when its time has come",
         in_lua(_TEND, old="admit = admit", new="admit = function() end"),
-        74,
+        32,
     ),
     Mutant(
         "a snapshot keeps the request to end",
         _forget_the_request_to_end,
         1,
         "endings",
+    ),
+    Mutant(
+        "a fork that is asked for twice is made once",
+        in_lua(_FORK, old='== content and "EXISTS"', new="== nil and nil"),
+        8,
+        "interventions",
+    ),
+    Mutant(
+        "a migration leaves no snapshot of the other definition's machine",
+        in_lua(_MIGRATE, old='call("DEL", KEYS[4])', new=""),
+        1,
+        "interventions",
+    ),
+    Mutant(
+        "a migration is known again when more has happened since",
+        in_lua(_MIGRATE, old="if answered_before(id, ARGV[3]) then", new="if false then"),
+        208,
+        "interventions",
+        is_rare=True,
     ),
     Mutant(
         "a worker learns that a failover lost what it was answered",
