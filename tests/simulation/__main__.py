@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from multiprocessing.queues import Queue
 from pathlib import Path
 
@@ -25,6 +26,7 @@ import redis
 
 from tests.conftest import RedisServer
 from tests.simulation.mutants import MUTANTS, planted
+from tests.simulation.profiles import PROFILES
 from tests.simulation.servers import embedded_server
 from tests.simulation.world import Report, simulate
 
@@ -40,11 +42,12 @@ def main(arguments: list[str]) -> int:
     faults: Counter[str] = Counter()
     violations = calls = 0
     seconds = 0.0
+    one = partial(_one, profile=options.profile, trace=options.trace)
     with (
         _real_servers(options.jobs) as ports,
         ProcessPoolExecutor(options.jobs, initializer=_begin, initargs=(ports,)) as pool,
     ):
-        for report in pool.map(_one, runs, [options.trace] * len(runs), chunksize=4):
+        for report in pool.map(one, runs, chunksize=4):
             faults.update(report.faults)
             calls += report.calls
             seconds += report.seconds
@@ -118,9 +121,9 @@ def _begin(ports: Queue[int]) -> None:
     _clients[False], _clients[True] = embedded_server(), redis.Redis(port=ports.get())
 
 
-def _one(run: tuple[int, bool], trace: bool) -> Report:
+def _one(run: tuple[int, bool], profile: str, trace: bool) -> Report:
     seed, on_redis = run
-    return simulate(seed, _clients[on_redis], trace=trace)
+    return simulate(seed, _clients[on_redis], profile=profile, trace=trace)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="", help="of all runs; the seed of each says without"
+    )
     parser.add_argument(
         "--mutants", action="store_true", help="plant each known bug, find a seed that sees it"
     )
