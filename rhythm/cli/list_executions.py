@@ -1,29 +1,17 @@
 """`rhythm list`: executions, newest first."""
 
-from typing import Any
+import dataclasses
 
 import click
 
 from rhythm.cli.connect import Place, command
-from rhythm.cli.parameters import attribute_option
+from rhythm.cli.parameters import filter_options
 from rhythm.cli.show import count, duration, moment, print_json, print_table, status
-from rhythm.models import Execution, ExecutionFilters, ExecutionPage, ExecutionStatus, ExecutionType
-
-# As text: click would offer an enum's members by their Python names.
-_STATUSES = [str(status) for status in ExecutionStatus]
-_TYPES = [str(type) for type in ExecutionType]
+from rhythm.models import Execution, ExecutionFilters, ExecutionPage
 
 
 @click.command("list")
-@click.option("--target", metavar="NAME", help="Only executions of this workflow or task.")
-@click.option("--status", type=click.Choice(_STATUSES), help="Only with this status.")
-@click.option("--type", "exec_type", type=click.Choice(_TYPES), help="Only these.")
-@click.option("--queue", metavar="NAME", help="Only in this queue.")
-@click.option("--parent", metavar="ID", help="Only children of this workflow.")
-@click.option("--schedule", metavar="ID", help="Only started by this schedule.")
-@click.option("--after", metavar="TIME", help="Only created at or after this ISO time.")
-@click.option("--before", metavar="TIME", help="Only created before this ISO time.")
-@attribute_option
+@filter_options
 @click.option(
     "--cursor",
     metavar="TEXT",
@@ -35,15 +23,7 @@ _TYPES = [str(type) for type in ExecutionType]
 @command
 async def list_executions(
     place: Place,
-    target: str | None,
-    status: str | None,
-    exec_type: str | None,
-    queue: str | None,
-    parent: str | None,
-    schedule: str | None,
-    after: str | None,
-    before: str | None,
-    attributes: tuple[tuple[str, Any], ...],
+    filters: ExecutionFilters,
     cursor: str | None,
     limit: int,
     offset: int,
@@ -51,19 +31,7 @@ async def list_executions(
     """List executions, newest first."""
     if cursor is not None and offset:
         raise click.UsageError("--offset does not go with --cursor, which says where to go on")
-    filters = ExecutionFilters(
-        target_name=target,
-        attributes=dict(attributes),
-        status=status,
-        parent_workflow_id=parent,
-        queue=queue,
-        type=exec_type,
-        schedule=schedule,
-        created_after=after,
-        created_before=before,
-        limit=limit,
-        offset=offset,
-    )
+    filters = dataclasses.replace(filters, limit=limit, offset=offset)
     async with place.open() as app:
         executions = app.execution_service
         if offset:

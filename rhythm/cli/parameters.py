@@ -8,7 +8,11 @@ from typing import Any
 
 import click
 
-from rhythm.models import ExecutionStatus
+from rhythm.models import ExecutionFilters, ExecutionStatus, ExecutionType
+
+# As text: click would offer an enum's members by their Python names.
+_STATUSES = [str(status) for status in ExecutionStatus]
+_TYPES = [str(type) for type in ExecutionType]
 
 
 class KeyValue(click.ParamType[tuple[str, Any]]):
@@ -164,7 +168,7 @@ def which_ones(action: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option(
         "--status",
-        type=click.Choice([str(status) for status in ExecutionStatus]),
+        type=click.Choice(_STATUSES),
         help="Only with this status.",
     )
     @click.option("--error", "error_name", metavar="NAME", help="Only failed with such an error.")
@@ -192,6 +196,48 @@ def which_ones(action: Callable[..., None]) -> Callable[..., None]:
         action(filters=filters, **options)
 
     return chosen
+
+
+def filter_options(action: Callable[..., None]) -> Callable[..., None]:
+    """Which executions; the command is given `filters`."""
+
+    @click.option("--target", metavar="NAME", help="Only executions of this workflow or task.")
+    @click.option("--status", type=click.Choice(_STATUSES), help="Only with this status.")
+    @click.option("--type", "exec_type", type=click.Choice(_TYPES), help="Only these.")
+    @click.option("--queue", metavar="NAME", help="Only in this queue.")
+    @click.option("--parent", metavar="ID", help="Only children of this workflow.")
+    @click.option("--schedule", metavar="ID", help="Only started by this schedule.")
+    @click.option("--after", metavar="TIME", help="Only created at or after this ISO time.")
+    @click.option("--before", metavar="TIME", help="Only created before this ISO time.")
+    @attribute_option
+    @functools.wraps(action)
+    def filtered(
+        *,
+        target: str | None,
+        status: str | None,
+        exec_type: str | None,
+        queue: str | None,
+        parent: str | None,
+        schedule: str | None,
+        after: str | None,
+        before: str | None,
+        attributes: tuple[tuple[str, Any], ...],
+        **options: Any,
+    ) -> None:
+        filters = ExecutionFilters(
+            target_name=target,
+            status=status,
+            parent_workflow_id=parent,
+            queue=queue,
+            type=exec_type,
+            schedule=schedule,
+            created_after=after,
+            created_before=before,
+            attributes=dict(attributes),
+        )
+        action(filters=filters, **options)
+
+    return filtered
 
 
 def read_source(path: str) -> str:
