@@ -15,11 +15,13 @@ from streams.errors import (
 )
 from streams.projections import Filters
 from streams.work import (
+    Claim,
     NewChild,
     NewTimer,
     Refusal,
     Settlement,
     TaskSettlement,
+    WorkerSeat,
     WorkflowSettlement,
 )
 from tests.streams.house import House, Run, play
@@ -257,14 +259,20 @@ def test_a_scheduled_start_waits_for_its_time(house: House, run: Run) -> None:
     play(house, run, story)
 
 
+async def a_lease_has_run_out(house: House) -> tuple[WorkerSeat, dict[str, Claim], WorkerSeat]:
+    """A worker that held a task and a workflow too long, what it held by id, and another one."""
+    await house.start("t", "task")
+    await house.start("f")
+    lost = await house.seat("w1")
+    claims = {c.id: c for c in (await lost.step(["default"], 10, [])).claims}
+    other = await house.seat("w2", lease_ms=10**9)
+    house.clock.now_ms += 10_001
+    return lost, claims, other
+
+
 def test_what_a_lost_worker_held_goes_to_another(house: House, run: Run) -> None:
     async def story() -> None:
-        await house.start("t", "task")
-        await house.start("f")
-        lost = await house.seat("w1")
-        claims = {c.id: c for c in (await lost.step(["default"], 10, [])).claims}
-        other = await house.seat("w2", lease_ms=10**9)
-        house.clock.now_ms += 10_001
+        lost, claims, other = await a_lease_has_run_out(house)
 
         tended = await house.timekeeper("w2").tend()
 
@@ -463,12 +471,7 @@ def test_a_repeated_turn_and_a_repeated_failed_attempt_are_told_that_they_were_d
 
 def test_a_lost_workers_token_is_dead_before_anyone_claims_again(house: House, run: Run) -> None:
     async def story() -> None:
-        await house.start("t", "task")
-        await house.start("f")
-        lost = await house.seat("w1")
-        claims = {c.id: c for c in (await lost.step(["default"], 10, [])).claims}
-        other = await house.seat("w2", lease_ms=10**9)
-        house.clock.now_ms += 10_001
+        lost, claims, other = await a_lease_has_run_out(house)
         await house.timekeeper("w2").tend()
 
         late: list[Settlement] = [
