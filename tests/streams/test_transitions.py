@@ -471,7 +471,7 @@ def test_a_repeated_turn_and_a_repeated_failed_attempt_are_told_that_they_were_d
 
 def test_a_lost_workers_token_is_dead_before_anyone_claims_again(house: House, run: Run) -> None:
     async def story() -> None:
-        lost, claims, other = await a_lease_has_run_out(house)
+        _, claims, other = await a_lease_has_run_out(house)
         await house.timekeeper("w2").tend()
 
         late: list[Settlement] = [
