@@ -150,8 +150,8 @@ class InitBuilder:
         self._app: Rhythm | None = None
 
     def database_url(self, url: str) -> Self:
-        """The address: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`
-        or `memory://`.
+        """The address: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`,
+        `redis+local://` or `memory://`.
 
         Raises:
             ConfigurationError: an address of another kind; says what to give instead.

@@ -182,8 +182,7 @@ def load_settings(
 # Addresses.
 
 _SENTINEL, _CLUSTER = ("redis+sentinel", "rediss+sentinel"), ("redis+cluster", "rediss+cluster")
-_AVAILABLE = ("memory", "redis", "rediss", "unix", *_SENTINEL, *_CLUSTER)
-_PLANNED = ("redis+local",)
+_AVAILABLE = ("memory", "redis", "rediss", "unix", "redis+local", *_SENTINEL, *_CLUSTER)
 _OTHER_DATABASES = {
     "postgres": "PostgreSQL",
     "postgresql": "PostgreSQL",
@@ -204,8 +203,9 @@ def check_database_url(url: object) -> str:
     """The address, if it is one that Rhythm can use.
 
     Those are `redis://`, `rediss://` (TLS), `unix://` (a socket), `memory://` (inside this process,
-    nothing is kept), `redis+sentinel://` with the Sentinels' hosts and the name of the service,
-    and `redis+cluster://` with some nodes of a Redis Cluster; for TLS, `rediss+` before these two.
+    nothing is kept), `redis+local://` (a server of one's own that keeps all in a folder),
+    `redis+sentinel://` with the Sentinels' hosts and the name of the service, and
+    `redis+cluster://` with some nodes of a Redis Cluster; for TLS, `rediss+` before these two.
 
     Raises:
         ConfigurationError: saying what to give instead.
@@ -229,18 +229,18 @@ def check_database_url(url: object) -> str:
                 f"{shown!r} names no socket",
                 "give the path of the server's socket, as in unix:///run/redis/redis.sock",
             )
+        elif scheme == "redis+local" and re.fullmatch("/[^?#]+", rest) is None:
+            raise ConfigurationError(
+                f"{shown!r} names no folder",
+                "give its whole path and nothing behind it, as in redis+local:///var/lib/rhythm",
+            )
         return url
-    if scheme in _PLANNED:
-        raise ConfigurationError(
-            f"{shown!r}: {scheme}:// is not available yet",
-            "give redis://HOST:6379/0 of a standalone server",
-        )
     if scheme.partition("+")[0] in _OTHER_DATABASES or scheme in _OTHER_DATABASES:
         other = _OTHER_DATABASES.get(scheme) or _OTHER_DATABASES[scheme.partition("+")[0]]
         raise ConfigurationError(
             f"{shown!r}: Rhythm keeps its state in Redis, not in {other}", _WHAT_TO_GIVE
         )
-    near = did_you_mean(scheme, (*_AVAILABLE, *_PLANNED))
+    near = did_you_mean(scheme, _AVAILABLE)
     raise ConfigurationError(f"{shown!r}: {scheme}:// is unknown{near}", _WHAT_TO_GIVE)
 
 

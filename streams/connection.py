@@ -15,11 +15,11 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from redis.exceptions import NoScriptError
 
-from streams import clients, embedded, inspection
+from streams import clients, embedded, inspection, local
 from streams.clients import Client
 from streams.cluster import Address, ClusterClient, send_together
 from streams.errors import (
@@ -69,6 +69,7 @@ class Connection:
 
     Args:
         url: ``redis://``, ``rediss://``, ``unix://``, ``memory://[name]``,
+            ``redis+local:///folder`` (started if it does not run, which blocks for a moment),
             ``redis+sentinel://host:port[,host:port…]/service[/db]`` or
             ``redis+cluster://host:port[,host:port…]``, both also as ``rediss+…`` for encryption.
         namespace: what every key begins with.
@@ -102,11 +103,15 @@ class Connection:
         self.replicas, self.fsync = replicas, fsync
         self._clock = clock
         self._reply_timeout_s = reply_timeout_s
-        self._url = url
+        self._given_url = self._url = url
         self._readers: set[BlockingReader] = set()
         self._is_closed = False
         self._starts: dict[str, Gathering[Any, Any]] = {}
         parts = urlsplit(url)
+        self._local: local.LocalServer | None = None
+        if parts.scheme == local.SCHEME:
+            self._local = local.LocalServer(unquote(parts.path), self.address)
+            self._url = self._local.url
         self._server = (
             server or embedded.open_server(parts.netloc + parts.path)
             if parts.scheme == EMBEDDED_SCHEME
@@ -158,7 +163,7 @@ class Connection:
     def another(self, *, patience_s: float | None) -> Connection:
         """Another connection to the same server and namespace."""
         connection = Connection(
-            self._url,
+            self._given_url,
             self.keys.namespace,
             patience_s=patience_s,
             clock=self._clock,
@@ -314,6 +319,8 @@ class Connection:
         for reader in list(self._readers):
             await reader.close()
         await self._client.aclose()
+        if self._local is not None:
+            self._local.release()
 
     def _open_client(self, connections: int) -> Client:
         """A client of the one server there is: of a Cluster's nodes see `BlockingReader`."""

@@ -11,28 +11,26 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 from watchfiles import Change, DefaultFilter, awatch
 
 from rhythm.cli.connect import MEMORY, Place, command, import_module, import_object
-from rhythm.cli.lifeline import watched, when_input_ends
+from rhythm.cli.lifeline import when_input_ends
 from rhythm.cli.live import LiveView
 from rhythm.cli.logs import show_logs
 from rhythm.cli.parameters import input_option, module_option, workflows_option
 from rhythm.cli.run import named_queues
-from rhythm.errors import ConfigurationError
 from rhythm.tasks import registry
 from rhythm.worker import Worker
 
-_KEPT_IN = Path(".rhythm")
-_PORT = 6399
+_KEPT_IN = os.path.join(".rhythm", "redis")
 # How long a child may finish what it has in hand, before it gives it back.
 _DRAIN_S = 1.0
 _LIMIT_S = 20.0
@@ -74,10 +72,10 @@ async def dev(
     if work:
         await _work(place, modules, workflows, resources, start, dict(inputs))
         return
-    async with _server(place, memory) as (address, lifeline):
+    async with _server(place, memory) as address:
         click.echo(f"server: {_shown(address)}", err=True)
         words = [*_without_address(sys.argv[1:]), "--work", "--redis", address]
-        await _restarting([sys.executable, "-m", "rhythm", *words], lifeline, workflows)
+        await _restarting([sys.executable, "-m", "rhythm", *words], workflows)
 
 
 async def _work(
@@ -124,21 +122,17 @@ async def _work(
         os._exit(0)  # Python would wait for the threads of these tasks, which nothing can end
 
 
-async def _restarting(child: list[str], lifeline: int | None, workflows: Iterable[str]) -> None:
-    """Keep a child going, another after every change, until Ctrl-C or SIGTERM.
-
-    Args:
-        lifeline: what the server lives by, for the child to hold too.
-    """
+async def _restarting(child: list[str], workflows: Iterable[str]) -> None:
+    """Keep a child going, another after every change, until Ctrl-C or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    process = await _begin(child, lifeline)
+    process = await _begin(child)
     async for changes in awatch(".", *workflows, watch_filter=_Sources(), stop_event=stop):
         click.echo(f"changed: {_named(changes)}", err=True)
         await _end(process)
-        process = await _begin(child, lifeline)
+        process = await _begin(child)
     await _end(process)
 
 
@@ -155,10 +149,8 @@ def _named(changes: Iterable[tuple[Change, str]]) -> str:
     return ", ".join(names[:3]) + more
 
 
-async def _begin(child: list[str], lifeline: int | None) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *child, stdin=asyncio.subprocess.PIPE, pass_fds=() if lifeline is None else (lifeline,)
-    )
+async def _begin(child: list[str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(*child, stdin=asyncio.subprocess.PIPE)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -174,70 +166,18 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _server(place: Place, memory: bool) -> AsyncIterator[tuple[str, int | None]]:
-    """The address of the server to use, and what it lives by: one that this process keeps ends when
-    neither it nor its child holds that any more, so that the child can give back what it has."""
+async def _server(place: Place, memory: bool) -> AsyncIterator[str]:
+    """The address of the server to use. One in a folder lives by those who use it: this process
+    does, so that it goes on between one child and the next."""
     given = place.settings().database_url
-    if memory or given is not None:
-        yield MEMORY if memory else str(given), None
-        return
-    binary = shutil.which("redis-server")
-    if binary is None:
-        yield MEMORY, None
-        return
-    folder = _KEPT_IN / "redis"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot make {folder}: {error.strerror}",
-            "run it where you may write, or with --memory",
-        ) from error
-    port = _free_port()
-    options = ("--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction")
-    place_of = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder))
-    log = ("--logfile", str((folder / "redis.log").resolve()))
-    its_end, lifeline = os.pipe()
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *watched([binary, *place_of, *options, *log]),
-            stdin=its_end,
-            process_group=0,  # a terminal's Ctrl-C is for this process
-        )
-        try:
-            await _until_it_listens(process, port, folder)
-            yield f"redis://127.0.0.1:{port}/0", lifeline
-        finally:
-            os.close(lifeline)
-            await process.wait()
-    finally:
-        os.close(its_end)
-
-
-async def _until_it_listens(process: asyncio.subprocess.Process, port: int, folder: Path) -> None:
-    while process.returncode is None:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.02)
-            continue
-        writer.close()
-        return
-    raise ConfigurationError(
-        f"redis-server ended with exit code {process.returncode}",
-        f"see {folder / 'redis.log'}; another `rhythm dev` may run in this folder",
-    )
-
-
-def _free_port() -> int:
-    """The usual one, so that other terminals may keep their address, if nobody has it."""
-    for port in (_PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return int(probe.getsockname()[1])
-    raise ConfigurationError("there is no free port", "close something, or give --redis")
+    if given is not None and not memory:
+        yield given
+    elif memory or shutil.which("redis-server") is None:
+        yield MEMORY
+    else:
+        address = f"redis+local://{quote(os.path.join(os.getcwd(), _KEPT_IN))}"
+        async with replace(place, redis=address).open(migrate=True):
+            yield address
 
 
 def _shown(address: str) -> str:

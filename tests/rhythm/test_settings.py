@@ -277,6 +277,7 @@ def test_settings_are_checked_however_they_are_made() -> None:
         "REDIS://localhost",
         "rediss://db.example:6379/1",
         "unix:///run/redis/redis.sock?db=2",
+        "redis+local:///var/lib/rhythm",
         "unix://user:secret@/run/redis.sock",
         "redis+sentinel://:secret@a:26379,b,c:26380/orders",
         "redis+sentinel://a/orders/2?sentinel_password=other",
@@ -333,9 +334,9 @@ GIVE = "; give redis://HOST:6379/0, or memory:// to try Rhythm without a server"
             "percent-encoded",
         ),
         (
-            "redis+local:///var/lib/rhythm",
-            "'redis+local:///var/lib/rhythm': redis+local:// is not available yet; "
-            "give redis://HOST:6379/0 of a standalone server",
+            "redis+local://data",
+            "'redis+local://data' names no folder; give its whole path and nothing behind it, "
+            "as in redis+local:///var/lib/rhythm",
         ),
         ("reddis://h", f"'reddis://h': reddis:// is unknown (did you mean 'redis'?){GIVE}"),
         ("gopher://h", f"'gopher://h': gopher:// is unknown{GIVE}"),
