@@ -547,7 +547,7 @@ class UnreadableEvent(RhythmError):
         return (
             f"event {self.version} of execution {self.execution_id!r} cannot be read: "
             f"{self.reason}; the execution is left as it is: run the release that wrote it, bring "
-            "the event back from a copy, or terminate it"
+            "the event back from a copy, fork it at an event before, or terminate it"
         )
 
 

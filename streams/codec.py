@@ -109,7 +109,8 @@ class StoredExecution(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         facts: the projection's fields by their stored names.
-        version: count of events.
+        version: count of events; recorded: how many were recorded, of one that has not ended: more
+            than there are, if some were lost.
         first: its `created` event; last: its newest event.
         wake: ``idle``, ``queued``, ``claimed``, ``due``, ``stuck``, ``paused``; empty once it has
             ended.
@@ -131,6 +132,7 @@ class StoredExecution(msgspec.Struct, frozen=True, gc=False):
     progress: bytes = b""
     trouble: str | None = None
     is_paused: bool = False
+    recorded: int = 0
 
 
 class DamagedClaim(msgspec.Struct, frozen=True, gc=False):
@@ -263,7 +265,7 @@ def execution(id_: str, item: Sequence[Any], unsealed: Change) -> StoredExecutio
     """
     if len(item) == 1:
         raise CorruptRecord(id_, item[0].decode(errors="replace"))
-    fields, version, first, last, wake, due, progress, trouble, paused, found = item
+    fields, version, first, last, wake, due, progress, trouble, paused, recorded, found = item
     id_ = found.decode()
     if not first or not last:
         raise CorruptRecord(id_, "it has facts but no events")
@@ -288,4 +290,5 @@ def execution(id_: str, item: Sequence[Any], unsealed: Change) -> StoredExecutio
         progress=unsealed(progress or b""),
         trouble=trouble.decode(errors="replace") if trouble else None,
         is_paused=wake == b"paused" or bool(paused),
+        recorded=recorded or 0,
     )

@@ -208,7 +208,7 @@ class Bundle(msgspec.Struct, frozen=True):
             serving=None,
             knowing={},
         )
-        return explain(self.execution(id_), self.events(id_), script, around)
+        return explain(self.execution(id_), self.events(id_), script, around, self.damage.get(id_))
 
     def children(self, execution_id: str | None = None) -> dict[int, str]:
         """The ids of what an execution asked for and is in the bundle, by number."""

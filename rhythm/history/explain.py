@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from flowlang import Awaited, Suspended
+from rhythm.errors import UnreadableEvent
 from rhythm.models import Execution, ExecutionStatus, ExecutionType, HistoryEvent, from_unix_ms
 from streams.limits import Held
 
@@ -67,13 +68,28 @@ def explain(
     history: Sequence[HistoryEvent],
     script: Script | None,
     around: Surroundings,
+    damage: UnreadableEvent | None = None,
 ) -> Explanation:
     """Explain an execution.
 
     Args:
-        history: its events.
-        script: of a workflow, as it stands at the end of its history.
+        history: its events, as far as they can be read.
+        script: of a workflow, as it stands at the end of them.
+        damage: why there are no more.
     """
+    explanation = _explained(execution, history, script, around)
+    if damage is None:
+        return explanation
+    told = f"Its history is damaged, and told here up to that: {damage}."
+    return msgspec.structs.replace(explanation, amiss=[told, *explanation.amiss])
+
+
+def _explained(
+    execution: Execution,
+    history: Sequence[HistoryEvent],
+    script: Script | None,
+    around: Surroundings,
+) -> Explanation:
     if execution.type is ExecutionType.TASK:
         return _of_task(execution, history, around)
     assert script is not None

@@ -142,7 +142,7 @@ class HistoryService:
         found = await self._read(execution_id, upto)
         if not found:
             raise ExecutionNotFound(execution_id)
-        if upto is None and found[-1].type not in TERMINAL:
+        if upto is None:
             await self._check_end(execution_id, found)
         return found
 
@@ -156,21 +156,33 @@ class HistoryService:
         return found
 
     async def _check_end(self, execution_id: str, found: list[StoredEvent]) -> None:
-        """Is the last event missing, of one that has ended? What came meanwhile is added."""
+        """Are the last events missing? What came meanwhile is added."""
+        if found[-1].type in TERMINAL:
+            return
         with translated():
             try:
                 stored = await projections.get_execution(self._connection, execution_id)
             except CorruptRecord:
                 return  # What is kept beside the events says nothing of them.
-            status = "" if stored is None else stored.facts.get("st", "")
-            if status not in _ENDED:
+            if stored is None:
                 return
             after = found[-1].version
             async for event in stream.read(self._connection, execution_id, after=after):
+                check_follows(execution_id, len(found), event)
+                events.decode(execution_id, event.version, event.type, event.payload)
                 found.append(event)
-        if found[-1].type not in TERMINAL:
+        last, status = found[-1], stored.facts.get("st", "")
+        if last.type in TERMINAL:
+            return
+        if status in _ENDED:
             raise UnreadableEvent(
-                execution_id, found[-1].version + 1, f"it is missing, since it is {status}"
+                execution_id, last.version + 1, f"it is missing, since it is {status}"
+            )
+        if last.version < stored.recorded:
+            raise UnreadableEvent(
+                execution_id,
+                last.version + 1,
+                f"it is missing, since {stored.recorded} events were recorded",
             )
 
     async def _family(
@@ -216,7 +228,12 @@ class HistoryService:
     ) -> list[StoredEvent]:
         """A history; none of a child that was not begun, or whose first event is damaged."""
         try:
-            return await (self._history if is_root else self._read)(execution_id)
+            if is_root:
+                return await self._history(execution_id)
+            found = await self._read(execution_id)
+            if found:
+                await self._check_end(execution_id, found)
+            return found
         except UnreadableEvent as error:
             if damage is None or (is_root and error.version == 1):
                 raise
@@ -391,13 +408,14 @@ class HistoryService:
             NondeterminismError: the script decides otherwise than the history records.
             FlowSyntaxError: `source` is no program.
             ExecutionExists: the id is taken.
-            ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
+            ExecutionNotFound, WorkflowNotRegistered: as `record`.
+            UnreadableEvent: an event up to `at` is damaged or missing; without `at`, any.
         """
         _check_terms(at, source, path, results, signals)
         if id is not None:
             check_chosen_id(id, "id")
         wanted = _edits({} if edits is None else edits)
-        recording = await self.record(execution_id)
+        recording = await self._sound(execution_id, at)
         created = first_of(execution_id, recording.events)
         at, signals = _fork_point(recording, at, signals)
         program = _program(recording, source, path)
@@ -451,7 +469,7 @@ class HistoryService:
         if answers is not None and not callable(answers):
             raise InvalidRequest("answers", f"must be a function, not {kind_of(answers)}")
         wanted = _edits({} if edits is None else edits)
-        recording = await self.record(execution_id)
+        recording = await self._sound(execution_id, at)
         at, signals = _fork_point(recording, at, signals)
         program = _program(recording, source, path)
         live = forking.replayed(recording, at, program)
@@ -463,6 +481,13 @@ class HistoryService:
         )
         fork = forking.forked(recording, at, program, live, terms, wanted, known)
         return rehearse(recording, at, live, fork, answers or (lambda asked: None))
+
+    async def _sound(self, execution_id: str, at: int | None) -> Recording:
+        """A history to fork, which may be damaged after the event to fork at."""
+        recording = await self.record_to_damage(execution_id)
+        if recording.damage is not None and (at is None or at >= recording.damage.version):
+            raise recording.damage
+        return recording
 
     async def _forks(
         self,
@@ -735,7 +760,7 @@ class HistoryService:
 
     async def explain(self, execution_id: str) -> Explanation:
         """Where an execution stands, what would wake it, what went wrong, and what is amiss; of one
-        that restarted, the run that goes on.
+        that restarted, the run that goes on; of one whose history is damaged, how it stood then.
 
         Raises:
             ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent, NondeterminismError: as
@@ -749,13 +774,20 @@ class HistoryService:
         if stored is None:
             raise ExecutionNotFound(execution_id)
         execution = execution_of(stored)
-        history = await self.events(execution.id)
+        damage: UnreadableEvent | None = None
+        try:
+            history = await self.events(execution.id)
+        except UnreadableEvent as error:
+            if error.version == 1:
+                raise
+            damage, history = error, await self.events(execution.id, error.version - 1)
         is_workflow = execution.type is ExecutionType.WORKFLOW
         script = None
         if is_workflow:
             replay = await self.replay(execution.id)
             script = Script(replay.program.path, replay.program.source, replay.where())
-        return explain(execution, history, script, await self._around(execution, history))
+        around = await self._around(execution, history)
+        return explain(execution, history, script, around, damage)
 
     async def _around(self, execution: Execution, history: list[HistoryEvent]) -> Around:
         asked = [

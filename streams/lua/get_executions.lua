@@ -6,7 +6,8 @@
 -- ARGV[2..] id        executions, at most 64
 -- RETURNS   one item per id, in order: false when unknown, {what is wrong} when its records are damaged, else
 --           {{field, value…} of the projection, version, first event, last event, wake or false, due or false,
---            progress or false, what stops it or false, whether it alone is paused or false, its id}
+--            progress or false, what stops it or false, whether it alone is paused or false,
+--            version by its control or false, its id}
 
 --@include transition
 
@@ -44,7 +45,7 @@ local function look(id)
   return {
     facts, call("XLEN", stream), call("XRANGE", stream, "-", "+", "COUNT", 1)[1] or false,
     call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1] or false, control and control.wk or false, due, progress,
-    call("HGET", prefix .. "z", id), control and control.ps or false, id,
+    call("HGET", prefix .. "z", id), control and control.ps or false, control and control.v or false, id,
   }
 end
 

@@ -196,19 +196,31 @@ def test_a_damaged_event_is_named_and_stops_that_execution_alone(
     assert any("event 3 of execution 'broken'" in r.getMessage() for r in caplog.records)
 
 
+@pytest.mark.parametrize("is_over", [True, False], ids=["over", "live"])
 @pytest.mark.parametrize("harm", ["flipped", "cut out", "cut off"])
 def test_a_damaged_history_opens_up_to_the_damage(
-    database_url: str, namespace: str, run: Callable[..., Any], harm: str, tmp_path: Path
+    database_url: str,
+    namespace: str,
+    run: Callable[..., Any],
+    harm: str,
+    is_over: bool,
+    tmp_path: Path,
 ) -> None:
-    """One that has ended, so that what is cut off is missed."""
+    """Of one that has ended its status misses what is cut off, of one that lives its control."""
 
     async def scenario() -> None:
         async with Store.opened(database_url, namespace) as store:
             await store.start("one")
-            await store.signal("one")
             async with store.at_work():
-                await store.app.execution_service.wait_for_execution("one")
+                await store.until(lambda: store.waits("one"))
+                if is_over:
+                    await store.signal("one")
+                    await store.app.execution_service.wait_for_execution("one")
+            if not is_over:
+                await store.signal("one")
+                await store.signal("one")
             events = await store.events("one")
+            assert len(events) > 5
             if harm == "flipped":
                 await store.damage_payload("one", 5)
             else:
@@ -226,8 +238,18 @@ def test_a_damaged_history_opens_up_to_the_damage(
             told = [replay.damage, bundle.damage["one"], bare.damage["one"], strict.value]
             assert {str(one) for one in told} == {str(strict.value)}
             assert strict.value.version == 5
-            with pytest.raises(UnreadableEvent):
-                await histories.fork("one")
+            # What is sound can be gone on with, by an execution of its own.
+            for at in (None, 5):
+                with pytest.raises(UnreadableEvent):
+                    await histories.fork("one", at)
+            forked = await histories.events(await histories.fork("one", 4))
+            assert [one.type for one in forked[4:5]] == ["forked"]
+            assert (await histories.rehearse("one", 4)).at == 4
+            assert await store.app.verification_service.verify("one")
+            if not (is_over and harm == "cut off"):
+                explained = await histories.explain("one")
+                assert explained.amiss[0].startswith("Its history is damaged")
+                assert str(strict.value) in explained.amiss[0]
 
             # Also where it is taken to.
             path = tmp_path / "one.bundle"

@@ -156,7 +156,7 @@ EXAMPLES: list[tuple[RhythmError, str]] = [
         errors.UnreadableEvent("exec_1", 4, "its type 'paused' is unknown"),
         "event 4 of execution 'exec_1' cannot be read: its type 'paused' is unknown; "
         "the execution is left as it is: run the release that wrote it, bring the event back "
-        "from a copy, or terminate it",
+        "from a copy, fork it at an event before, or terminate it",
     ),
     (
         errors.UnreadableRecord("what is stored of 'exec_1'", "it is no hash", "rebuild it"),
