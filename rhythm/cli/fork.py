@@ -13,12 +13,13 @@ from rhythm.cli.connect import Place, command
 from rhythm.cli.exits import Exit
 from rhythm.cli.parameters import KeyValue, json_or_text, read_source
 from rhythm.cli.show import moment, print_json
+from rhythm.cli.subject import Subject
 from rhythm.history.rehearsal import MOST_EVENTS, Answer, Asked, Rehearsal, Step
 from rhythm.models import from_unix_ms
 
 
 @click.command("fork")
-@click.argument("id")
+@click.argument("given", metavar="ID|FILE")
 @click.option(
     "--at",
     type=click.IntRange(min=1),
@@ -36,7 +37,12 @@ from rhythm.models import from_unix_ms
     "taken as text. Repeat for more.",
 )
 @click.option("--source", metavar="FLOW", help="Go on with another script, which decides alike.")
-@click.option("--id", "new_id", metavar="ID", help="The fork's id; left out, ID.fork.…")
+@click.option(
+    "--id",
+    "chosen",
+    metavar="ID",
+    help="The fork's id; left out, ID.fork.… Of a FILE: which execution of it, not its root.",
+)
 @click.option("--rerun", is_flag=True, help="Run again also what has completed since that event.")
 @click.option(
     "--signals/--no-signals",
@@ -74,7 +80,7 @@ from rhythm.models import from_unix_ms
 )
 @click.option(
     "--signal",
-    "given",
+    "payloads",
     type=KeyValue(),
     multiple=True,
     metavar="NAME=JSON",
@@ -89,18 +95,18 @@ from rhythm.models import from_unix_ms
 @command
 async def fork(
     place: Place,
-    id: str,
+    given: str,
     at: int | None,
     edits: tuple[tuple[str, Any], ...],
     source: str | None,
-    new_id: str | None,
+    chosen: str | None,
     rerun: bool,
     signals: bool | None,
     dry: bool,
     stubs: tuple[tuple[str, Any], ...],
     stub_file: str | None,
     failures: tuple[tuple[str, Any], ...],
-    given: tuple[tuple[str, Any], ...],
+    payloads: tuple[tuple[str, Any], ...],
     ask: bool | None,
 ) -> None:
     """Start an execution that shares a history up to an event.
@@ -112,40 +118,47 @@ async def fork(
 
     With --dry it is rehearsed instead, on a clock that does not wait: tasks and child workflows are
     answered by what the history says of the same calls, then by --stub and --fail, then by you, if
-    this is a terminal; what is left unanswered is what it would wait for.
+    this is a terminal; what is left unanswered is what it would wait for. FILE, for a rehearsal, is
+    what `rhythm export --with-values` or `rhythm history --record` wrote, and needs no Redis.
     """
     text = None if source is None else read_source(source)
-    if not dry and (stubs or stub_file or failures or given or ask is not None):
+    in_file = Subject.is_file(given)
+    if not dry and (stubs or stub_file or failures or payloads or ask is not None):
         raise click.UsageError(
             "--stub, --stubs, --fail, --signal and --ask are for a rehearsal: add --dry"
         )
+    if not dry and in_file:
+        raise click.UsageError(f"{given!r} is a file, which can only be rehearsed: add --dry")
     if dry:
-        if new_id is not None:
+        if chosen is not None and not in_file:
             raise click.UsageError("--id is for a fork that is made, and --dry makes none")
         answers = _Answers(
             [*_read_stubs(stub_file), *stubs],
             failures,
-            given,
+            payloads,
             asks=sys.stdin.isatty() and not place.as_json if ask is None else ask,
         )
-        async with place.open() as app:
-            rehearsal = await app.history_service.rehearse(
-                id,
-                at,
-                edits=dict(edits),
-                source=text,
-                path=source or "workflow.flow",
-                results=not rerun,
-                signals=signals,
-                answers=answers,
-            )
+        wanted: dict[str, Any] = {
+            "edits": dict(edits),
+            "source": text,
+            "path": source or "workflow.flow",
+            "results": not rerun,
+            "signals": signals,
+            "answers": answers,
+        }
+        subject = Subject(given, chosen)
+        if subject.bundle is not None:
+            rehearsal = subject.bundle.rehearse(at, subject.id, **wanted)
+        else:
+            async with place.open() as app:
+                rehearsal = await app.history_service.rehearse(given, at, **wanted)
         _show(rehearsal, place.as_json)
         return
     async with place.open() as app:
         forked = await app.history_service.fork(
-            id,
+            given,
             at,
-            id=new_id,
+            id=chosen,
             edits=dict(edits),
             source=text,
             path=source or "workflow.flow",

@@ -19,11 +19,16 @@ class Subject:
     """
 
     def __init__(self, given: str, chosen: str | None) -> None:
-        is_file = given.endswith(files.SUFFIX) or Path(given).is_file()
+        is_file = self.is_file(given)
         if chosen is not None and not is_file:
             raise click.UsageError(f"--id chooses from a bundle, and {given!r} is no file")
         self.bundle: Bundle | None = files.open_bundle(given) if is_file else None
         self.id: str = given if self.bundle is None else chosen or self.bundle.root
+
+    @staticmethod
+    def is_file(given: str) -> bool:
+        """Whether a file is meant, not an execution of the store."""
+        return given.endswith(files.SUFFIX) or Path(given).is_file()
 
 
 def subject(action: Callable[..., None]) -> Callable[..., None]:

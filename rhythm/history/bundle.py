@@ -31,9 +31,11 @@ from rhythm.events import Cancelled, Completed, Decided, Failed
 from rhythm.history import recording
 from rhythm.history.cursor import Replay, compiled, opened
 from rhythm.history.explain import Explanation, Script, Surroundings, explain
+from rhythm.history.forking import Wanted
 from rhythm.history.impact import Parting, what_if
 from rhythm.history.reading import readable
 from rhythm.history.recording import EventLine, Recording, first_of
+from rhythm.history.rehearsal import Answers, Rehearsal, Trial, check_answers
 from rhythm.history.timeline import Span, timeline
 from rhythm.models import Execution, ExecutionType, HistoryEvent, from_unix_ms
 from rhythm.tracing import trace_id
@@ -160,6 +162,32 @@ class Bundle(msgspec.Struct, frozen=True):
             ExecutionNotFound, InvalidRequest: as `recording`.
         """
         return what_if(self.recording(execution_id), compiled(source))
+
+    def rehearse(
+        self,
+        at: int | None = None,
+        execution_id: str | None = None,
+        *,
+        edits: Mapping[str, Any] | None = None,
+        source: str | None = None,
+        path: str = "workflow.flow",
+        results: bool = True,
+        signals: bool | None = None,
+        answers: Answers | None = None,
+    ) -> Rehearsal:
+        """What a fork of a workflow in it would do: see `app.history_service.rehearse`.
+
+        Raises:
+            InvalidRequest, NondeterminismError, FlowSyntaxError, UnreadableEvent: as there.
+            ExecutionNotFound, InvalidRequest: as `recording`.
+        """
+        wanted = Wanted.checked(at, edits, source, path, results, signals)
+        check_answers(answers)
+        id_ = execution_id or self.root
+        trial = Trial(self.recording(id_), wanted)
+        below = self.children(id_)
+        children = {n: self.execution(below[n]) for n in trial.asked if n in below}
+        return trial.played(children, answers)
 
     def waiting(self, execution_id: str | None = None) -> list[Suspended]:
         """The functions of a workflow that wait, at the end of its history."""

@@ -22,8 +22,10 @@ from rhythm.engine.fold import fold
 from rhythm.engine.history import LiveMachine, context_of
 from rhythm.errors import InvalidRequest, NondeterminismError
 from rhythm.events import TERMINAL, Completed, Decided, Failed, Forked, Origin
+from rhythm.history.cursor import compiled
 from rhythm.history.recording import Recording, first_of
-from rhythm.models import MAX_NAME_LENGTH
+from rhythm.models import MAX_NAME_LENGTH, Execution, ExecutionStatus, check_yes_or_no
+from rhythm.payloads import check_payload, kind_of
 from streams.codec import StoredEvent
 
 NOW: Final = 0
@@ -37,6 +39,78 @@ _ENDS: Final = frozenset({"child_failed", "child_cancelled"})
 
 MOST_TOGETHER: Final = 64
 """Executions of one fork: the script that makes them takes about 15 commands for each."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a caller asked a fork to be: see `app.history_service.fork`."""
+
+    at: int | None
+    edits: tuple[Edit, ...]
+    source: str | None
+    path: str
+    results: bool
+    signals: bool | None
+
+    @classmethod
+    def checked(
+        cls,
+        at: int | None,
+        edits: Mapping[str, Any] | None,
+        source: str | None,
+        path: str,
+        results: bool,
+        signals: bool | None,
+    ) -> Wanted:
+        """What was asked for, if it can say how to fork.
+
+        Raises:
+            InvalidRequest, InvalidPayload: it cannot.
+        """
+        if at is not None and (isinstance(at, bool) or not isinstance(at, int)):
+            raise InvalidRequest("at", f"give an event's number, not {kind_of(at)}")
+        if source is not None and not isinstance(source, str):
+            raise InvalidRequest("source", f"give the text of a .flow, not {kind_of(source)}")
+        if not isinstance(path, str):
+            raise InvalidRequest("path", f"must be text, not {kind_of(path)}")
+        check_yes_or_no(results, "results")
+        if signals is not None:
+            check_yes_or_no(signals, "signals")
+        return cls(at, _edits({} if edits is None else edits), source, path, results, signals)
+
+    def point(self, recording: Recording) -> tuple[int, bool]:
+        """After which event to fork, and whether signals that came later come along.
+
+        Raises:
+            InvalidRequest: it completed, and no event was named.
+            UnreadableEvent: the history is damaged up to there.
+        """
+        damage = recording.damage
+        if damage is not None and (self.at is None or self.at >= damage.version):
+            raise damage
+        if self.at is not None:
+            return self.at, bool(self.signals)
+        last = last_good(recording, compiled(recording.source, recording.path))
+        return last, True if self.signals is None else self.signals
+
+    def program(self, recording: Recording) -> Program:
+        """What the fork runs.
+
+        Raises:
+            FlowSyntaxError: the source is no program.
+        """
+        if self.source is None:
+            return compiled(recording.source, recording.path)
+        return compiled(self.source, self.path)
+
+
+def _edits(given: Mapping[str, Any]) -> tuple[Edit, ...]:
+    if not isinstance(given, Mapping):
+        raise InvalidRequest("edits", f"give a dict of paths and values, not {kind_of(given)}")
+    for path, value in given.items():
+        if not isinstance(path, str):
+            raise InvalidRequest("edits", f"a path is text, not {kind_of(path)}")
+        check_payload(value, f"edits[{path!r}]")
+    return tuple(Edit(path, value) for path, value in given.items())
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -211,8 +285,14 @@ _ASKING: Final = (
 )
 
 
-def later_results(recording: Recording, at: int) -> dict[int, Completed]:
-    """What the history says, after an event, of the outcome of what completed; by number."""
+def later_results(
+    recording: Recording, at: int, children: Mapping[int, Execution]
+) -> dict[int, Completed]:
+    """What is known of the outcome of what completed after an event, by number.
+
+    Args:
+        children: of the execution, as they are now; what they say goes before the history.
+    """
     found: dict[int, Completed] = {}
     for event in recording.events[at:]:
         if event.type == "child_completed":
@@ -220,7 +300,11 @@ def later_results(recording: Recording, at: int) -> dict[int, Completed]:
             told = events.decode(recording.execution_id, event.version, event.type, event.payload)
             assert isinstance(told, Completed)
             found[n] = told
-    return found
+    return found | {
+        n: Completed(events.raw(child.output))
+        for n, child in children.items()
+        if child.status is ExecutionStatus.COMPLETED
+    }
 
 
 def forked(

@@ -17,9 +17,13 @@ import msgspec
 from flowlang import protocol
 from rhythm import events
 from rhythm.engine.history import LiveMachine
+from rhythm.errors import InvalidRequest
 from rhythm.events import Completed, Decided, Failed, SignalReceived
-from rhythm.history.forking import Fork
+from rhythm.history import forking
+from rhythm.history.forking import Fork, Wanted
 from rhythm.history.recording import Recording
+from rhythm.models import Execution
+from rhythm.payloads import kind_of
 from streams.codec import StoredEvent
 
 MOST_EVENTS: Final = 10_000
@@ -93,15 +97,58 @@ class Rehearsal(msgspec.Struct, frozen=True):
     is_endless: bool = False
 
 
-def rehearse(
-    recording: Recording, at: int, live: LiveMachine, fork: Fork, answers: Answers
-) -> Rehearsal:
-    """Let a fork go on.
+def check_answers(answers: object) -> None:
+    """Refuse what cannot be asked.
 
-    Args:
-        live: its machine as `forking.forked` left it, which made `fork`; it is used up.
+    Raises:
+        InvalidRequest: it is no function.
     """
-    return _Stage(recording, at, live, answers).played(fork)
+    if answers is not None and not callable(answers):
+        raise InvalidRequest("answers", f"must be a function, not {kind_of(answers)}")
+
+
+class Trial:
+    """A fork that is to be tried out, once.
+
+    Attributes:
+        asked: the numbers of what the workflow had asked for by then and waits for.
+    """
+
+    def __init__(self, recording: Recording, wanted: Wanted) -> None:
+        """Let the script come to where it is forked.
+
+        Raises:
+            InvalidRequest, NondeterminismError, FlowSyntaxError, UnreadableEvent: as
+                `app.history_service.fork`.
+        """
+        self._recording, self._wanted = recording, wanted
+        self._at, self._signals = wanted.point(recording)
+        self._program = wanted.program(recording)
+        self._live = forking.replayed(recording, self._at, self._program)
+        self.asked: tuple[int, ...] = tuple(forking.unanswered(recording, self._at, self._live))
+
+    def played(self, children: Mapping[int, Execution], answers: Answers | None) -> Rehearsal:
+        """What the fork does.
+
+        Args:
+            children: those `asked` for that there are, as they are now.
+            answers: None leaves unanswered what the history does not answer.
+
+        Raises:
+            InvalidRequest: an edit cannot be made.
+        """
+        recording, at, results = self._recording, self._at, self._wanted.results
+        known = forking.later_results(recording, at, children) if results else {}
+        terms = forking.Terms(
+            forking.id_for(recording.execution_id, 0),
+            "rehearsal",
+            results=results,
+            signals=self._signals,
+        )
+        fork = forking.forked(
+            recording, at, self._program, self._live, terms, self._wanted.edits, known
+        )
+        return _Stage(recording, at, self._live, answers or (lambda asked: None)).played(fork)
 
 
 class _Stage:

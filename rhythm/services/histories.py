@@ -29,10 +29,11 @@ from rhythm.history.cursor import Found, Replay, compiled, opened
 from rhythm.history.difference import Difference, difference
 from rhythm.history.explain import Explanation, Script, explain
 from rhythm.history.explain import Surroundings as Around
+from rhythm.history.forking import Wanted
 from rhythm.history.impact import Impact, Parting, impact, what_if
 from rhythm.history.reading import readable
 from rhythm.history.recording import Recording, check_follows, first_of
-from rhythm.history.rehearsal import Answers, Rehearsal, rehearse
+from rhythm.history.rehearsal import Answers, Rehearsal, Trial, check_answers
 from rhythm.history.replaying import replay as replay_on
 from rhythm.history.standing import Standing, standing
 from rhythm.history.timeline import Span, timeline
@@ -51,7 +52,7 @@ from rhythm.models import (
     from_unix_ms,
     parse_filters,
 )
-from rhythm.payloads import check_payload, kind_of
+from rhythm.payloads import kind_of
 from rhythm.services import staff
 from rhythm.services.executions import execution_of, has_failed_with, stored_filters
 from rhythm.services.translation import translated
@@ -411,15 +412,16 @@ class HistoryService:
             ExecutionNotFound, WorkflowNotRegistered: as `record`.
             UnreadableEvent: an event up to `at` is damaged or missing; without `at`, any.
         """
-        _check_terms(at, source, path, results, signals)
+        wanted = Wanted.checked(at, edits, source, path, results, signals)
         if id is not None:
             check_chosen_id(id, "id")
-        wanted = _edits({} if edits is None else edits)
-        recording = await self._sound(execution_id, at)
+        recording = await self.record_to_damage(execution_id)
         created = first_of(execution_id, recording.events)
-        at, signals = _fork_point(recording, at, signals)
-        program = _program(recording, source, path)
-        content = forking.content_of(execution_id, at, program.digest, wanted, results, signals)
+        at, signals = wanted.point(recording)
+        program = wanted.program(recording)
+        content = forking.content_of(
+            execution_id, at, program.digest, wanted.edits, results, signals
+        )
         request = self._surroundings.new_name()
         new_id = id or forking.id_for(execution_id, self._surroundings.random_bits(30))
         tree = await self._forks(
@@ -427,7 +429,7 @@ class HistoryService:
             at,
             program,
             forking.Terms(new_id, request, content, results=results, signals=signals),
-            wanted,
+            wanted.edits,
         )
         if source is not None:
             await self._workflows.keep(created.target, program)
@@ -465,29 +467,11 @@ class HistoryService:
             InvalidRequest, NondeterminismError, FlowSyntaxError, ExecutionNotFound,
                 WorkflowNotRegistered, UnreadableEvent: as `fork`.
         """
-        _check_terms(at, source, path, results, signals)
-        if answers is not None and not callable(answers):
-            raise InvalidRequest("answers", f"must be a function, not {kind_of(answers)}")
-        wanted = _edits({} if edits is None else edits)
-        recording = await self._sound(execution_id, at)
-        at, signals = _fork_point(recording, at, signals)
-        program = _program(recording, source, path)
-        live = forking.replayed(recording, at, program)
-        asked = forking.unanswered(recording, at, live)
-        children = await self._children(recording.execution_id, asked) if results else {}
-        known = _results(recording, at, children) if results else {}
-        terms = forking.Terms(
-            forking.id_for(execution_id, 0), "rehearsal", results=results, signals=signals
-        )
-        fork = forking.forked(recording, at, program, live, terms, wanted, known)
-        return rehearse(recording, at, live, fork, answers or (lambda asked: None))
-
-    async def _sound(self, execution_id: str, at: int | None) -> Recording:
-        """A history to fork, which may be damaged after the event to fork at."""
-        recording = await self.record_to_damage(execution_id)
-        if recording.damage is not None and (at is None or at >= recording.damage.version):
-            raise recording.damage
-        return recording
+        wanted = Wanted.checked(at, edits, source, path, results, signals)
+        check_answers(answers)
+        trial = Trial(await self.record_to_damage(execution_id), wanted)
+        children = await self._children(execution_id, trial.asked) if results else {}
+        return trial.played(children, answers)
 
     async def _forks(
         self,
@@ -503,7 +487,7 @@ class HistoryService:
         live = forking.replayed(recording, at, program)
         asked = forking.unanswered(recording, at, live)
         known = await self._children(recording.execution_id, asked) if terms.results else {}
-        results = _results(recording, at, known) if terms.results else {}
+        results = forking.later_results(recording, at, known) if terms.results else {}
         below: list[transitions.Fork] = []
         along: list[int] = []
         for n, child in known.items():
@@ -857,55 +841,6 @@ def _matching(
     statuses: Sequence[ExecutionStatus], chosen: ExecutionFilters
 ) -> list[ExecutionStatus]:
     return [status for status in statuses if chosen.status in (None, status)]
-
-
-def _fork_point(recording: Recording, at: int | None, signals: bool | None) -> tuple[int, bool]:
-    """After which event to fork, and whether signals that came later come along."""
-    if at is None:
-        last = forking.last_good(recording, compiled(recording.source, recording.path))
-        return last, True if signals is None else signals
-    return at, bool(signals)
-
-
-def _program(recording: Recording, source: str | None, path: str) -> flowlang.Program:
-    if source is None:
-        return compiled(recording.source, recording.path)
-    return _compiled(source, path)
-
-
-def _results(
-    recording: Recording, at: int, children: Mapping[int, Execution]
-) -> dict[int, Completed]:
-    """What is known by now of what had been asked for by an event and completed."""
-    return forking.later_results(recording, at) | {
-        n: Completed(events.raw(child.output))
-        for n, child in children.items()
-        if child.status is ExecutionStatus.COMPLETED
-    }
-
-
-def _edits(given: Mapping[str, Any]) -> list[Edit]:
-    if not isinstance(given, Mapping):
-        raise InvalidRequest("edits", f"give a dict of paths and values, not {kind_of(given)}")
-    for path, value in given.items():
-        if not isinstance(path, str):
-            raise InvalidRequest("edits", f"a path is text, not {kind_of(path)}")
-        check_payload(value, f"edits[{path!r}]")
-    return [Edit(path, value) for path, value in given.items()]
-
-
-def _check_terms(
-    at: object, source: object, path: object, results: object, signals: object
-) -> None:
-    """Refuse what cannot say how to fork."""
-    if at is not None and (isinstance(at, bool) or not isinstance(at, int)):
-        raise InvalidRequest("at", f"give an event's number, not {kind_of(at)}")
-    if source is not None:
-        _check_source(source)
-    _check_texts(path=path)
-    check_yes_or_no(results, "results")
-    if signals is not None:
-        check_yes_or_no(signals, "signals")
 
 
 def _compiled(source: str, path: str = "workflow.flow") -> flowlang.Program:

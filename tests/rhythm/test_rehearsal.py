@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from flowlang import protocol
-from rhythm import InvalidRequest
+from rhythm import ExecutionNotFound, InvalidRequest, UnreadableEvent
 from rhythm.cli import main
 from rhythm.cli.exits import Exit
 from rhythm.history.rehearsal import Answer, Asked, Rehearsal
@@ -181,6 +182,54 @@ def test_errors_restarts_and_what_never_ends_are_told(
     run(story())
 
 
+def test_a_bundle_rehearses_as_the_store_does(
+    database_url: str, namespace: str, run: Run, tmp_path: Path
+) -> None:
+    """Also what a child completed after the event, of which the history does not tell."""
+    works = Works()
+
+    async def story() -> None:
+        async with on_stage(
+            database_url, namespace, a_registry(*works.definitions()), order=ORDER
+        ) as stage:
+            await stage.start("order", id="one")
+            await stage.end("one")
+            await stage.end("one/3")
+            histories = stage.app.history_service
+            bundle = await histories.export_bundle("one", values=True)
+            bare = await histories.export_bundle("one")
+
+            for wanted in (
+                {"edits": {"price": 9}},
+                {"at": 2},
+                {"at": 4, "results": False},
+                {"at": 4, "source": ORDER.replace("State.set(", "console.log("), "signals": True},
+            ):
+                more: dict[str, Any] = {"answers": stubs(brittle="held"), **wanted}
+                assert bundle.rehearse(**more) == await histories.rehearse("one", **more)
+
+            for at in (0, 99):
+                with pytest.raises(InvalidRequest, match="has events 1 to"):
+                    bundle.rehearse(at)
+            with pytest.raises(InvalidRequest, match="export it with --with-values"):
+                bare.rehearse()
+            with pytest.raises(InvalidRequest, match="is a task, which has no script"):
+                bundle.rehearse(execution_id="one/1")
+            with pytest.raises(ExecutionNotFound):
+                bundle.rehearse(execution_id="two")
+            damage = UnreadableEvent("one", 5, "it is missing")
+            cut = msgspec.structs.replace(
+                bundle,
+                executions={"one": bundle.history()[:4]},
+                damage={"one": damage},
+            )
+            assert cut.rehearse(4).at == 4
+            with pytest.raises(UnreadableEvent):
+                cut.rehearse()
+
+    run(story())
+
+
 # The command.
 
 ASKING = """
@@ -203,10 +252,12 @@ def dry(
             await stage.start("it", id="one")
             await stage.until("one", "decided")
 
-    def call(*words: str, typed: str | None = None) -> Result:
+    def call(
+        *words: str, typed: str | None = None, verb: Sequence[str] = ("fork", "one")
+    ) -> Result:
         where = ["--redis", database_url, "--namespace", namespace]
         return CliRunner().invoke(
-            main, ["fork", "one", *words, *where], input=typed, catch_exceptions=False
+            main, [*verb, *words, *where], input=typed, catch_exceptions=False
         )
 
     # Its server must not be gone with the loop.
@@ -246,6 +297,24 @@ def test_the_command_says_what_it_would_wait_for(dry: Callable[..., Result]) -> 
     assert (said["outcome"], said["waits"]) == (None, ["signal 'go' (line 4)"])
     failed = dry("--dry", "--fail", "price_of=no tea")
     assert failed.stdout.splitlines()[-1] == "it would fail: Error: no tea (line 2)"
+
+
+def test_the_command_takes_a_file(dry: Callable[..., Result], tmp_path: Path) -> None:
+    stubs = ("--dry", "--stub", "price_of=3", "--signal", "go=1", "--stub", "buy=2")
+    exported = dry(verb=["export", "one", "--with-values"])
+    (tmp_path / "one.rhythm").write_text(exported.stdout)
+
+    result = dry(*stubs, verb=["fork", "one.rhythm"])
+    same = dry(*stubs, "--id", "one", verb=["fork", "one.rhythm"])
+
+    assert result.stdout == dry(*stubs).stdout == same.stdout
+    assert result.stdout.splitlines()[-1] == "it would complete: 2"
+    for words, code, said in (
+        ([], Exit.USAGE, "can only be rehearsed: add --dry"),
+        (["--dry", "--id", "x"], Exit.NOT_FOUND, "'x'"),
+    ):
+        refused = dry(*words, verb=["fork", "one.rhythm"])
+        assert (refused.exit_code, said in refused.stderr) == (code, True), refused.stderr
 
 
 @pytest.mark.parametrize(
