@@ -33,7 +33,7 @@ from rhythm.history.cursor import Replay, compiled, opened
 from rhythm.history.explain import Explanation, Script, Surroundings, explain
 from rhythm.history.forking import Wanted
 from rhythm.history.impact import Parting, what_if
-from rhythm.history.reading import readable
+from rhythm.history.reading import id_of, readable
 from rhythm.history.recording import EventLine, Recording, first_of
 from rhythm.history.rehearsal import Answers, Rehearsal, Trial, check_answers
 from rhythm.history.timeline import Span, timeline
@@ -261,9 +261,7 @@ def asked_for(execution_id: str, history: Sequence[StoredEvent]) -> list[str]:
         if isinstance(payload, Decided):
             for command in payload.commands:
                 if isinstance(command, protocol.RunTask | protocol.RunWorkflow):
-                    chosen = command.options.get("id")
-                    own = chosen if isinstance(chosen, str) else None
-                    asked[own or f"{execution_id}/{command.n}"] = None
+                    asked[id_of(execution_id, command)] = None
     return list(asked)
 
 

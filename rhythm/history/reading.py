@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from flowlang import protocol
 from rhythm import events
 from rhythm.errors import UnreadableEvent
 from rhythm.events import Completed, Created, Decided, Restarted, SignalReceived
@@ -35,6 +36,12 @@ def readable(execution_id: str, event: StoredEvent) -> HistoryEvent:
         child=None if of_attempt else number,
         line=_line(payload),
     )
+
+
+def id_of(execution_id: str, command: protocol.RunTask | protocol.RunWorkflow) -> str:
+    """The id of what an execution asks for: below its own, or one that was chosen."""
+    chosen = command.options.get("id")
+    return chosen if isinstance(chosen, str) and chosen else f"{execution_id}/{command.n}"
 
 
 def _at(execution_id: str, event: StoredEvent) -> datetime:

@@ -14,6 +14,8 @@ from rhythm import events
 from rhythm.engine.fold import fold
 from rhythm.engine.history import LiveMachine, definition_of
 from rhythm.events import TERMINAL, Decided, Forked
+from rhythm.history.reading import id_of
+from rhythm.history.recording import first_of
 from rhythm.models import ExecutionType, from_unix_ms
 from streams.codec import StoredEvent
 
@@ -145,6 +147,7 @@ def _asked(
     """Of a workflow: what it asked for, and which signals it waited for."""
     open_: dict[int, Span] = {}
     shown: set[int] = set()
+    drawn: set[str] = set()
     for event in history:
         at = from_unix_ms(event.at_ms)
         payload = events.decode(execution_id, event.version, event.type, event.payload)
@@ -163,8 +166,10 @@ def _asked(
                     case protocol.SendSignal(n):
                         open_[n] = _begun("sending", command.name, n, command.line, at)
                     case protocol.RunTask(n) | protocol.RunWorkflow(n):
-                        child = f"{execution_id}/{n}"
-                        if child in histories and n not in shown:
+                        child = id_of(execution_id, command)
+                        is_new = child not in drawn and n not in shown
+                        if is_new and _began(execution_id, child, histories):
+                            drawn.add(child)
                             shown.add(n)
                             yield _execution(child, histories, programs, n, command.line)
                         elif n not in shown:
@@ -183,6 +188,14 @@ def _asked(
     program = programs.get(definition_of(execution_id, history) or "")
     if program is not None:
         yield from signal_waits(execution_id, history, program)
+
+
+def _began(execution_id: str, child: str, histories: Mapping[str, Sequence[StoredEvent]]) -> bool:
+    """Whether it is this execution's child: an id of its own may name somebody else's."""
+    if child not in histories:
+        return False
+    created = first_of(child, histories[child])
+    return (created.parent or created.started_by) == execution_id
 
 
 _ANSWERS = {

@@ -204,8 +204,15 @@ def test_a_child_under_an_id_of_its_own_goes_along_with_who_began_it(
     source = 'return await Workflow.run("shared", {}, { id: "own" })'
     shared = 'return await Task.run("square", { x: 3 })'
 
+    twice = """
+        const given = await Workflow.run("shared", {}, { id: "mine" })
+        return [given, await Workflow.run("shared", {}, { id: "mine" })]
+    """
+
     async def story() -> None:
-        async with on_stage(database_url, namespace, it=source, shared=shared) as stage:
+        async with on_stage(
+            database_url, namespace, it=source, shared=shared, twice=twice
+        ) as stage:
             for id_ in ("one", "two"):
                 await stage.start("it", id=id_)
                 await stage.end(id_)
@@ -217,7 +224,26 @@ def test_a_child_under_an_id_of_its_own_goes_along_with_who_began_it(
             assert list(first.executions) == ["one", "own", "own/1"]
             assert first.replay("own").outcome is not None
             assert list(second.executions) == ["two"]
-            assert (await histories.timeline("one")).id == "one"
             assert first.explain() is not None
+
+            def told(whole: Span) -> list[tuple[int, str, str | None, int | None, str]]:
+                return [(d, s.kind, s.id, s.n, s.status) for d, s in whole.walk()]
+
+            assert told(await histories.timeline("one")) == told(first.timeline())
+            assert told(first.timeline())[:3] == [
+                (0, "workflow", "one", None, "completed"),
+                (1, "workflow", "own", 1, "completed"),
+                (2, "task", "own/1", 1, "completed"),
+            ]
+            # The other one came to it when it was over, and began nothing.
+            assert told(second.timeline()) == told(await histories.timeline("two"))
+            assert told(second.timeline())[1:] == [(1, "workflow", None, 1, "completed")]
+
+            # Somebody asks twice: it is drawn where it was begun.
+            await stage.start("twice", id="three")
+            await stage.end("three")
+            assert [
+                (span.kind, span.id, span.n) for span in (await histories.timeline("three")).parts
+            ] == [("workflow", "mine", 1), ("workflow", None, 2)]
 
     run(story())
