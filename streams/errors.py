@@ -17,6 +17,7 @@ StreamsError              catch this to catch them all
 ├── SingletonLives        an execution of this singleton lives: its id is in .execution_id
 ├── UnknownSchedule       no schedule has this id: check the id and the namespace
 ├── ScheduleChanged       somebody changed the schedule meanwhile: read it, then repeat
+├── NotAsked              a failover lost what asked for this answer: drop it, it is asked anew
 ├── Overtaken             the message is not the next to be delivered: read the outbox again
 ├── WorkerLost            the worker's lease ran out: register again under a new incarnation
 └── CorruptRecord         stored bytes do not decode: never retry
@@ -234,6 +235,20 @@ class SingletonLives(StreamsError):
 
     def __str__(self) -> str:
         return f"execution {self.execution_id!r} of the same singleton has not ended"
+
+
+class NotAsked(StreamsError):
+    """An answer is for an event that the history of its receiver does not have any more."""
+
+    def __init__(self, execution_id: str, n: int) -> None:
+        super().__init__(execution_id, n)
+        self.execution_id, self.n = execution_id, n
+
+    def __str__(self) -> str:
+        return (
+            f"execution {self.execution_id!r} has not asked for an answer to command {self.n}: "
+            "a failover has lost that it did; it asks again when it decides anew"
+        )
 
 
 class Overtaken(StreamsError):

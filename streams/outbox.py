@@ -30,12 +30,14 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         entry: its id in the outbox.
         kind: ``signal``, ``start``, ``cancel``, ``terminate``, ``end`` of what was started, or
             ``fire`` of a schedule, which is its sender and receiver.
-        sender: the execution that sent it; `incarnation` is its own, for ``end`` the receiver's.
+        sender: the execution that sent it.
+        incarnation: the sender's; of an ``end`` the event of the receiver that asked, as `asked`.
         to: the execution that it is for.
         n: the sender's command, for ``end`` the receiver's, for ``fire`` the due time in unix ms.
         cause: token or request of the transition that left it.
         outbox: key of the stream that it lies in.
-        plain: more of it by stored names: ``t`` type of an ``end``; of a ``start`` ``w`` policy,
+        plain: more of it by stored names: ``t`` type of an ``end``; of a ``signal`` and ``start``
+            ``v`` version of the event that sent it; of a ``start`` ``w`` policy,
             ``tg`` target, ``q`` queue, ``df`` definition, ``h`` content, ``b`` bounds; of a
             ``fire`` ``a`` when its time had come, unix ms.
         payload: encoded event or reason.
@@ -51,6 +53,12 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     outbox: str
     plain: dict[str, str]
     payload: bytes
+
+    @property
+    def asked(self) -> str:
+        """The event that an answer is for: its version and its cause, which tell it from what stood
+        there before a failover."""
+        return self.incarnation if self.kind == "end" else f"{self.plain['v']} {self.cause}"
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):

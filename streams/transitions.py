@@ -18,6 +18,7 @@ from streams.errors import (
     ExecutionAlive,
     ExecutionAlreadyOver,
     ExecutionConflict,
+    NotAsked,
     NotParked,
     Overtaken,
     SingletonLives,
@@ -235,7 +236,7 @@ async def tell_execution(
     type: str,
     payload: bytes,
     n: int | None = None,
-    incarnation: str = "",
+    asked: str = "",
     delivery: Delivery | None = None,
 ) -> int:
     """Append an event of the world to a live workflow, once per `request`; return its version.
@@ -244,13 +245,14 @@ async def tell_execution(
         type: ``signal_received``, or how what the workflow asked of another tree has ended.
         payload: encoded event of that type.
         n: the command that it answers; None for a signal.
-        incarnation: of the workflow that asked; empty for whichever lives.
+        asked: which event of it asked, see `Message.asked`; empty for a signal.
         delivery: of the message that this delivers; done also by what is raised, but for the last.
 
     Raises:
         UnknownExecution: there is no such execution.
         ExecutionAlreadyOver: it has ended.
         TakesNoSignals: it is a task.
+        NotAsked: its history has no event that asked for this answer.
     """
     keys = connection.keys.partition(execution_id)
     answer = await connection.write(
@@ -268,13 +270,15 @@ async def tell_execution(
             request,
             type,
             "" if n is None else n,
-            incarnation,
+            asked,
             connection.sealing.seal(payload),
             argument(delivery, keys),
         ],
     )
     if answer[0] == b"OVERTAKEN" and delivery is not None:
         raise Overtaken(delivery.message.entry)
+    if answer[0] == b"UNASKED" and n is not None:
+        raise NotAsked(execution_id, n)
     _refuse(execution_id, answer)
     return int(answer[1])
 

@@ -23,6 +23,7 @@ from streams.errors import (
     CorruptRecord,
     ExecutionAlreadyOver,
     ExecutionConflict,
+    NotAsked,
     Overtaken,
     TakesNoSignals,
     UnknownExecution,
@@ -63,7 +64,7 @@ async def deliver_all(connection: Connection, keys: PartitionKeys, firing: Firin
 
 def starters_name(message: Message) -> str:
     """How the store keeps who is to be told of an end: see ``transition.lua``."""
-    return f"@{message.sender}|{message.n}|{message.incarnation}"
+    return f"@{message.sender}|{message.n}|{message.asked}"
 
 
 async def _signal(connection: Connection, message: Message) -> str:
@@ -170,11 +171,13 @@ async def _tell_of_end(
             type=type_,
             payload=payload,
             n=message.n,
-            incarnation=message.incarnation,
+            asked=message.asked,
             delivery=Delivery(message, last=True),
         )
     except (UnknownExecution, ExecutionAlreadyOver):
         logger.debug("%s has ended before it heard of command %d", waiting, message.n)
+    except NotAsked as error:
+        logger.debug("%s", error)
     return waiting
 
 

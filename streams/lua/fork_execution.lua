@@ -16,15 +16,6 @@
 
 local request, content = ARGV[1], ARGV[2]
 
-local function field_of(entry, name)
-  local fields = entry[2]
-  for i = 1, #fields, 2 do
-    if fields[i] == name then
-      return fields[i + 1]
-    end
-  end
-end
-
 local first = call("XRANGE", KEYS[2], "1-0", "1-0")[1]
 if first then
   return field_of(first, "h") == content and "EXISTS" or "CONFLICT"

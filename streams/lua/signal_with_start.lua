@@ -36,13 +36,8 @@ if not first then
     id = id, ["in"] = request, h = ARGV[4], ty = "workflow", tg = ARGV[5], q = ARGV[6], df = ARGV[7],
     bounds = ARGV[8], payload = ARGV[9], ab = ARGV[11],
   }, now)
-else
-  local fields = first[2]
-  for i = 1, #fields, 2 do
-    if fields[i] == "h" and fields[i + 1] ~= ARGV[4] then
-      return { "CONFLICT" }
-    end
-  end
+elseif field_of(first, "h") ~= ARGV[4] then
+  return { "CONFLICT" }
 end
 local control = load(run)
 if not control then

@@ -293,7 +293,7 @@ local function settle_workflow(id)
       call("HSET", prefix .. "c:" .. id, sent.n, "@" .. sent.policy .. "|" .. sent.to)
     end
     post("k", sent.k, "f", id, "i", control["in"], "to", sent.to, "n", sent.n, "c", token, "w", sent.policy, "tg", sent.tg,
-      "q", sent.q, "df", sent.df, "h", sent.h, "b", sent.b, "d", sent.d)
+      "v", digits(control.v), "q", sent.q, "df", sent.df, "h", sent.h, "b", sent.b, "d", sent.d)
   end
   if #ended > 0 then
     -- A child that nobody runs ends at once, and its end is an event of this stream.

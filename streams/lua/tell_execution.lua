@@ -10,15 +10,16 @@
 -- ARGV[3]  request      request id; the same again changes nothing
 -- ARGV[4]  type         "signal_received", or "child_completed" and the like: what it asked of another tree
 -- ARGV[5]  n            number of the command that it answers, "" for a signal
--- ARGV[6]  incarnation  of the execution that asked, "" for whichever lives
+-- ARGV[6]  asked        "<version> <token>" of the event that asked, "" for a signal
 -- ARGV[7]  payload      encoded event
 -- ARGV[8]  delivery     the message that it delivers, "" for none: see transition.lua
--- RETURNS  {"OK", version} | {"UNKNOWN"} | {"TASK"} | {"OVER", status} | {"OVERTAKEN"}; an answer to what
+-- RETURNS  {"OK", version} | {"UNKNOWN"} | {"TASK"} | {"OVER", status} | {"OVERTAKEN"} | {"UNASKED"} there is no
+--          such event: a failover has lost it, or the id is another's by now; an answer to what
 --          has ended only takes the child from its tree, anything else than a first OK appends nothing
 
 --@include transition
 
-local request, type_, n, incarnation, payload = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local request, type_, n, asked, payload = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 -- An answer is for the run that asked.
 local id = n == "" and living(ARGV[2]) or ARGV[2]
 
@@ -30,10 +31,14 @@ local seen = answered_before(id, request)
 if seen then
   return { "OK", tonumber(seen) }
 end
-local control = load(id)
-if control and incarnation ~= "" and control["in"] ~= incarnation then
-  control = nil
+if n ~= "" then
+  local version, token = string.match(asked, "^(%d+) (.*)$")
+  local event = call("XRANGE", KEYS[2], version .. "-0", version .. "-0")[1]
+  if not event or field_of(event, "k") ~= token then
+    return { "UNASKED" }
+  end
 end
+local control = load(id)
 if not control then
   local status = call("HGET", prefix .. "x:" .. id, "st")
   if n ~= "" and status then

@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
+from rhythm.worker.delivery import deliver_all
 from streams import outbox, transitions
 from streams.codec import TaskClaim, WorkflowClaim
 from streams.connection import Connection
@@ -237,5 +238,54 @@ def test_a_message_is_delivered_in_its_turn_and_once(house: House, run: Run) -> 
         await tell(second, 2)
         assert await outbox.read(house.connection, house.keys) == []
         assert await house.history("g") == ["created", "signal_received", "signal_received"]
+
+    play(house, run, story)
+
+
+@pytest.mark.parametrize("ends_first", [True, False])
+def test_an_answer_goes_to_the_history_that_asked(house: House, run: Run, ends_first: bool) -> None:
+    """A failover may lose that a workflow asked, and leave what it asked for: it asks again."""
+    keys, ask = house.keys, house.connection.command
+    lost = [keys.events("f"), keys.control("f"), keys.projection("f"), keys.held("w1")]
+
+    async def deliver() -> None:
+        # Nothing is to be fired.
+        await deliver_all(house.connection, keys, None)  # type: ignore[arg-type]
+
+    async def decide(seat: WorkerSeat) -> None:
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        asks = Outgoing("start", 1, "g", b"CREATED", "c", "greet", "other", "d1", "c0")
+        decided = WorkflowSettlement("f", claim.token, 1, decided=b"D", outbox=(asks,))
+        await seat.step([], 0, [decided])
+        await deliver()
+
+    async def end() -> None:
+        seat = await house.seat("w3")
+        (claim,) = (await seat.step(["other"], 1, [])).claims
+        ends = WorkflowSettlement("g", claim.token, 1, outcome="completed", payload=b"OUT")
+        await seat.step([], 0, [ends])
+        await deliver()
+
+    async def story() -> None:
+        await house.start("f")
+        first = await house.seat("w1")
+        await first.step([], 0, [])
+        before = {key: await ask("DUMP", key) for key in lost}
+        await decide(first)
+        assert await house.history("f") == ["created", "decided"]
+        await ask("DEL", *lost, keys.children("f"), keys.door("w1"))
+        for key, copy in before.items():
+            if copy is not None:
+                await ask("RESTORE", key, 0, copy)
+        await ask("RPUSH", keys.ready("default"), "workflow f")
+
+        if ends_first:
+            await end()
+            assert await house.history("f") == ["created"]
+        await decide(await house.seat("w2"))
+        if not ends_first:
+            await end()
+
+        assert await house.history("f") == ["created", "decided", "child_completed"]
 
     play(house, run, story)

@@ -3,15 +3,6 @@
 -- One that restarts without having waited for anything would do so some thousand times a second.
 local AT_ONCE_MS = 1000
 
-local function field_of(entry, name)
-  local fields = entry[2]
-  for i = 1, #fields, 2 do
-    if fields[i] == name then
-      return fields[i + 1]
-    end
-  end
-end
-
 -- successor: df, bounds, payload; signals: the encoded ones that nobody took. What came after `upto`, and what waits
 -- for the end, goes along.
 local function restart(control, now, token, upto, payload, successor)

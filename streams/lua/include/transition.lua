@@ -231,13 +231,19 @@ local function append(control, now, token, kind, ...)
   save(control)
 end
 
-local function at_of(entry)
+local function field_of(entry, name)
   local fields = entry[2]
   for i = 1, #fields, 2 do
-    if fields[i] == "a" then
-      return tonumber(fields[i + 1])
+    if fields[i] == name then
+      return fields[i + 1]
     end
   end
+  return nil
+end
+
+local function at_of(entry)
+  local at = field_of(entry, "a")
+  return at and tonumber(at)
 end
 
 -- What is put into lists, and which bells ring, is written once for the whole script.
@@ -872,9 +878,9 @@ local function finish(control, now, token, kind, payload, ...)
   controls[id] = false
   local waiting = control.ew and call("SMEMBERS", prefix .. "b:x:" .. id) or {}
   for _, client in ipairs(waiting) do
-    local starter, n, incarnation = string.match(client, "^@([^|]*)|([^|]*)|(.*)$")
+    local starter, n, asked = string.match(client, "^@([^|]*)|([^|]*)|(.*)$")
     if starter then
-      post("k", "end", "f", id, "i", incarnation, "to", starter, "n", n, "c", token, "t", "child_" .. kind, "d", payload)
+      post("k", "end", "f", id, "i", asked, "to", starter, "n", n, "c", token, "t", "child_" .. kind, "d", payload)
     else
       call("RPUSH", prefix .. "b:c:" .. client, id)
       call("PEXPIRE", prefix .. "b:c:" .. client, REPLIES_KEPT_MS)
