@@ -249,9 +249,11 @@ class InitBuilder:
         if isinstance(paths, str | PathLike):
             raise ConfigurationError("workflow_paths() takes a list", f"give [{str(paths)!r}]")
         for path in paths if isinstance(paths, Iterable) else [paths]:
-            if not isinstance(path, str | PathLike):
+            if not isinstance(path, str | PathLike) or path == "":
+                # An empty one would be the folder that the process happens to be in.
+                what = "an empty text" if path == "" else kind_of(path)
                 raise ConfigurationError(
-                    f"workflow_paths() takes paths, not {kind_of(path)}",
+                    f"workflow_paths() takes paths, not {what}",
                     "for sources at hand use workflows()",
                 )
             self._paths.append(Path(path))

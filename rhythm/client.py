@@ -8,7 +8,8 @@ but one that runs an event loop.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from os import PathLike
 from typing import Any
@@ -36,6 +37,15 @@ logger = logging.getLogger("rhythm.client")
 
 _CREATE = "await app.execution_service.create_execution(…)"
 _SCHEDULE = "await app.scheduler_service.schedule_execution(…)"
+
+# What these functions call the name of what they start; elsewhere it is `target_name`.
+_NAMED = {
+    "queue_task": "name",
+    "queue_workflow": "name",
+    "start_workflow": "workflow_name",
+    "schedule_task": "name",
+    "schedule_workflow": "name",
+}
 
 
 def init(
@@ -171,6 +181,7 @@ def get_execution(execution_id: str) -> Execution | None:
     """An execution as it stands now, or None if there is none of this id.
 
     Raises:
+        InvalidRequest: the id is no text.
         ConnectionLost: no answer in time.
     """
     try:
@@ -213,6 +224,7 @@ def cancel_execution(execution_id: str) -> bool:
     A workflow may clean up first; `wait_for_execution` tells when it has ended.
 
     Raises:
+        InvalidRequest: the id is no text.
         ConnectionLost: no answer in time; it is safe to repeat the call.
     """
     try:
@@ -222,6 +234,8 @@ def cancel_execution(execution_id: str) -> bool:
             lambda app: app.execution_service.cancel_execution(execution_id),
         )
     except (ExecutionNotFound, ExecutionFinished, InvalidRequest) as error:
+        if not isinstance(execution_id, str):
+            raise
         logger.warning("nothing to cancel: %s", error)
         return False
     return True
@@ -262,6 +276,7 @@ def wait_for_execution(
     Raises:
         WaitTimeout: a TimeoutError; it did not end in time, and goes on.
         ExecutionNotFound: there is no execution of this id.
+        InvalidRequest: it is no id, or no number of seconds.
     """
     return process.run(
         "rhythm.client.wait_for_execution",
@@ -277,13 +292,14 @@ def _start(
     inputs: Mapping[str, Any],
     queue: str | None,
 ) -> str:
-    return process.run(
-        f"rhythm.client.{call}",
-        _CREATE,
-        lambda app: app.execution_service.create_execution(
-            exec_type=exec_type, target_name=target_name, inputs=inputs, queue=queue
-        ),
-    )
+    with _in_own_words(call):
+        return process.run(
+            f"rhythm.client.{call}",
+            _CREATE,
+            lambda app: app.execution_service.create_execution(
+                exec_type=exec_type, target_name=target_name, inputs=inputs, queue=queue
+            ),
+        )
 
 
 def _schedule(
@@ -294,14 +310,26 @@ def _schedule(
     run_at: str | datetime,
     queue: str,
 ) -> str:
-    return process.run(
-        f"rhythm.client.{call}",
-        _SCHEDULE,
-        lambda app: app.scheduler_service.schedule_execution(
-            exec_type=exec_type,
-            target_name=target_name,
-            inputs=inputs,
-            queue=queue,
-            run_at=run_at,
-        ),
-    )
+    with _in_own_words(call):
+        return process.run(
+            f"rhythm.client.{call}",
+            _SCHEDULE,
+            lambda app: app.scheduler_service.schedule_execution(
+                exec_type=exec_type,
+                target_name=target_name,
+                inputs=inputs,
+                queue=queue,
+                run_at=run_at,
+            ),
+        )
+
+
+@contextmanager
+def _in_own_words(call: str) -> Iterator[None]:
+    """A refusal names the parameter as the function does that was called."""
+    try:
+        yield
+    except InvalidRequest as error:
+        if error.argument == "target_name" and call in _NAMED:
+            raise InvalidRequest(_NAMED[call], error.problem) from error
+        raise
