@@ -325,11 +325,12 @@ async def count_executions(connection: Connection, filters: Filters) -> int:
         indexes = filters.indexes(keys)
         if len(indexes) > 1 or filters.status == "running":
             return len(await _query_partition(connection, keys, filters, None))
-        counted: int = await connection.call(
-            _COUNT,
-            [keys.due, keys.workers, indexes[0]],
-            [filters.newest, filters.oldest, filters.status or ""],
-        )
+        counted, newest, status = 0, filters.newest, filters.status or ""
+        while newest != b"":
+            some, newest = await connection.call(
+                _COUNT, [keys.due, keys.workers, indexes[0]], [newest, filters.oldest, status]
+            )
+            counted, status = counted + some, ""
         return counted
 
     return sum(await _from_each(connection, ask))
@@ -372,17 +373,19 @@ async def next_ended(
     return None if found is None else found[1].decode()
 
 
-async def all_executions(connection: Connection) -> AsyncIterator[str]:
-    """Ids of all executions, by their events and then by the index of all; some come twice.
+async def all_executions(connection: Connection) -> AsyncIterator[tuple[str, float | None]]:
+    """Ids of all executions, by their events and then by the index of all, with when that says
+    they were created, unix ms; some come twice.
 
     Those that begin or end meanwhile may be missing. See https://redis.io/commands/scan/.
     """
     for keys in connection.keys.partitions:
         prefix = keys.events("")
         async for name in _scanned(connection, "SCAN", match=f"{_literally(prefix)}*", near=prefix):
-            yield _readable(name).removeprefix(prefix)
-        async for name, _ in _scanned(connection, "ZSCAN", keys.index("all"), match="*"):
-            yield _readable(name)
+            yield _readable(name).removeprefix(prefix), None
+        async for some in _pages(connection, keys, Filters()):
+            for entry in some.items():
+                yield entry
 
 
 async def all_due(connection: Connection) -> AsyncIterator[tuple[str, str]]:
@@ -458,13 +461,13 @@ async def rebuild(
     return bool(answer == b"OK")
 
 
-async def forget_index_entry(connection: Connection, execution_id: str) -> None:
-    """Take an id that has no events out of the indexes."""
+async def forget_index_entry(connection: Connection, execution_id: str, created_ms: float) -> None:
+    """Take an id that has no events out of the indexes, where it stands as created then."""
     keys = connection.keys.partition(execution_id)
     await connection.call(
         _FORGET,
         [keys.due, keys.events(execution_id), keys.projection(execution_id)],
-        [execution_id],
+        [execution_id, f"{created_ms:.0f}"],
     )
 
 

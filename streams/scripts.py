@@ -76,8 +76,13 @@ _DECLARATION = re.compile(r"^local (?:function )?(\w+(?:, \w+)*).*?(?=^local |\Z
 
 def load(name: str) -> Script:
     """The script in ``lua/<name>.lua``."""
-    folder = files("streams") / "lua"
-    text = _COMMENT.sub("", (folder / f"{name}.lua").read_text(encoding="utf-8"))
+    text = (files("streams") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+    return compose(name, text)
+
+
+def compose(name: str, text: str) -> Script:
+    """A script of this text, which may include as those in ``lua/`` do."""
+    text = _COMMENT.sub("", text)
     while includes := list(_INCLUDE.finditer(text)):
         # From the last on: what is included may need what was included before.
         include = includes[-1]

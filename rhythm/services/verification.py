@@ -54,7 +54,7 @@ class VerificationService:
         """
         seen: set[str] = set()
         with translated():
-            async for execution_id in projections.all_executions(self._connection):
+            async for execution_id, _ in projections.all_executions(self._connection):
                 if execution_id not in seen:
                     seen.add(execution_id)
                     yield execution_id, await self._verify_if_there(execution_id)
@@ -94,13 +94,15 @@ class VerificationService:
         seen: set[str] = set()
         unreadable: Exception | None = None
         with translated():
-            async for execution_id in projections.all_executions(self._connection):
+            async for execution_id, created_ms in projections.all_executions(self._connection):
                 if execution_id in seen:
                     continue
                 seen.add(execution_id)
                 try:
-                    if not await self._rebuild(execution_id):
-                        await projections.forget_index_entry(self._connection, execution_id)
+                    if not await self._rebuild(execution_id) and created_ms is not None:
+                        await projections.forget_index_entry(
+                            self._connection, execution_id, created_ms
+                        )
                 except (UnreadableEvent, CorruptRecord) as error:
                     unreadable = unreadable or error
                     continue

@@ -252,5 +252,5 @@ class _World:
 
 async def _histories(connection: Connection) -> dict[str, list[StoredEvent]]:
     """All that happened, by execution."""
-    ids = {id_ async for id_ in projections.all_executions(connection)}
+    ids = {id_ async for id_, _ in projections.all_executions(connection)}
     return {id_: [event async for event in stream.read(connection, id_)] for id_ in sorted(ids)}

@@ -6,15 +6,23 @@
 -- ARGV[1]  newest   "+inf" or unix ms, inclusive
 -- ARGV[2]  oldest   "-inf" or unix ms, inclusive
 -- ARGV[3]  status   what the filter asks for, "" for another filter; not "running", which is no index's
--- RETURNS  the number
+-- RETURNS  {number, next}: up to when the others were created, for the next call, which is of no status; "" if that
+--          is all
 
 --@include transition
 
 fold_all()
 local newest, oldest, status = ARGV[1], ARGV[2], ARGV[3]
-local number = call("ZCOUNT", KEYS[3], oldest, newest)
+-- A script does not more than this at once.
+local CHUNKS_AT_ONCE = 256
+local index, number, further = string.sub(KEYS[3], #prefix + 3), nil, nil
+if newest == "+inf" and oldest == "-inf" then
+  number = index_size(index)
+else
+  number, further = index_count(index, newest, oldest, CHUNKS_AT_ONCE)
+end
 if status ~= "pending" and status ~= "suspended" then
-  return number
+  return { number, further or "" }
 end
 -- A workflow's turn is not an event, so it is in no index: what workers hold tells who is running.
 for _, worker in ipairs(call("HKEYS", KEYS[2])) do
@@ -28,4 +36,4 @@ for _, worker in ipairs(call("HKEYS", KEYS[2])) do
     end
   end
 end
-return number
+return { number, further or "" }

@@ -79,7 +79,7 @@ end
 local statuses = {}
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   statuses[#statuses + 1] = status
-  statuses[#statuses + 1] = call("ZCARD", prefix .. "i:s:" .. status)
+  statuses[#statuses + 1] = index_size("s:" .. status)
 end
 local stopped = call("HLEN", prefix .. "z")
 local told = stopped <= TOLD and call("HGETALL", prefix .. "z") or {}

@@ -42,21 +42,20 @@ end
 
 local statuses = {}
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
-  if call("ZSCORE", prefix .. "i:s:" .. status, id) then
+  if of_facts.cr and index_has("s:" .. status, of_facts.cr, id) then
     statuses[#statuses + 1] = status
   end
 end
 local indexes = {}
 for _, pair in ipairs({ { "all" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" }, { "c", "sc" } }) do
   local value = pair[2] and of_facts[pair[2]]
-  local index = pair[2] and (value and prefix .. "i:" .. pair[1] .. ":" .. value) or prefix .. "i:all"
-  if (not pair[2] or value) and call("ZSCORE", index, id) then
+  if of_facts.cr and (not pair[2] or value) and index_has(value and pair[1] .. ":" .. value or "all", of_facts.cr, id) then
     indexes[#indexes + 1] = pair[1]
   end
 end
 
 for name, value in pairs(of_facts) do
-  if string.sub(name, 1, 1) == "@" and call("ZSCORE", prefix .. "i:a:" .. string.sub(name, 2) .. "=" .. value, id) then
+  if string.sub(name, 1, 1) == "@" and of_facts.cr and index_has("a:" .. string.sub(name, 2) .. "=" .. value, of_facts.cr, id) then
     indexes[#indexes + 1] = name
   end
 end

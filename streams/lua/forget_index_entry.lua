@@ -4,6 +4,7 @@
 -- KEYS[2]  events      stream of the execution
 -- KEYS[3]  projection  hash of the execution
 -- ARGV[1]  id          the execution's id
+-- ARGV[2]  created     unix ms, as the index of all says
 -- RETURNS  "OK" | "THERE" it has events; writes nothing
 
 --@include transition
@@ -14,7 +15,7 @@ if call("EXISTS", KEYS[2]) == 1 then
 end
 fold_all()
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
-  call("ZREM", prefix .. "i:s:" .. status, ARGV[1])
+  index_remove("s:" .. status, { ARGV[2], ARGV[1] })
 end
-delete_one(ARGV[1])
+delete_one(ARGV[1], ARGV[2])
 return "OK"

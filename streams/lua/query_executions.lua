@@ -29,6 +29,9 @@ for field, value in string.gmatch(ARGV[14], "([^\n]+)\n([^\n]*)") do
 end
 fields[#fields + 1] = by ~= "" and by or nil
 
+-- What runs is bounded by the workers' room.
+local MOST_RUNNING = 1000000
+
 -- A workflow's turn is not an event, so it is in no index: what workers hold tells.
 local function is_held(id)
   local done, control = apart(load, id)
@@ -75,7 +78,7 @@ local function given()
 end
 
 if status == "running" and not recorded then
-  -- What runs is bounded by the workers' room: look at all of it at once.
+  -- At all of it at once.
   local seen, list = {}, {}
   local function look(id)
     local fits, created, value = matches(id)
@@ -86,8 +89,9 @@ if status == "running" and not recorded then
       list[#list + 1] = { id, created, value }
     end
   end
-  for _, id in ipairs(call("ZRANGE", prefix .. "i:s:running", 0, -1)) do
-    look(id)
+  local running = index_read("s:running", newest, oldest, "", MOST_RUNNING, false)
+  for i = 1, #running, 2 do
+    look(running[i])
   end
   for _, worker in ipairs(call("HKEYS", KEYS[2])) do
     for _, id in ipairs(call("HKEYS", prefix .. "a:" .. worker)) do
@@ -108,35 +112,21 @@ if status == "running" and not recorded then
   return { 1, "", "", given() }
 end
 
-local index, smallest = KEYS[3], nil
+local index, smallest = nil, nil
 for i = 3, 2 + tonumber(ARGV[13]) do
-  local size = call("ZCARD", KEYS[i])
+  local one = string.sub(KEYS[i], #prefix + 3)
+  local size = index_size(one)
   if not smallest or size < smallest then
-    index, smallest = KEYS[i], size
+    index, smallest = one, size
   end
 end
 
-local highest, offset = after ~= "" and after or newest, 0
-local last_at, last_id = after, after_id
-while units > 0 do
-  local entries = call("ZREVRANGEBYSCORE", index, highest, oldest, "WITHSCORES", "LIMIT", offset, units)
-  if #entries == 0 then
-    return { 1, last_at, last_id, given() }
+local entries = index_read(index, after ~= "" and after or newest, oldest, after_id, units, false)
+for i = 1, #entries, 2 do
+  local fits, _, value = matches(entries[i])
+  if fits then
+    give(entries[i], entries[i + 1], value)
   end
-  for i = 1, #entries, 2 do
-    local id, at = entries[i], entries[i + 1]
-    if not (at == after and id >= after_id) then
-      units = units - 1
-      last_at, last_id = at, id
-      local fits, _, value = matches(id)
-      if fits then
-        give(id, at, value)
-      end
-      if units <= 0 then
-        break
-      end
-    end
-  end
-  offset = offset + #entries / 2
 end
-return { 0, last_at, last_id, given() }
+local is_done = #entries < 2 * units
+return { is_done and 1 or 0, entries[#entries] or after, entries[#entries - 1] or after_id, given() }

@@ -27,21 +27,21 @@ if ARGV[3] ~= "" then
   fields[#fields + 1] = ARGV[3]
 end
 call("HDEL", prefix .. "z", id)
-take_attributes(id)
+take_attributes(id, facts.cr)
 call("DEL", KEYS[3])
 call("HSET", KEYS[3], unpack(fields))
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
-  call("ZREM", prefix .. "i:s:" .. status, id)
+  index_remove("s:" .. status, { facts.cr, id })
 end
-call("ZADD", prefix .. "i:all", facts.cr, id)
+index_add("all", { facts.cr, id })
 for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" }, { "c", "sc" } }) do
   if facts[pair[2]] then
-    call("ZADD", prefix .. "i:" .. pair[1] .. ":" .. facts[pair[2]], facts.cr, id)
+    index_add(pair[1] .. ":" .. facts[pair[2]], { facts.cr, id })
   end
 end
 for name, value in pairs(facts) do
   if string.sub(name, 1, 1) == "@" then
-    call("ZADD", prefix .. "i:a:" .. string.sub(name, 2) .. "=" .. value, facts.cr, id)
+    index_add("a:" .. string.sub(name, 2) .. "=" .. value, { facts.cr, id })
   end
 end
 if facts.q ~= "default" then

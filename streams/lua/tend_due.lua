@@ -311,27 +311,34 @@ for _, member in ipairs(members) do
 end
 
 -- Old trees go, a few at each turn. Those that ended late, or that something still lives below, are
--- passed over: where to look next is kept, and begins anew at the end of the index.
+-- passed over: where to look next is kept, and begins anew behind what can be old enough.
 local OLD_AT_ONCE = 32
 local function delete_old(status, ended_before)
-  local skipped = tonumber(call("HGET", keeper, "skip:" .. status) or 0)
-  local index = prefix .. "i:s:" .. status
-  local oldest = call("ZRANGE", index, skipped, skipped + OLD_AT_ONCE - 1)
-  for _, id in ipairs(oldest) do
-    if units <= 0 then
-      return
-    end
+  local from, after = string.match(call("HGET", keeper, "old:" .. status) or "", "^(%S+) (%S+)$")
+  local is_through = true
+  local oldest = index_read("s:" .. status, from or "-inf", digits(ended_before), after or "", OLD_AT_ONCE, true)
+  for i = 1, #oldest, 2 do
+    local id = oldest[i]
     local ended = tonumber(redis.pcall("HGET", prefix .. "x:" .. id, "co") or nil)
     local is_root = not string.find(id, "/", 1, true)
     if is_root and ended and ended < ended_before and count_below(id) == 0 then
       local share = math.min(units, OLD_AT_ONCE)
       units = units - share
-      delete_tree(id, share)
-    else
-      skipped = skipped + 1
+      is_through = delete_tree(id, share)
+    end
+    if is_through then
+      from, after = oldest[i + 1], id
+    end
+    if units <= 0 or not is_through then
+      is_through = false
+      break
     end
   end
-  call("HSET", keeper, "skip:" .. status, #oldest < OLD_AT_ONCE and 0 or skipped)
+  if is_through and #oldest < 2 * OLD_AT_ONCE then
+    call("HDEL", keeper, "old:" .. status)
+  elseif from then
+    call("HSET", keeper, "old:" .. status, from .. " " .. after)
+  end
 end
 
 if ARGV[11] ~= "" then

@@ -51,6 +51,9 @@ def test_every_key_is_there() -> None:
     # Those that only scripts use.
     assert documented - made == {
         "<ns>:{p}:i:<filter>[:<value>]",
+        "<ns>:{p}:i:+",
+        "<ns>:{p}:i:+<filter>[:<value>]",
+        "<ns>:{p}:i:+<time> <filter>[:<value>]",
         "<ns>:{p}:b:x:<id>",
         "<ns>:{p}:o:n",
         "<ns>:{p}:p:<limit>",

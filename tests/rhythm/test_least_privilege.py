@@ -97,8 +97,7 @@ ROLES: Mapping[str, tuple[tuple[set[str], set[str]], ...]] = {
 }
 
 _FUNCTION = re.compile(r"^local function (\w+)\(.*?^end$", re.MULTILINE | re.DOTALL)
-# What folds notes into indexes hands the command on to its `write`.
-_COMMAND = re.compile(r"\b(?:p?call|write)\(([^,)]+)")
+_COMMAND = re.compile(r"\bp?call\(([^,)]+)")
 
 
 def commands_of(script: str) -> set[str]:

@@ -1,15 +1,19 @@
 -- deletion: remove executions that have ended, with all that is kept of them. Included after transition.
 
-local function delete_one(id)
-  local facts = call("HMGET", prefix .. "x:" .. id, "st", "tg", "q", "ty", "p", "sc", "ab")
-  call("ZREM", prefix .. "i:all", id)
-  for i, index in ipairs({ "s", "g", "q", "y", "p", "c" }) do
-    if facts[i] then
-      call("ZREM", prefix .. "i:" .. index .. ":" .. facts[i], id)
+-- created: as an index says; the projection may be gone.
+local function delete_one(id, created)
+  local facts = call("HMGET", prefix .. "x:" .. id, "st", "tg", "q", "ty", "p", "sc", "cr", "ab")
+  created = created or facts[7]
+  if created then
+    index_remove("all", { created, id })
+    for i, index in ipairs({ "s", "g", "q", "y", "p", "c" }) do
+      if facts[i] then
+        index_remove(index .. ":" .. facts[i], { created, id })
+      end
     end
-  end
-  if facts[7] then
-    take_attributes(id)
+    if facts[8] then
+      take_attributes(id, created)
+    end
   end
   call("HDEL", prefix .. "z", id)
   if string.find(id, "~%d+$") and newest_run(id) == id then
@@ -23,15 +27,15 @@ end
 -- Deletes from the leaves up, at most so many; returns whether the root is gone.
 local function delete_tree(root, units)
   while units > 0 do
-    local id = root
+    local id, created = root, nil
     while true do
-      local child = call("ZRANGE", prefix .. "i:p:" .. id, 0, 0)[1]
-      if not child then
+      local child = index_read("p:" .. id, "-inf", "+inf", "", 1, true)
+      if not child[1] then
         break
       end
-      id = child
+      id, created = child[1], child[2]
     end
-    delete_one(id)
+    delete_one(id, created)
     units = units - 1
     if id == root then
       return true

@@ -368,6 +368,29 @@ end
 -- type, target, queue and parent.
 local notes = {}
 
+--@include index
+
+-- What was created earlier first.
+local function by_creation(ids, created_at)
+  local times, of_time, sorted = {}, {}, {}
+  for _, id in ipairs(ids) do
+    local created = created_at[id]
+    if not of_time[created] then
+      of_time[created] = {}
+      times[#times + 1] = tonumber(created)
+    end
+    local same = of_time[created]
+    same[#same + 1] = id
+  end
+  table.sort(times)
+  for _, time in ipairs(times) do
+    for _, id in ipairs(of_time[digits(time)]) do
+      sorted[#sorted + 1] = id
+    end
+  end
+  return sorted
+end
+
 local function fold_all()
   local found = call("LRANGE", prefix .. "i", 0, -1)
   if #found == 0 then
@@ -375,24 +398,9 @@ local function fold_all()
   end
   -- First, since it frees memory.
   call("LTRIM", prefix .. "i", #found, -1)
-  local added, removed, ids, before, last, created_at = {}, {}, {}, {}, {}, {}
-  local function members(groups, index)
-    local group = groups[index]
-    if not group then
-      group = {}
-      groups[index] = group
-      groups[#groups + 1] = index
-    end
-    return group
-  end
-  local function add(index, created, id)
-    local group = members(added, index)
-    local size = #group
-    group[size + 1] = created
-    group[size + 2] = id
-  end
+  local ids, before, last, created_at, born = {}, {}, {}, {}, {}
   for i = 1, #found do
-    local from, to, created, id, more = string.match(found[i], "^(%S+) (%S+) (%S+) (%S+)(.*)$")
+    local from, to, created, id, more = string.match(found[i], "^(%S+) (%S+) (%d+) (%S+)(.*)$")
     if id then
       if not last[id] then
         before[id], created_at[id] = from, created
@@ -400,42 +408,51 @@ local function fold_all()
       end
       last[id] = to
       if from == "-" then
-        local type_, target, queue, parent = string.match(more, "^ (%S+) (%S+) (%S+) (%S+)$")
-        created_at[id] = created
-        add("all", created, id)
-        add("y:" .. type_, created, id)
-        add("g:" .. target, created, id)
-        add("q:" .. queue, created, id)
-        if parent ~= "-" then
-          add("p:" .. parent, created, id)
-        end
-        local schedule = schedule_of(id)
-        if schedule then
-          add("c:" .. schedule, created, id)
-        end
+        created_at[id], born[id] = created, more
       end
     end
   end
-  for _, id in ipairs(ids) do
+  local added, removed = {}, {}
+  local function note(groups, index, id)
+    local group = groups[index]
+    if not group then
+      group = {}
+      groups[index] = group
+      groups[#groups + 1] = index
+    end
+    local size = #group
+    group[size + 1] = created_at[id]
+    group[size + 2] = id
+  end
+  for _, id in ipairs(by_creation(ids, created_at)) do
+    if born[id] then
+      local type_, target, queue, parent = string.match(born[id], "^ (%S+) (%S+) (%S+) (%S+)$")
+      note(added, "all", id)
+      note(added, "y:" .. type_, id)
+      note(added, "g:" .. target, id)
+      note(added, "q:" .. queue, id)
+      if parent ~= "-" then
+        note(added, "p:" .. parent, id)
+      end
+      local schedule = schedule_of(id)
+      if schedule then
+        note(added, "c:" .. schedule, id)
+      end
+    end
     if before[id] ~= last[id] then
       if before[id] ~= "-" then
-        local group = members(removed, "s:" .. before[id])
-        group[#group + 1] = id
+        note(removed, "s:" .. before[id], id)
       end
-      add("s:" .. last[id], created_at[id], id)
+      note(added, "s:" .. last[id], id)
     end
   end
-  local function write(groups)
-    for _, index in ipairs(groups) do
-      local group = groups[index]
-      for i = 1, #group, 256 do
-        -- What is no index is left as it is; `rhythm verify` tells of it.
-        redis.pcall(groups == added and "ZADD" or "ZREM", prefix .. "i:" .. index, unpack(group, i, math.min(i + 255, #group)))
-      end
-    end
+  -- What is no index is left as it is; `rhythm verify` tells of it.
+  for _, index in ipairs(removed) do
+    pcall(index_remove, index, removed[index])
   end
-  write(removed)
-  write(added)
+  for _, index in ipairs(added) do
+    pcall(index_add, index, added[index])
+  end
 end
 
 local function due_member(kind, id, n, incarnation)
@@ -634,12 +651,12 @@ local function set_attributes(id, created, lines)
   for key, value in string.gmatch(lines, "([^=\n]+)=([^\n]*)") do
     local before = call("HGET", facts, "@" .. key)
     if before and before ~= value then
-      call("ZREM", prefix .. "i:a:" .. key .. "=" .. before, id)
+      index_remove("a:" .. key .. "=" .. before, { created, id })
       call("HDEL", facts, "@" .. key)
     end
     if value ~= "" and before ~= value then
       call("HSET", facts, "ab", 1, "@" .. key, value)
-      call("ZADD", prefix .. "i:a:" .. key .. "=" .. value, created, id)
+      index_add("a:" .. key .. "=" .. value, { created, id })
     end
   end
   local left = false
@@ -662,9 +679,9 @@ local function each_attribute(id, work)
 end
 
 -- An execution is found by none of its attributes any more.
-local function take_attributes(id)
+local function take_attributes(id, created)
   each_attribute(id, function(key, value)
-    call("ZREM", prefix .. "i:a:" .. key .. "=" .. value, id)
+    index_remove("a:" .. key .. "=" .. value, { created, id })
   end)
 end
 

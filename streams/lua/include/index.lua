@@ -1,0 +1,217 @@
+-- index: ids of executions by when they were created, in chunks. Included after `call` and `prefix`.
+--
+-- Redis packs a small sorted set as closely as a list, some 50 bytes a member, and needs 145 for each of a large one.
+-- So an index is many small ones. Its newest chunk is i:<index>; an earlier one is named by its bound, i:+<bound> <index>: in it is
+-- what was created up to then and after the bound before. The bounds stand in the sorted set i:+<index>, and how many
+-- are in its earlier chunks in the hash i:+. What was created in the same ms is in one chunk, however much it is. An index's name
+-- is its filter, with ":" and the value where there is one.
+
+-- How many close the newest chunk; twice as many divide an earlier one. Redis packs up to 128, and looks through half of
+-- them to add one.
+local CHUNK = 64
+
+local function chunk_of(index, bound)
+  return bound and prefix .. "i:+" .. bound .. " " .. index or prefix .. "i:" .. index
+end
+
+-- The bound of the chunk where something of that time belongs; nil for the newest.
+local function bound_of(index, created)
+  return call("ZRANGEBYSCORE", prefix .. "i:+" .. index, created, "+inf", "LIMIT", 0, 1)[1]
+end
+
+local function count_earlier(index, change)
+  if call("HINCRBY", prefix .. "i:+", index, change) == 0 then
+    call("HDEL", prefix .. "i:+", index)
+  end
+end
+
+-- Of "id, created, …", which Redis answers, what it takes.
+local function put(chunk, answered)
+  local entries = {}
+  for i = 1, #answered, 2 do
+    entries[i], entries[i + 1] = answered[i + 1], answered[i]
+  end
+  call("ZADD", chunk, unpack(entries))
+end
+
+local function close_newest(index)
+  local newest, bounds = chunk_of(index), prefix .. "i:+" .. index
+  local bound = call("ZRANGE", newest, -1, -1, "WITHSCORES")[2]
+  count_earlier(index, call("ZCARD", newest))
+  call("RENAME", newest, chunk_of(index, bound))
+  call("ZADD", bounds, bound, bound)
+end
+
+-- The older half of a chunk becomes one of its own; false if the newer one would have to be larger, all of it
+-- created in the same ms.
+local function divide(index, bound)
+  local chunk = chunk_of(index, bound)
+  local half = call("ZRANGE", chunk, CHUNK - 1, CHUNK - 1, "WITHSCORES")[2]
+  if half == bound then
+    return false
+  end
+  put(chunk_of(index, half), call("ZREVRANGEBYSCORE", chunk, half, "-inf", "WITHSCORES"))
+  call("ZREMRANGEBYSCORE", chunk, "-inf", half)
+  call("ZADD", prefix .. "i:+" .. index, half, half)
+  return true
+end
+
+-- What is left of a chunk goes to the next one if there is room.
+local function join(index, bound)
+  local chunk = chunk_of(index, bound)
+  local size = call("ZCARD", chunk)
+  if size > CHUNK / 4 then
+    return
+  end
+  if size > 0 then
+    local following = call("ZRANGEBYSCORE", prefix .. "i:+" .. index, "(" .. bound, "+inf", "LIMIT", 0, 1)[1]
+    local into = chunk_of(index, following)
+    if call("ZCARD", into) > CHUNK / 2 then
+      return
+    end
+    put(into, call("ZREVRANGEBYSCORE", chunk, "+inf", "-inf", "WITHSCORES"))
+    call("ZREMRANGEBYSCORE", chunk, "-inf", "+inf")
+    if not following then
+      count_earlier(index, -size)
+    end
+  end
+  call("ZREM", prefix .. "i:+" .. index, bound)
+end
+
+-- How far those from `first` on go that belong up to `bound`, at most so many.
+local function run_end(entries, first, bound, most)
+  local last, upto = first, tonumber(bound or nil)
+  while last < #entries and last - first < 2 * most and (not upto or tonumber(entries[last]) <= upto) do
+    last = last + 2
+  end
+  return last
+end
+
+-- entries: "created, id, …", the oldest first.
+local function index_add(index, entries)
+  local first = 1
+  while first < #entries do
+    local bound = bound_of(index, entries[first])
+    local chunk = chunk_of(index, bound)
+    local size = call("ZCARD", chunk)
+    local room = (bound and 2 * CHUNK or CHUNK) - size
+    if not (bound and room <= 0 and divide(index, bound)) then
+      local next_one = run_end(entries, first, bound, room > 0 and room or CHUNK)
+      -- Redis looks for each one's place from the oldest on: for the newest first it would look through these too.
+      local run = {}
+      for i = next_one - 2, first, -2 do
+        run[#run + 1] = entries[i]
+        run[#run + 1] = entries[i + 1]
+      end
+      local added = call("ZADD", chunk, unpack(run))
+      if bound then
+        count_earlier(index, added)
+      elseif size + added >= CHUNK then
+        close_newest(index)
+      end
+      first = next_one
+    end
+  end
+end
+
+-- entries: as above.
+local function index_remove(index, entries)
+  local first = 1
+  while first < #entries do
+    local bound = bound_of(index, entries[first])
+    local next_one = run_end(entries, first, bound, 2 * CHUNK)
+    local ids = {}
+    for i = first, next_one - 2, 2 do
+      ids[#ids + 1] = entries[i + 1]
+    end
+    local removed = call("ZREM", chunk_of(index, bound), unpack(ids))
+    if bound and removed > 0 then
+      count_earlier(index, -removed)
+      join(index, bound)
+    end
+    first = next_one
+  end
+end
+
+local function index_has(index, created, id)
+  return call("ZSCORE", chunk_of(index, bound_of(index, created)), id) and true or false
+end
+
+local function index_size(index)
+  return call("ZCARD", prefix .. "i:" .. index) + (call("HGET", prefix .. "i:+", index) or 0)
+end
+
+-- As Redis sorts: Lua's own comparison goes by the server's locale.
+local function sorts_before(one, other)
+  for i = 1, math.min(#one, #other) do
+    local a, b = string.byte(one, i), string.byte(other, i)
+    if a ~= b then
+      return a < b
+    end
+  end
+  return #one < #other
+end
+
+-- How many of that time come up to `id`, which may be there no more.
+local function count_upto(chunk, created, id, is_ascending)
+  local rank = call(is_ascending and "ZRANK" or "ZREVRANK", chunk, id)
+  if rank then
+    local before = is_ascending and call("ZCOUNT", chunk, "-inf", "(" .. created)
+      or call("ZCOUNT", chunk, "(" .. created, "+inf")
+    return math.max(rank - before + 1, 0)
+  end
+  local passed = 0
+  for _, other in ipairs(call("ZRANGEBYSCORE", chunk, created, created)) do
+    if sorts_before(other, id) == is_ascending then
+      passed = passed + 1
+    end
+  end
+  return passed
+end
+
+-- "id, created, …", at most so many, of what was created from the time `from` to the time `to`, both included, which may
+-- be "+inf" and "-inf"; behind the entry `after_id` of the time `from`, unless that is "".
+local function index_read(index, from, to, after_id, most, is_ascending)
+  local bounds, found = prefix .. "i:+" .. index, {}
+  local rank, left = call("ZCOUNT", bounds, "-inf", "(" .. from), most
+  repeat
+    local bound = call("ZRANGE", bounds, rank, rank)[1]
+    if bound and not is_ascending and to ~= "-inf" and tonumber(bound) < tonumber(to) then
+      break
+    end
+    local chunk = chunk_of(index, bound)
+    local passed = after_id ~= "" and count_upto(chunk, from, after_id, is_ascending) or 0
+    local entries = call(is_ascending and "ZRANGEBYSCORE" or "ZREVRANGEBYSCORE", chunk, from, to, "WITHSCORES",
+      "LIMIT", passed, left)
+    for i = 1, #entries do
+      found[#found + 1] = entries[i]
+    end
+    after_id = ""
+    left = left - #entries / 2
+    rank = rank + (is_ascending and 1 or -1)
+  until left <= 0 or rank < 0 or (is_ascending and not bound)
+  return found
+end
+
+-- How many were created in such a time, as far as so many chunks tell; and up to when the others are, nil if that is all.
+local function index_count(index, newest, oldest, chunks)
+  local bounds = prefix .. "i:+" .. index
+  local rank = call("ZCOUNT", bounds, "-inf", "(" .. newest)
+  local number = call("ZCOUNT", chunk_of(index, call("ZRANGE", bounds, rank, rank)[1]), oldest, newest)
+  local older = rank > 0 and call("ZRANGE", bounds, math.max(rank - chunks, 0), rank - 1) or {}
+  local function is_within(bound)
+    return oldest == "-inf" or tonumber(bound) >= tonumber(oldest)
+  end
+  for i = #older, 1, -1 do
+    if not is_within(older[i]) then
+      return number
+    elseif i > 1 and is_within(older[i - 1]) then
+      number = number + call("ZCARD", chunk_of(index, older[i]))
+    elseif i == 1 and rank > chunks then
+      return number, older[1]
+    else
+      number = number + call("ZCOUNT", chunk_of(index, older[i]), oldest, newest)
+    end
+  end
+  return number
+end
