@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 import redis
 
@@ -24,6 +25,10 @@ from rhythm.worker.activations import COLD, HOT, USUAL, Keeping
 from tests.infrastructure.servers import Cluster, SentinelTrio
 
 T = TypeVar("T")
+
+# How long an example takes says more of what else this machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 _numbers = itertools.count(1)
 

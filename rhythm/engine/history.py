@@ -282,24 +282,37 @@ class LiveMachine:
                     self._execution_id,
                     version,
                     in_words(command),
-                    "nothing" if decided is None else in_words(decided),
+                    "nothing" if decided is None else in_words(decided, command),
                     getattr(decided, "line", None) or getattr(command, "line", None),
                     getattr(command, "line", None),
                 )
         del self.undecided[: len(recorded)]
 
 
+_ONLY_RECORDED = ("options", "line")
+
+
 def essence(command: Command) -> tuple[Any, ...]:
     """What of a command must be the same in every replay: options and lines are only recorded."""
-    left_out = ("options", "line")
-    return (
-        type(command).__name__,
-        *(getattr(command, name) for name in command.__struct_fields__ if name not in left_out),
-    )
+    names = (name for name in command.__struct_fields__ if name not in _ONLY_RECORDED)
+    return (type(command).__name__, *(getattr(command, name) for name in names))
 
 
-def in_words(command: Command) -> str:
-    """A command for people's eyes, without its values."""
+def in_words(command: Command, other: Command | None = None) -> str:
+    """A command for people's eyes, without its values.
+
+    Args:
+        other: one that it is not; where both are told alike, what is different is named.
+    """
+    told = _in_words(command)
+    if other is None or told != _in_words(other):
+        return told
+    names = [name for name in command.__struct_fields__ if name not in _ONLY_RECORDED]
+    different = [name for name in names if getattr(command, name) != getattr(other, name)]
+    return f"{told} with other {' and '.join(different)}"
+
+
+def _in_words(command: Command) -> str:
     match command:
         case protocol.RunTask():
             return f"task {command.name!r} (command {command.n})"

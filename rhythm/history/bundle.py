@@ -185,8 +185,9 @@ class Bundle(msgspec.Struct, frozen=True):
         check_answers(answers)
         id_ = execution_id or self.root
         trial = Trial(self.recording(id_), wanted)
-        below = self.children(id_)
-        children = {n: self.execution(below[n]) for n in trial.asked if n in below}
+        children = {
+            n: self.execution(child) for n, child in trial.asked.items() if child in self.executions
+        }
         return trial.played(children, answers)
 
     def waiting(self, execution_id: str | None = None) -> list[Suspended]:
@@ -240,29 +241,26 @@ class Bundle(msgspec.Struct, frozen=True):
 
     def children(self, execution_id: str | None = None) -> dict[int, str]:
         """The ids of what an execution asked for and is in the bundle, by number."""
-        prefix = f"{execution_id or self.root}/"
-        return {
-            int(id_[len(prefix) :]): id_
-            for id_ in self.executions
-            if id_.startswith(prefix) and id_[len(prefix) :].isdigit()
-        }
+        id_ = execution_id or self.root
+        asked = asked_for(id_, self.history(id_))
+        return {n: child for n, child in asked.items() if child in self.executions}
 
 
-def asked_for(execution_id: str, history: Sequence[StoredEvent]) -> list[str]:
-    """The ids of the tasks and workflows below a workflow that it asked for; of a workflow under an
-    id of its own that id, whoever began it.
+def asked_for(execution_id: str, history: Sequence[StoredEvent]) -> dict[int, str]:
+    """The ids of the tasks and workflows that a workflow asked for, by the numbers of its commands;
+    of a workflow under an id of its own that id, whoever began it.
 
     Raises:
         UnreadableEvent: an event is damaged.
     """
-    asked: dict[str, None] = {}
+    asked: dict[int, str] = {}
     for event in history:
         payload = events.decode(execution_id, event.version, event.type, event.payload)
         if isinstance(payload, Decided):
             for command in payload.commands:
                 if isinstance(command, protocol.RunTask | protocol.RunWorkflow):
-                    asked[id_of(execution_id, command)] = None
-    return list(asked)
+                    asked[command.n] = id_of(execution_id, command.n, command.options)
+    return asked
 
 
 def execution_of(execution_id: str, history: Sequence[StoredEvent]) -> Execution:

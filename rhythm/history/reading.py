@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from flowlang import protocol
 from rhythm import events
 from rhythm.errors import UnreadableEvent
 from rhythm.events import Completed, Created, Decided, Restarted, SignalReceived
@@ -38,10 +38,10 @@ def readable(execution_id: str, event: StoredEvent) -> HistoryEvent:
     )
 
 
-def id_of(execution_id: str, command: protocol.RunTask | protocol.RunWorkflow) -> str:
-    """The id of what an execution asks for: below its own, or one that was chosen."""
-    chosen = command.options.get("id")
-    return chosen if isinstance(chosen, str) and chosen else f"{execution_id}/{command.n}"
+def id_of(execution_id: str, n: int, options: Mapping[str, Any]) -> str:
+    """The id of what command `n` of an execution asks for: below its own, or a chosen one."""
+    chosen = options.get("id")
+    return chosen if isinstance(chosen, str) and chosen else f"{execution_id}/{n}"
 
 
 def _at(execution_id: str, event: StoredEvent) -> datetime:

@@ -21,6 +21,7 @@ from rhythm.errors import InvalidRequest
 from rhythm.events import Completed, Decided, Failed, SignalReceived
 from rhythm.history import forking
 from rhythm.history.forking import Fork, Wanted
+from rhythm.history.reading import id_of
 from rhythm.history.recording import Recording
 from rhythm.models import Execution
 from rhythm.payloads import kind_of
@@ -111,7 +112,8 @@ class Trial:
     """A fork that is to be tried out, once.
 
     Attributes:
-        asked: the numbers of what the workflow had asked for by then and waits for.
+        asked: the ids of tasks and workflows that it had asked for by then and waits for, by the
+            numbers of its commands.
     """
 
     def __init__(self, recording: Recording, wanted: Wanted) -> None:
@@ -125,7 +127,11 @@ class Trial:
         self._at, self._signals = wanted.point(recording)
         self._program = wanted.program(recording)
         self._live = forking.replayed(recording, self._at, self._program)
-        self.asked: tuple[int, ...] = tuple(forking.unanswered(recording, self._at, self._live))
+        self.asked: dict[int, str] = {
+            n: id_of(recording.execution_id, n, command.options)
+            for n, command in forking.unanswered(recording, self._at, self._live).items()
+            if isinstance(command, protocol.RunTask | protocol.RunWorkflow)
+        }
 
     def played(self, children: Mapping[int, Execution], answers: Answers | None) -> Rehearsal:
         """What the fork does.

@@ -166,7 +166,7 @@ def _asked(
                     case protocol.SendSignal(n):
                         open_[n] = _begun("sending", command.name, n, command.line, at)
                     case protocol.RunTask(n) | protocol.RunWorkflow(n):
-                        child = id_of(execution_id, command)
+                        child = id_of(execution_id, command.n, command.options)
                         is_new = child not in drawn and n not in shown
                         if is_new and _began(execution_id, child, histories):
                             drawn.add(child)

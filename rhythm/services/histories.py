@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncGenerator, Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from contextlib import aclosing
 from os import PathLike
 from typing import Any
@@ -31,7 +31,7 @@ from rhythm.history.explain import Explanation, Script, explain
 from rhythm.history.explain import Surroundings as Around
 from rhythm.history.forking import Wanted
 from rhythm.history.impact import Impact, Parting, impact, what_if
-from rhythm.history.reading import readable
+from rhythm.history.reading import id_of, readable
 from rhythm.history.recording import Recording, check_follows, first_of
 from rhythm.history.rehearsal import Answers, Rehearsal, Trial, check_answers
 from rhythm.history.replaying import replay as replay_on
@@ -200,8 +200,8 @@ class HistoryService:
         }
         nearest = [execution_id]
         while nearest:
-            asked = {id_: None for parent in nearest for id_ in asked_for(parent, found[parent])}
-            below = [id_ for id_ in asked if id_ not in found]
+            asked = [id_ for one in nearest for id_ in asked_for(one, found[one]).values()]
+            below = [id_ for id_ in dict.fromkeys(asked) if id_ not in found]
             if len(found) - 1 + len(below) > MOST_EXECUTIONS:
                 raise InvalidRequest(
                     "execution_id",
@@ -470,7 +470,7 @@ class HistoryService:
         wanted = Wanted.checked(at, edits, source, path, results, signals)
         check_answers(answers)
         trial = Trial(await self.record_to_damage(execution_id), wanted)
-        children = await self._children(execution_id, trial.asked) if results else {}
+        children = await self._children(trial.asked) if results else {}
         return trial.played(children, answers)
 
     async def _forks(
@@ -486,7 +486,9 @@ class HistoryService:
         """A fork, and behind it those of the children that go with it."""
         live = forking.replayed(recording, at, program)
         asked = forking.unanswered(recording, at, live)
-        known = await self._children(recording.execution_id, asked) if terms.results else {}
+        # What has an id of its own stays the other one's.
+        ids = {n: f"{recording.execution_id}/{n}" for n in asked}
+        known = await self._children(ids) if terms.results else {}
         results = forking.later_results(recording, at, known) if terms.results else {}
         below: list[transitions.Fork] = []
         along: list[int] = []
@@ -497,7 +499,7 @@ class HistoryService:
             theirs = await self.record(child.id)
             while theirs.events[-1].type == "restarted":
                 # Since it was looked at.
-                child = (await self._children(recording.execution_id, [n]))[n]
+                child = (await self._children({n: ids[n]}))[n]
                 theirs = await self.record(child.id)
             last = theirs.events[-1]
             if last.type == "completed":
@@ -555,9 +557,8 @@ class HistoryService:
             )
         return tree
 
-    async def _children(self, execution_id: str, numbers: Iterable[int]) -> dict[int, Execution]:
-        """The children of an execution that there are, by their numbers."""
-        ids = {n: f"{execution_id}/{n}" for n in numbers}
+    async def _children(self, ids: Mapping[int, str]) -> dict[int, Execution]:
+        """Those of some executions that there are, by their numbers."""
         with translated():
             found = await projections.get_executions(
                 self._connection, list(ids.values()), newest_run=True
@@ -774,15 +775,15 @@ class HistoryService:
         return explain(execution, history, script, around, damage)
 
     async def _around(self, execution: Execution, history: list[HistoryEvent]) -> Around:
-        asked = [
-            command["n"]
+        asked = {
+            command["n"]: id_of(execution.id, command["n"], command.get("options", {}))
             for event in history
             for command in event.data.get("commands", ())
             if command["type"] in ("run_task", "run_workflow")
-        ]
+        }
         with translated():
             described = await projections.describe(self._connection)
-        children = await self._children(execution.id, asked)
+        children = await self._children(asked)
         held: dict[str, limits.Held] = {}
         pending = (one for one in (execution, *children.values()) if one.status == "pending")
         with translated():

@@ -211,7 +211,16 @@ def test_a_child_under_an_id_of_its_own_goes_along_with_who_began_it(
 
     async def story() -> None:
         async with on_stage(
-            database_url, namespace, it=source, shared=shared, twice=twice
+            database_url,
+            namespace,
+            it=source,
+            shared=shared,
+            twice=twice,
+            waits='await Workflow.run("signalled", {}, { id: "theirs" })',
+            signalled="""
+                await Signal.send(Context.parentWorkflowId, "here")
+                await Signal.when("go")
+            """,
         ) as stage:
             for id_ in ("one", "two"):
                 await stage.start("it", id=id_)
@@ -238,6 +247,14 @@ def test_a_child_under_an_id_of_its_own_goes_along_with_who_began_it(
             # The other one came to it when it was over, and began nothing.
             assert told(second.timeline()) == told(await histories.timeline("two"))
             assert told(second.timeline())[1:] == [(1, "workflow", None, 1, "completed")]
+
+            await stage.start("waits", id="four")
+            await stage.until("four", "signal_received")
+            await stage.until("theirs", "child_completed")
+            bundle = await histories.export_bundle("four", values=True)
+            for explained in (await histories.explain("four"), bundle.explain()):
+                assert "Workflow 1 'signalled' is suspended" in explained.stands[-1]
+                assert "(rhythm explain theirs)" in explained.stands[-1]
 
             # Somebody asks twice: it is drawn where it was begun.
             await stage.start("twice", id="three")

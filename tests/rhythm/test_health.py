@@ -108,7 +108,7 @@ def test_a_worker_that_is_full_for_longer_than_its_lease_is_healthy(
     database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It asks now and then although it has no room."""
-    monkeypatch.setenv("RHYTHM_LEASE", "0.3")
+    monkeypatch.setenv("RHYTHM_LEASE", "1")
     registry = TaskRegistry()
     done = asyncio.Event()
 

@@ -117,6 +117,35 @@ def test_a_script_that_decides_otherwise_is_told_with_both_and_the_line() -> Non
     assert "task 'other'" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("{ at: 2 }", "{ at: 3 }"), "task 'a' (command 2) with other inputs"),
+        (('"three"', '"seven"'), "a console line of 5 characters with other text"),
+    ],
+)
+def test_what_is_told_alike_says_what_differs(change: tuple[str, str], told: str) -> None:
+    source = """
+        await Task.run("a", { at: 1 })
+        console.log("three")
+        await Task.run("a", { at: 2 })
+    """
+    before = LiveMachine("e", flowlang.compile(source), created(0))
+    before.advance([])
+    asked = stored(2, "decided", events.encode(Decided(tuple(before.undecided))), u="1")
+    before.advance([asked])
+    done = child_completed(3, 1, None)
+    before.advance([done])
+    more = stored(4, "decided", events.encode(Decided(tuple(before.undecided))), u="3")
+
+    after = LiveMachine("e", flowlang.compile(source.replace(*change)), created(0))
+    with pytest.raises(NondeterminismError) as caught:
+        after.advance([asked, done, more])
+
+    assert caught.value.replayed == told
+    assert told.startswith(caught.value.recorded)
+
+
 def test_a_history_that_asks_for_more_than_the_script_is_nondeterministic_too() -> None:
     live = Live(2)
     shorter = LiveMachine("e", live.program, created(0))
