@@ -44,6 +44,7 @@ from rhythm.errors import (
     WorkflowNotRegistered,
 )
 from rhythm.models import (
+    Debounce,
     Diagnosis,
     Execution,
     ExecutionFilters,
@@ -61,6 +62,7 @@ __all__ = [
     "BlockingCall",
     "ConfigurationError",
     "ConnectionLost",
+    "Debounce",
     "Diagnosis",
     "Execution",
     "ExecutionCancelled",

@@ -10,6 +10,7 @@ A stored payload is msgpack and its CRC-32: whatever else comes back is told, an
 type                meaning                                                     payload
 =================== =========================================================== ==================
 created             the execution begins                                        Created
+postponed           one that waits begins later, as a newer start says          Created
 completed           terminal: it gave its output                                Completed
 failed              terminal: it ended with an error                            Failed
 cancelled           terminal: it was ended from outside                         Cancelled
@@ -199,6 +200,7 @@ Payload = (
 
 PAYLOADS: Final[Mapping[str, type[Payload] | None]] = {
     "created": Created,
+    "postponed": Created,
     "completed": Completed,
     "failed": Failed,
     "cancelled": Cancelled,

@@ -422,11 +422,24 @@ class ExecutionParameters(TypedDict, total=False):
     attributes: Mapping[str, Attribute]
 
 
+class Debounce(TypedDict):
+    """What a start is merged by: a dict, or written as a call, `Debounce(key="ada", wait="5s")`.
+
+    Starts of one workflow or task in one queue with the same `key` are one execution, which begins
+    when none has come for `wait`, or `max_wait` after the first one, with the inputs of the newest.
+    """
+
+    key: str
+    wait: Duration
+    max_wait: NotRequired[Duration | None]
+
+
 class StartParameters(ExecutionParameters):
     """What `create_execution` takes, as one dict or as keywords."""
 
     delay: NotRequired[Duration | None]
     singleton: NotRequired[str | None]
+    debounce: NotRequired[Debounce | None]
 
 
 class ScheduleParameters(ExecutionParameters):
@@ -443,6 +456,14 @@ class SignalParameters(TypedDict):
     payload: NotRequired[Any]
     queue: NotRequired[str | None]
     request_id: NotRequired[str | None]
+
+
+class Merging(msgspec.Struct, frozen=True):
+    """By what starts are merged, and for how long they wait: a `Debounce`, checked."""
+
+    key: str
+    wait_ms: int
+    max_wait_ms: int | None
 
 
 class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -466,6 +487,8 @@ class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How long it is not to begin."""
     singleton: str | None = None
     """Started only if no other one of that name lives."""
+    debounce: Merging | None = None
+    """Merged into what waits under the same key."""
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -511,14 +534,36 @@ def parse_create(
         InvalidRequest, InvalidPayload, PayloadTooLarge: naming the parameter.
     """
     given = given_parameters("create_execution", StartParameters, parameters, keywords)
-    delay, singleton = given.get("delay"), given.get("singleton")
+    delay, singleton, debounce = (given.get(n) for n in ("delay", "singleton", "debounce"))
     if singleton is not None and given.get("id") is not None:
         raise InvalidRequest("singleton", "makes its own ids: leave out id")
+    for name in ("id", "delay", "singleton"):
+        if debounce is not None and given.get(name) is not None:
+            raise InvalidRequest(
+                "debounce", f"says itself what is started, and when: leave out {name}"
+            )
     return CreateRequest(
+        debounce=optional(_check_debounce, debounce, "debounce"),
         delay_ms=0 if delay is None else duration_ms(delay, "delay"),
         singleton=optional(check_chosen_id, singleton, "singleton"),
         **start_fields("create_execution", given, payload_limit),
     )
+
+
+def _check_debounce(value: object, argument: str) -> Merging:
+    if not isinstance(value, Mapping):
+        raise InvalidRequest(argument, f"must be a dict with key and wait, not {kind_of(value)}")
+    given = _known(argument, Debounce.__annotations__, value)
+    key = check_chosen_id(needed(argument, given, "key", "a text"), f"{argument}.key")
+    wait = needed(argument, given, "wait", "how long it waits for further starts")
+    wait_ms = duration_ms(wait, f"{argument}.wait")
+    most = given.get("max_wait")
+    most_ms = None if most is None else duration_ms(most, f"{argument}.max_wait")
+    if wait_ms == 0:
+        raise InvalidRequest(f"{argument}.wait", "must be longer than nothing")
+    if most_ms is not None and most_ms < wait_ms:
+        raise InvalidRequest(f"{argument}.max_wait", "must not be shorter than wait")
+    return Merging(key, wait_ms, most_ms)
 
 
 def parse_schedule(

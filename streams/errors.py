@@ -14,7 +14,7 @@ StreamsError              catch this to catch them all
 ├── NotParked             the execution goes on by itself: there is nothing to resume
 ├── TakesNoSignals        the execution is a task: signals go to workflows
 ├── ExecutionConflict     the id is taken by an execution of other content: choose another id
-├── SingletonLives        an execution of this singleton lives: its id is in .execution_id
+├── OtherLives            another execution is what was to be started: its id is in .execution_id
 ├── UnknownSchedule       no schedule has this id: check the id and the namespace
 ├── ScheduleChanged       somebody changed the schedule meanwhile: read it, then repeat
 ├── NotAsked              a failover lost what asked for this answer: drop it, it is asked anew
@@ -226,15 +226,16 @@ class ScheduleChanged(StreamsError):
         return f"schedule {self.schedule_id!r} was changed meanwhile: read it again, then repeat"
 
 
-class SingletonLives(StreamsError):
-    """Another execution of the same singleton has not ended; nothing was created."""
+class OtherLives(StreamsError):
+    """Another execution, of the same singleton or waiting for further starts, is what was to be
+    started; none was created."""
 
     def __init__(self, execution_id: str) -> None:
         super().__init__(execution_id)
         self.execution_id = execution_id
 
     def __str__(self) -> str:
-        return f"execution {self.execution_id!r} of the same singleton has not ended"
+        return f"execution {self.execution_id!r} lives, and is what was to be started"
 
 
 class NotAsked(StreamsError):

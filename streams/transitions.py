@@ -20,8 +20,8 @@ from streams.errors import (
     ExecutionConflict,
     NotAsked,
     NotParked,
+    OtherLives,
     Overtaken,
-    SingletonLives,
     TakesNoSignals,
     UnknownExecution,
 )
@@ -53,6 +53,18 @@ DELETED_AT_ONCE = 64
 """Executions that one script call deletes: each costs about eight commands."""
 
 
+class Debounce(msgspec.Struct, frozen=True):
+    """How long a start waits for further ones, and at most after the first one of them; None for as
+    long as they come, which are merged up to 200 at a time."""
+
+    wait_ms: int
+    most_ms: int | None = None
+
+    def argument(self) -> str:
+        """As the script takes it."""
+        return f"{self.wait_ms} {self.most_ms or 0}"
+
+
 async def create_execution(
     connection: Connection,
     *,
@@ -67,6 +79,7 @@ async def create_execution(
     payload: bytes,
     bounds: Bounds = UNBOUNDED,
     attributes: str = "",
+    debounce: Debounce | None = None,
     delivery: Delivery | None = None,
 ) -> bool:
     """Append the first event of a root execution; False if this start was made before. Starts that
@@ -80,11 +93,14 @@ async def create_execution(
         bounds: how long it may take.
         payload: encoded `created` event.
         attributes: by which it is found, a line each: ``name=JSON``.
+        debounce: it waits for further starts of its type, target, queue and what its id begins
+            with, "<name>!<other than a digit>…".
         delivery: of the message that asks for it; not done by a conflict.
 
     Raises:
         ExecutionConflict: the id belongs to an execution of other content.
-        SingletonLives: the id is of a singleton, "<name>!<other than a digit>…", and one lives.
+        OtherLives: the id is of a singleton, as above, and one lives; or it was merged into one
+            that waits, and that was done.
         Overtaken: the message is not the next one.
     """
     keys = connection.keys.partition(execution_id)
@@ -101,6 +117,7 @@ async def create_execution(
         bounds.argument(),
         sealed,
         attributes,
+        "" if debounce is None else debounce.argument(),
     )
     if delivery is not None:
         (answer,) = await _create(connection, keys, [start], argument(delivery, keys))
@@ -108,8 +125,8 @@ async def create_execution(
         answer = await connection.starts(keys, _create).ask(start, len(sealed))
     if answer == b"CONFLICT":
         raise ExecutionConflict(execution_id)
-    if isinstance(answer, bytes) and answer.startswith(b"LIVES "):
-        raise SingletonLives(answer.removeprefix(b"LIVES ").decode())
+    if isinstance(answer, bytes) and answer.startswith((b"LIVES ", b"MERGED ")):
+        raise OtherLives(answer.partition(b" ")[2].decode())
     if answer == b"OVERTAKEN" and delivery is not None:
         raise Overtaken(delivery.message.entry)
     if isinstance(answer, list):

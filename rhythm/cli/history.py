@@ -119,6 +119,9 @@ def _happenings(event: HistoryEvent, names: Mapping[int, str]) -> list[_Happenin
     match event.type:
         case "created":
             return [_Happening(_created(data))]
+        case "postponed":
+            inputs = short_json(data.get("inputs"), _VALUE_WIDTH)
+            return [_Happening(f"started again with {inputs}: to begin at {_due(data)}")]
         case "started":
             return [_Happening("a worker began it")]
         case "attempt_failed":
@@ -163,8 +166,8 @@ def _happenings(event: HistoryEvent, names: Mapping[int, str]) -> list[_Happenin
 def _created(data: Mapping[str, Any]) -> str:
     inputs = short_json(data.get("inputs"), _VALUE_WIDTH)
     later = ""
-    if data.get("run_at_ms") is not None:
-        later = f", to start at {moment(from_unix_ms(data['run_at_ms']))}"
+    if (due_ms := data.get("run_at_ms", data.get("due_ms"))) is not None:
+        later = f", to start at {moment(from_unix_ms(due_ms))}"
     again = f", going on from {data['restarted_from']}" if data.get("restarted_from") else ""
     return (
         f"{data.get('type')} {data.get('target')} created in queue {data.get('queue')} "

@@ -7,6 +7,7 @@ import click
 from rhythm.cli.connect import Place, command
 from rhythm.cli.parameters import attribute_option, input_option, workflows_option
 from rhythm.cli.show import print_json
+from rhythm.models import Debounce
 
 
 @click.command("start")
@@ -34,6 +35,15 @@ from rhythm.cli.show import print_json
     metavar="NAME",
     help="Start nothing while an execution started with this name lives; print that one's id.",
 )
+@click.option(
+    "--debounce",
+    metavar="KEY",
+    help="Merge it with the starts of this key that come before it begins; print their one id.",
+)
+@click.option("--debounce-wait", metavar="DURATION", help="Begin when no start came for so long.")
+@click.option(
+    "--debounce-max", metavar="DURATION", help="And so long after the first at the latest."
+)
 @workflows_option
 @input_option
 @command
@@ -47,6 +57,9 @@ async def start(
     key: str | None,
     delay: str | None,
     singleton: str | None,
+    debounce: str | None,
+    debounce_wait: str | None,
+    debounce_max: str | None,
     attributes: tuple[tuple[str, Any], ...],
     workflows: tuple[str, ...],
     inputs: tuple[tuple[str, Any], ...],
@@ -56,6 +69,11 @@ async def start(
     TARGET is the name of a workflow that the server knows, or that --workflows registers. The id
     stands alone on standard output; `rhythm wait ID` waits for the result.
     """
+    if (debounce is None) != (debounce_wait is None) or (debounce_max and not debounce):
+        raise click.UsageError("--debounce and --debounce-wait go together")
+    merged: Debounce | None = None
+    if debounce is not None and debounce_wait is not None:
+        merged = {"key": debounce, "wait": debounce_wait, "max_wait": debounce_max}
     async with place.open(workflows=workflows, migrate=True) as app:
         execution_id = await app.execution_service.create_execution(
             target_name=target,
@@ -67,6 +85,7 @@ async def start(
             key=key,
             delay=delay,
             singleton=singleton,
+            debounce=merged,
             attributes=dict(attributes),
         )
     if place.as_json:

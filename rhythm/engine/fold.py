@@ -43,7 +43,8 @@ class Facts(msgspec.Struct, frozen=True):
     """What a projection says, made from events alone. Times are unix ms.
 
     `started_ms` is of the first attempt of a task, of the first decision of a workflow. A fork is
-    created when it is forked, and starts after that.
+    created when it is forked, and starts after that. `begins_with` is the version of the newest
+    start that was merged into it: see `beginning_of`.
     """
 
     type: ExecutionType
@@ -58,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True):
     definition: str | None
     schedule: str | None
     version: int
+    begins_with: int | None = None
     state: dict[str, Any] = {}
     attributes: dict[str, Attribute] = {}
 
@@ -100,10 +102,6 @@ def _born(execution_id: str, event: StoredEvent) -> Facts:
     created = events.decode(execution_id, event.version, event.type, event.payload)
     if not isinstance(created, Created) or event.version != 1:
         raise UnreadableEvent(execution_id, event.version, "it is not the first event")
-    try:
-        attributes = read_lines(event.plain.get("b", ""))
-    except ValueError as error:
-        raise UnreadableEvent(execution_id, event.version, str(error)) from error
     return Facts(
         type=ExecutionType(created.type),
         target=created.target,
@@ -117,8 +115,15 @@ def _born(execution_id: str, event: StoredEvent) -> Facts:
         definition=created.definition,
         schedule=schedule_of(execution_id),
         version=1,
-        attributes=attributes,
+        attributes=_attributes(execution_id, event),
     )
+
+
+def _attributes(execution_id: str, start: StoredEvent) -> dict[str, Attribute]:
+    try:
+        return read_lines(start.plain.get("b", ""))
+    except ValueError as error:
+        raise UnreadableEvent(execution_id, start.version, str(error)) from error
 
 
 def _after(execution_id: str, facts: Facts, event: StoredEvent) -> Facts:
@@ -138,6 +143,13 @@ def _after(execution_id: str, facts: Facts, event: StoredEvent) -> Facts:
                 attributes = {k: v for k, v in attributes.items() if k != command.key}
                 if command.value is not None:
                     attributes[command.key] = command.value
+    if event.type == "postponed":
+        newer = events.decode(execution_id, event.version, event.type, event.payload)
+        assert isinstance(newer, Created)
+        facts = msgspec.structs.replace(
+            facts, definition=newer.definition, begins_with=event.version
+        )
+        attributes = _attributes(execution_id, event)
     if event.type == "migrated":
         said = events.decode(execution_id, event.version, event.type, event.payload)
         assert isinstance(said, Migrated)
@@ -150,6 +162,7 @@ def _after(execution_id: str, facts: Facts, event: StoredEvent) -> Facts:
             created_ms=event.at_ms,
             started_ms=None,
             definition=forked.context["definition"],
+            begins_with=None,
         )
     return msgspec.structs.replace(
         facts,

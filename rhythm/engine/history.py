@@ -96,7 +96,11 @@ class LiveMachine:
         first: StoredEvent,
         limits: flowlang.Limits | None = None,
     ) -> None:
-        """Start the script at its first event; what it then asks for is in `undecided`."""
+        """Start the script; what it then asks for is in `undecided`.
+
+        Args:
+            first: how the execution begins: see `beginning_of`.
+        """
         self._begin(execution_id, first)
         self._machine = flowlang.Machine(
             program,
@@ -367,6 +371,26 @@ def told(
     return None
 
 
+def beginning_of(execution_id: str, history: Sequence[StoredEvent]) -> StoredEvent:
+    """The first event of a history, with what the newest start says that was merged into it: how
+    the execution begins. A fork's says that already.
+
+    Raises:
+        UnreadableEvent: it does not begin with its first event.
+    """
+    first = history[0]
+    created = events.decode(execution_id, first.version, first.type, first.payload)
+    if first.type != "created" or not isinstance(created, Created) or first.version != 1:
+        raise UnreadableEvent(execution_id, first.version, "it is not the first event")
+    if created.forked_from is not None:
+        return first
+    for event in reversed(history):
+        if event.type == "postponed":
+            events.decode(execution_id, event.version, event.type, event.payload)
+            return msgspec.structs.replace(first, payload=event.payload)
+    return first
+
+
 def definition_of(execution_id: str, history: Iterable[StoredEvent]) -> str | None:
     """The definition that a workflow runs by the end of its history; None for a task.
 
@@ -375,7 +399,7 @@ def definition_of(execution_id: str, history: Iterable[StoredEvent]) -> str | No
     """
     found: str | None = None
     for event in history:
-        if event.type in ("created", "forked", "migrated"):
+        if event.type in ("created", "postponed", "forked", "migrated"):
             said = events.decode(execution_id, event.version, event.type, event.payload)
             if isinstance(said, Forked):
                 found = said.context["definition"]

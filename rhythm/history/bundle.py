@@ -501,6 +501,7 @@ def shape(value: Any) -> Any:
 
 _VALUES: Final[Mapping[str, frozenset[str]]] = {
     "created": frozenset({"inputs"}),
+    "postponed": frozenset({"inputs"}),
     "completed": frozenset({"output"}),
     "child_completed": frozenset({"output"}),
     "signal_received": frozenset({"payload"}),

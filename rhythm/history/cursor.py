@@ -18,7 +18,7 @@ from flowlang import Log, Position, Stepper, Stop, Suspended, protocol
 from flowlang.stepper import Lines, Look, Scout, by_line, every_line, stops_of
 from flowlang.values import Value
 from rhythm import events
-from rhythm.engine.history import LiveMachine, context_of, told
+from rhythm.engine.history import LiveMachine, beginning_of, context_of, told
 from rhythm.errors import FlowSyntaxError, InvalidRequest, UnreadableEvent
 from rhythm.history.recording import Recording, check_follows, first_of
 from streams.codec import StoredEvent
@@ -103,7 +103,7 @@ class Replay:
         """
         self.execution_id, self.program = execution_id, program
         self.created = first_of(execution_id, history)
-        self._first = history[0]
+        self._first = beginning_of(execution_id, history)
         # What its script sees as `Context` from which turn on: a fork sees another one.
         self._contexts = [(0, context_of(execution_id, self.created, self._first.at_ms))]
         self.damage: UnreadableEvent | None = None

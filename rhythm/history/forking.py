@@ -19,11 +19,11 @@ from flowlang import Edit, Program, protocol
 from rhythm import events
 from rhythm.engine.attributes import Attribute
 from rhythm.engine.fold import fold
-from rhythm.engine.history import LiveMachine, context_of
+from rhythm.engine.history import LiveMachine, beginning_of, context_of
 from rhythm.errors import InvalidRequest, NondeterminismError
 from rhythm.events import TERMINAL, Completed, Decided, Failed, Forked, Origin
 from rhythm.history.cursor import compiled
-from rhythm.history.recording import Recording, first_of
+from rhythm.history.recording import Recording
 from rhythm.models import MAX_NAME_LENGTH, Execution, ExecutionStatus, check_yes_or_no
 from rhythm.payloads import check_payload, kind_of
 from streams.codec import StoredEvent
@@ -223,7 +223,9 @@ def last_good(recording: Recording, program: Program) -> int:
 def _before_its_end(recording: Recording, program: Program, at: int) -> int:
     """`at`, or the last decision before it where the script has ended by then; 0 without one."""
     history = recording.events[:at]
-    live = LiveMachine(recording.execution_id, program, history[0])
+    live = LiveMachine(
+        recording.execution_id, program, beginning_of(recording.execution_id, history)
+    )
     live.advance(history[1:])
     if live.outcome is None:
         return at
@@ -246,14 +248,16 @@ def replayed(recording: Recording, at: int, program: Program) -> LiveMachine:
         UnreadableEvent: an event is damaged.
     """
     execution_id, history = recording.execution_id, recording.events
-    first_of(execution_id, history)
+    first = beginning_of(execution_id, history)
+    # With the newest of its starts: before that there is nothing to share.
+    least = max((e.version for e in history if e.type == "postponed"), default=1)
     going_on = [e.version for e in history if e.type not in TERMINAL]
     ending = next((e.version for e in history if e.type == "cancel_requested"), None)
     most = going_on[-1] if ending is None else ending - 1
-    if not 1 <= at <= most:
+    if not least <= at <= most:
         why = "" if most == history[-1].version else ", before it was to end"
-        raise InvalidRequest("at", f"{execution_id!r} has events 1 to {most} to fork at{why}")
-    live = LiveMachine(execution_id, program, history[0])
+        raise InvalidRequest("at", f"{execution_id!r} has events {least} to {most} to fork at{why}")
+    live = LiveMachine(execution_id, program, first)
     live.advance(history[1:at])
     if live.outcome is not None:
         raise InvalidRequest(

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from rhythm import events
+from rhythm.engine.history import beginning_of
 from rhythm.errors import ConfigurationError, UnreadableEvent
 from rhythm.events import Created
 from streams.codec import StoredEvent
@@ -106,15 +107,14 @@ def decode(content: bytes, path: str) -> Recording:
 
 
 def first_of(execution_id: str, history: Sequence[StoredEvent]) -> Created:
-    """How a history that is not empty begins.
+    """How a history that is not empty begins: see `beginning_of`.
 
     Raises:
         UnreadableEvent: it does not begin with its first event.
     """
-    first = history[0]
+    first = beginning_of(execution_id, history)
     created = events.decode(execution_id, first.version, first.type, first.payload)
-    if not isinstance(created, Created) or first.version != 1:
-        raise UnreadableEvent(execution_id, first.version, "it is not the first event")
+    assert isinstance(created, Created)
     return created
 
 

@@ -7,11 +7,11 @@ from typing import Final
 
 from flowlang import Program, protocol
 from rhythm import events
-from rhythm.engine.history import LiveMachine, in_words
+from rhythm.engine.history import LiveMachine, beginning_of, in_words
 from rhythm.engine.turn import HISTORY_LIMIT
 from rhythm.errors import NondeterminismError
 from rhythm.events import Completed, Decided, Failed, Restarted
-from rhythm.history.recording import Recording, first_of
+from rhythm.history.recording import Recording
 from streams.codec import StoredEvent
 
 # Errors that the engine ends a workflow with although its script came to an end of its own.
@@ -29,8 +29,7 @@ def replay(recording: Recording, program: Program) -> None:
         UnreadableEvent: an event is damaged or unknown.
     """
     execution_id, history = recording.execution_id, recording.events
-    first_of(execution_id, history)
-    machine = LiveMachine(execution_id, program, history[0])
+    machine = LiveMachine(execution_id, program, beginning_of(execution_id, history))
     last = _last_of_its_own(history)
     upto = 1
     if last is not None:

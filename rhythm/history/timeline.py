@@ -12,7 +12,7 @@ import flowlang
 from flowlang import protocol
 from rhythm import events
 from rhythm.engine.fold import fold
-from rhythm.engine.history import LiveMachine, definition_of
+from rhythm.engine.history import LiveMachine, beginning_of, definition_of
 from rhythm.events import TERMINAL, Decided, Forked
 from rhythm.history.reading import id_of
 from rhythm.history.recording import first_of
@@ -235,7 +235,7 @@ def signal_waits(
                 span = Span("signal", one.name, at, None, "waiting", line=one.line or None)
                 waiting[key] = one, span
 
-    live = LiveMachine(execution_id, program, history[0])
+    live = LiveMachine(execution_id, program, beginning_of(execution_id, history))
     yield from look(live, history[0])
     for event in history[1:]:
         live.advance([event])

@@ -118,6 +118,7 @@ def projection(facts: Facts) -> dict[str, str]:
         "at": str(facts.attempt) if facts.attempt else None,
         "p": facts.parent,
         "df": facts.definition,
+        "pv": None if facts.begins_with is None else str(facts.begins_with),
         "sc": facts.schedule,
     }
     known = {name: value for name, value in fields.items() if value is not None}

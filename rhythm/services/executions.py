@@ -14,7 +14,7 @@ from rhythm import events, tracing
 from rhythm.ending import end
 from rhythm.engine.attributes import lines_of, read_fields, text_of
 from rhythm.engine.fold import successor_of
-from rhythm.engine.history import LiveMachine, definition_of
+from rhythm.engine.history import LiveMachine, beginning_of, definition_of
 from rhythm.engine.input_schema import check_inputs
 from rhythm.engine.lanes import in_lane, key_at
 from rhythm.engine.options import KEY_PATH, bounds_of
@@ -73,7 +73,7 @@ from streams.connection import BlockingReader, Connection
 from streams.errors import (
     BackendUnavailable,
     CorruptRecord,
-    SingletonLives,
+    OtherLives,
     UnknownExecution,
 )
 from streams.keys import PartitionKeys, run_of
@@ -129,7 +129,9 @@ class ExecutionService:
         it is for: the keys of a queue take turns), `attributes` (a dict of up to 16 names with
         texts, numbers or bools, by which it can be found), `delay` (it begins so much later:
         seconds, "5m", or a timedelta), `singleton` (a name: while an execution started with it
-        lives, nothing is started, and the id of that one is returned, whatever its inputs).
+        lives, nothing is started, and the id of that one is returned, whatever its inputs),
+        `debounce` (a `Debounce`: starts with the same key, each within a time after the one before,
+        are one execution, which begins then with the newest one's inputs; all get its id).
 
         Raises:
             InvalidRequest, InvalidPayload, PayloadTooLarge: before anything is written.
@@ -144,11 +146,16 @@ class ExecutionService:
 
     async def start(self, request: CreateRequest, run_at_ms: int | None = None) -> str:
         """Start what a checked request describes, at once or at `run_at_ms`; return its id, or that
-        of the one that lives if it is to be the only one."""
+        of the one that lives if it is to be the only one, or waits for further starts."""
         execution_id = request.id or self._surroundings.new_execution_id()
-        if request.singleton is not None:
-            # So all of a singleton lie in one partition.
-            execution_id = f"{request.singleton}!{execution_id}"
+        merging = request.debounce
+        name = request.singleton if merging is None else merging.key
+        if name is not None:
+            # So all of that name lie in one partition.
+            execution_id = f"{name}!{execution_id}"
+        debounce = None
+        if merging is not None:
+            debounce = transitions.Debounce(merging.wait_ms, merging.max_wait_ms)
         with tracing.starting(execution_id, request.type, request.target_name) as trace:
             created, bounds = await self.first_event(execution_id, request, run_at_ms, trace=trace)
             try:
@@ -166,8 +173,9 @@ class ExecutionService:
                         payload=events.encode(created),
                         bounds=bounds,
                         attributes=lines_of(request.attributes),
+                        debounce=debounce,
                     )
-            except SingletonLives as lives:
+            except OtherLives as lives:
                 return lives.execution_id
             except ExecutionExists as error:
                 raise await self._exists(execution_id, request) from error
@@ -535,7 +543,7 @@ class ExecutionService:
                 return ()
             definition = definition_of(execution_id, history) or created.definition
             program = await self._workflows.program(created.target, definition)
-            machine = LiveMachine(execution_id, program, history[0])
+            machine = LiveMachine(execution_id, program, beginning_of(execution_id, history))
             machine.advance(history[1:])
         except RhythmError as error:
             # It is told by whoever reads it; here it would hide that the time is over.

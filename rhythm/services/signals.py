@@ -109,7 +109,7 @@ class SignalService:
                 f"must be a dict of what create_execution takes, not {kind_of(execution)}",
             )
         request = parse_create(execution, {}, payload_limit=limit)
-        for name in ("delay", "singleton"):
+        for name in ("delay", "singleton", "debounce"):
             if execution.get(name) is not None:
                 raise InvalidRequest(name, "is for create_execution: a signal starts it at once")
         if request.type is not ExecutionType.WORKFLOW:

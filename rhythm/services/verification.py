@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 from rhythm import events
 from rhythm.engine.fold import fold
-from rhythm.engine.history import LiveMachine, definition_of
+from rhythm.engine.history import LiveMachine, beginning_of, definition_of
 from rhythm.errors import ExecutionNotFound, RhythmError, UnreadableEvent
-from rhythm.events import Created
+from rhythm.history.recording import first_of
 from rhythm.history.verify import Finding, check, projection
 from rhythm.models import check_execution_id
 from rhythm.services.translation import translated
@@ -154,12 +154,9 @@ class VerificationService:
     async def _machine(self, execution_id: str, history: list[StoredEvent]) -> LiveMachine | None:
         if not history:
             return None
-        first = history[0]
-        created = events.decode(execution_id, first.version, first.type, first.payload)
-        if not isinstance(created, Created):
-            raise UnreadableEvent(execution_id, first.version, "it is not the first event")
+        created = first_of(execution_id, history)
         if created.definition is None:
             return None
         definition = definition_of(execution_id, history) or created.definition
         program = await self._workflows.program(created.target, definition)
-        return LiveMachine(execution_id, program, first)
+        return LiveMachine(execution_id, program, beginning_of(execution_id, history))

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from flowlang import Awaited, Program
 from rhythm.engine.fold import fold
-from rhythm.engine.history import LiveMachine
+from rhythm.engine.history import LiveMachine, beginning_of
 from rhythm.errors import RunStuck
 from rhythm.models import ExecutionType
 from streams.codec import StoredEvent
@@ -39,7 +39,7 @@ def stuck(
             remedies[f"replace it: rhythm_test.task({known.target!r}, returns=…)"] = None
             continue
         program = programs[known.target]
-        machine = LiveMachine(id_, program, histories[id_][0])
+        machine = LiveMachine(id_, program, beginning_of(id_, histories[id_]))
         machine.advance(histories[id_][1:])
         for place in machine.where():
             awaited = place.waits_for

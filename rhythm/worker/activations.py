@@ -17,10 +17,10 @@ import msgspec
 import flowlang
 from flowlang import Program, SnapshotUnusable, StateTooLarge, protocol
 from rhythm import logs, tracing
-from rhythm.engine.history import KeptMachine, LiveMachine, definition_of
+from rhythm.engine.history import KeptMachine, LiveMachine, beginning_of, definition_of
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
 from rhythm.errors import ConnectionLost, RhythmError, UnreadableEvent, WorkflowNotRegistered
-from rhythm.events import Created, SignalReceived, TraceContext
+from rhythm.events import Created, SignalReceived, TraceContext, plain_number
 from rhythm.events import decode as decode_event
 from rhythm.services import staff
 from rhythm.services.translation import unreadable
@@ -31,6 +31,7 @@ from rhythm.tracing import Tracer, Work
 from rhythm.worker.metrics import Metrics
 from rhythm.worker.pauses import Pauses
 from streams import events as stream
+from streams import projections
 from streams.codec import DamagedClaim, Snapshot, StoredEvent, WorkflowClaim
 from streams.connection import Connection
 from streams.errors import BackendUnavailable, CorruptRecord
@@ -127,7 +128,7 @@ class Activations:
         try:
             live = await self._up_to_date(claim, worker)
             names = await self._names(claim.id, live)
-            waited_ms = waited_for(claim, live.created, now_ms)
+            waited_ms = waited_for(claim, now_ms)
             if self._metrics is not None and waited_ms is not None:
                 self._metrics.count_wait(live.created.queue, "workflow", waited_ms / 1000)
             if tracer is None:
@@ -216,7 +217,9 @@ class Activations:
                 known = []
             known += await self._rest(claim, known)
             _check_gapless(claim, known)
-            live = LiveMachine(claim.id, await self._program(claim, known), known[0])
+            live = LiveMachine(
+                claim.id, await self._program(claim, known), beginning_of(claim.id, known)
+            )
             self._feed(live, known[1:])
         if self._metrics is not None and claim.upto > 0:
             self._metrics.count_replay(source, time.perf_counter() - began)
@@ -255,13 +258,15 @@ class Activations:
         except CorruptRecord as error:
             logger.info("workflow %s is replayed: %s", claim.id, error)
             kept = None
-        first = next(iter(await self._events(claim.id, 0, 1)), None)
-        if kept is None or first is None:
+        if kept is None:
+            return None, None, []
+        stored = await projections.get_execution(self._connection, claim.id)
+        if stored is None:
             return None, None, []
         since = await self._events(claim.id, kept.upto - 1, claim.version)
         # After a failover another event may stand where it was taken.
         is_of_this = bool(since) and since[0].identity == kept.identity
-        return kept if is_of_this else None, first, since[1:]
+        return kept if is_of_this else None, stored.first, since[1:]
 
     def _tell_end(
         self,
@@ -427,12 +432,18 @@ def traces_heard(claim: WorkflowClaim) -> list[TraceContext]:
     ]
 
 
-def waited_for(claim: WorkflowClaim, created: Created, now_ms: int) -> int | None:
+def waited_for(claim: WorkflowClaim, now_ms: int) -> int | None:
     """How long an activation was ready before it was claimed; None where its events do not tell."""
     news = next((event for event in claim.events if event.version > claim.upto), None)
     if news is None:
         return None
-    ready_ms = max(news.at_ms, created.run_at_ms or 0) if news.version == 1 else news.at_ms
+    ready_ms = news.at_ms
+    if news.version == 1:
+        # Since the newest of its starts, or since that made it due.
+        start = [event for event in claim.events if event.type in ("created", "postponed")][-1]
+        ready_ms = start.at_ms
+        if "r" in start.plain:
+            ready_ms = plain_number(claim.id, start.version, start.plain, "r")
     return max(now_ms - ready_ms, 0)
 
 

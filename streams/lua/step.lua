@@ -54,7 +54,8 @@
 --                   when it was ready, unix ms}
 --                 | {"workflow", id, upto, version, by, lost, snapshot, first event, {event…}}; at most 256
 --                   events, the next by reading: for who holds the machine from `upto` on, else behind the
---                   snapshot {upto, identity, bytes}, or all (then snapshot and first event are false)
+--                   snapshot {upto, identity, bytes}, or all (then snapshot and first event are false); the
+--                   first event says what beginning_of tells
 
 --@include transition
 --@include restart
@@ -391,18 +392,8 @@ end
 local claims, bytes = {}, 0
 local claim_token = worker .. "." .. seq
 
-local function first_event(id)
-  return call("XRANGE", prefix .. "e:" .. id, "1-0", "1-0")[1] or damaged("its first event is missing")
-end
-
-local function payload_of(event)
-  local fields = event[2]
-  for i = 1, #fields, 2 do
-    if fields[i] == "d" then
-      return fields[i + 1]
-    end
-  end
-  return ""
+local function first_event(control)
+  return beginning_of(control.id, control.pv) or damaged("its first event is missing")
 end
 
 local function hand_out_task(control, payload, since)
@@ -440,7 +431,7 @@ local function hand_out_workflow(control)
     local event = is_made and call("XRANGE", stream, upto .. "-0", upto .. "-0")[1]
     if event and identity_of(event) == kept[2] then
       snapshot, from = { tonumber(upto), kept[2], kept[3] }, upto + 1
-      first = first_event(control.id)
+      first = first_event(control)
       bytes = bytes + #kept[3]
     end
   end
@@ -468,7 +459,7 @@ if repeated then
         if control.ty == "task" then
           local before = digits(control.v - 1) .. "-0"
           local since = ready_since(control, call("XRANGE", prefix .. "e:" .. control.id, before, before)[1])
-          hand_out_task(control, payload_of(first_event(control.id)), since)
+          hand_out_task(control, payload_of(first_event(control)), since)
         else
           hand_out_workflow(control)
         end
@@ -522,7 +513,7 @@ local function claim(id, incarnation, payload, queue)
   if control.ty == "task" then
     local since = tonumber(control.a)
     if incarnation ~= control["in"] then
-      local first = first_event(id)
+      local first = first_event(control)
       payload, since = payload_of(first), ready_since(control, control.v == 1 and first)
     end
     control.at = digits((control.at or 0) + 1)

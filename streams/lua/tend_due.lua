@@ -49,6 +49,9 @@ local function make_ready(id, _, incarnation)
   if control and control["in"] == incarnation and control.wk == "due" then
     control.wk = "queued"
     save(control)
+    if control.db then
+      take_no_more_starts(control)
+    end
     if control.ty == "task" then
       enqueue_at_door(control, false)
     else

@@ -58,6 +58,7 @@ def test_every_key_is_there() -> None:
         "<ns>:{p}:o:n",
         "<ns>:{p}:p:<limit>",
         "<ns>:{p}:1",
+        "<ns>:{p}:d",
         "<ns>:{p}:p:w",
         "<ns>:{p}:p:w:<limit>",
     }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 from unittest.mock import Mock
 
-from rhythm import InitBuilder, Worker, WorkflowFile
+from rhythm import Debounce, InitBuilder, Worker, WorkflowFile
 from rhythm.history import files
 from rhythm.history.recording import Recording
 from rhythm.tasks import Retry, TaskDefinition, TaskRegistry
@@ -23,7 +23,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {}
 """By the name of the file. Each prepares a fresh kit, and runs."""
 
 
-OF_APPLICATIONS: Final = frozenset({"forked", "migrated", "restarted"})
+OF_APPLICATIONS: Final = frozenset({"debounced", "forked", "migrated", "restarted"})
 """Those that an application plays in real time, since the kit cannot."""
 
 
@@ -412,6 +412,33 @@ return { order, go }
             await app.signal_service.send_signal(workflow_id="one", signal_name="go")
             await executions.wait_for_execution("one")
             return Recorded(await histories.record("one"))
+
+    return asyncio.run(story())
+
+
+@_scenario
+def debounced(kit: RhythmTest) -> Recorded:
+    """A start that waits for further ones, with a signal between them: the newest inputs hold."""
+    del kit
+    source = "return { ...Inputs, sent: await Signal.when('go') }\n"
+
+    async def story() -> Recorded:
+        builder = InitBuilder().database_url("memory://debounced")
+        async with (
+            builder.workflows([WorkflowFile("debounced", source, "debounced.flow")]) as app,
+            Worker(app, registry=TaskRegistry()),
+        ):
+            executions = app.execution_service
+            for number, wait in enumerate(("1h", "1h", "1ms")):
+                id_ = await executions.create_execution(
+                    target_name="debounced",
+                    inputs={"number": number},
+                    debounce=Debounce(key="one", wait=wait),
+                )
+                if number == 1:
+                    await app.signal_service.send_signal(workflow_id=id_, signal_name="go")
+            await executions.wait_for_execution(id_)
+            return Recorded(await app.history_service.record(id_))
 
     return asyncio.run(story())
 

@@ -39,6 +39,8 @@ REFUSED = [
     (f"get {'x' * 1025}", "is 1,025 characters long, at most 1,024 are allowed"),
     # start
     ("start", "Missing argument 'TARGET'"),
+    ("start good --debounce ada", "--debounce and --debounce-wait go together"),
+    ("start good --debounce ada --debounce-wait soon", "debounce.wait: give seconds, or text"),
     ("start 'a b'", f"target_name: 'a b' {NO_NAME}"),
     (f"start {LONG}", "target_name: is 129 characters long, at most 128 are allowed"),
     ("start good --queue ''", "queue: must not be empty"),

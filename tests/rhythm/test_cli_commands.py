@@ -213,6 +213,16 @@ def test_start_prints_the_id_and_get_shows_the_execution(rhythm: Rhythm) -> None
     assert as_json["output"] is None
 
 
+def test_starts_that_are_debounced_print_one_id(rhythm: Rhythm) -> None:
+    merged = ("--debounce", "ada", "--debounce-wait", "1h", "--debounce-max", "2h")
+    first = started(rhythm, "hello", "-i", "name=Ada", *merged)
+
+    assert started(rhythm, "hello", "-i", "name=Bob", *merged) == first
+    assert json.loads(rhythm("get", first, "--json").stdout)["inputs"] == {"name": "Bob"}
+    history = rhythm("history", first).stdout
+    assert 'started again with {"name":"Bob"}' in history.replace(": ", ":")
+
+
 def test_starting_twice_with_an_id_gives_the_first_unless_it_differs(rhythm: Rhythm) -> None:
     first = started(rhythm, "hello", "-i", "name=Ada", "--id", "once")
 

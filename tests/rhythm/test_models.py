@@ -210,19 +210,19 @@ CREATE_MISTAKES: list[tuple[Any, str]] = [
         {"tagret_name": "t"},
         "create_execution: has no parameter 'tagret_name' (did you mean 'target_name'?); "
         "it takes target_name, exec_type, inputs, queue, id, priority, key, attributes, delay, "
-        "singleton",
+        "singleton, debounce",
     ),
     (
         {"target_name": "t", "type": "task"},
         "create_execution: has no parameter 'type' (did you mean 'exec_type'?); "
         "it takes target_name, exec_type, inputs, queue, id, priority, key, attributes, delay, "
-        "singleton",
+        "singleton, debounce",
     ),
     (
         {"target_name": "t", 1: 2},
         "create_execution: was given an int as the name of a parameter; "
         "it takes target_name, exec_type, inputs, queue, id, priority, key, attributes, delay, "
-        "singleton",
+        "singleton, debounce",
     ),
     ("hello", "create_execution: takes a dict or keywords, not a str"),
     (["hello"], "create_execution: takes a dict or keywords, not a list"),

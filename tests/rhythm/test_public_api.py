@@ -15,7 +15,7 @@ NAMES = {
     # an application
     "Diagnosis", "InitBuilder", "Rhythm", "Worker", "WorkflowFile", "WorkflowInfo",
     # executions
-    "Execution", "ExecutionFilters", "ExecutionStatus", "ExecutionType", "HistoryEvent",
+    "Debounce", "Execution", "ExecutionFilters", "ExecutionStatus", "ExecutionType", "HistoryEvent",
     # schedules
     "Overlap", "Schedule", "ScheduleDefinition",
     # tasks

@@ -1,4 +1,4 @@
-"""Starts that wait a while, and starts of which one at a time lives."""
+"""Starts that wait a while, starts of which one at a time lives, and starts that are merged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rhythm import InvalidRequest
+from rhythm import Debounce, InvalidRequest
 from tests.rhythm.test_ending import verified
 from tests.rhythm.test_pauses import SUMS, send
 from tests.rhythm.test_workflows import on_stage
@@ -88,6 +88,78 @@ def test_a_delayed_start_begins_later(database_url: str, namespace: str, run: Ru
     run(story())
 
 
+KEYED = """
+    const word = await Signal.when("word")
+    return { ...Inputs, word, by: await Task.run("square", { x: Inputs.n }) }
+"""
+
+
+def test_all_who_read_a_debounced_start_read_the_newest(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    """What it is given, shows, replays and forks with is what the newest start said."""
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=KEYED) as stage:
+            executions = stage.app.execution_service
+            some: dict[str, Any] = {"debounce": Debounce(key="ada", wait="1h", max_wait="400ms")}
+            with pytest.raises(InvalidRequest, match="max_wait: must not be shorter than wait"):
+                await stage.start("it", **some)
+            first = await stage.start(
+                "it", {"n": 1}, debounce={"key": "ada", "wait": "1h"}, key="a"
+            )
+            await stage.app.signal_service.send_signal(
+                workflow_id=first, signal_name="word", payload="early"
+            )
+            for n in (2, 3):
+                soon = Debounce(key="ada", wait="50ms")
+                assert await stage.start("it", {"n": n}, debounce=soon, priority=n) == first
+            waiting = await executions.get_execution(first)
+            assert waiting is not None and waiting.inputs == {"n": 3}
+            assert (waiting.priority, waiting.key) == (3, None)
+
+            ended = await stage.end(first)
+            assert ended.result() == {"n": 3, "word": "early", "by": 9}
+            assert ended.inputs == {"n": 3} and ended.started_at is not None
+            assert (await executions.query_executions({"type": "workflow"}))[0].inputs == {"n": 3}
+            assert (await stage.types(first))[:4] == [
+                *("created", "signal_received", "postponed", "postponed"),
+            ]
+            await verified(stage)
+            await stage.app.history_service.replay(first)
+            fork = await stage.app.history_service.fork(first, at=4)
+            assert (await stage.end(fork)).result() == {"n": 3, "word": "early", "by": 9}
+            with pytest.raises(InvalidRequest, match="has events 4 to 6 to fork at"):
+                await stage.app.history_service.fork(first, at=3)
+            await verified(stage)
+            assert await stage.start("it", {"n": 4}, debounce=soon) != first
+
+    run(story())
+
+
+def test_a_debounced_task_gets_the_newest_inputs(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace) as stage:
+            ids = await asyncio.gather(
+                *(
+                    stage.start(
+                        "square",
+                        {"x": 3},
+                        exec_type="task",
+                        debounce=Debounce(key="sum", wait=0.05, max_wait=60),
+                    )
+                    for _ in range(5)
+                )
+            )
+            assert len(set(ids)) == 1
+            assert (await stage.end(ids[0])).result() == 9
+            await verified(stage)
+
+    run(story())
+
+
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
@@ -96,6 +168,15 @@ def test_a_delayed_start_begins_later(database_url: str, namespace: str, run: Ru
         ({"singleton": "a b"}, "singleton: 'a b' is not made of the characters"),
         ({"singleton": "a!b"}, "singleton: 'a!b' is not made of the characters"),
         ({"singleton": "a", "id": "b"}, "singleton: makes its own ids: leave out id"),
+        ({"debounce": "ada"}, "debounce: must be a dict with key and wait, not a str"),
+        ({"debounce": {"key": "ada"}}, "wait: is missing; debounce needs how long"),
+        ({"debounce": {"key": "a b", "wait": 1}}, "debounce.key: 'a b' is not made of"),
+        ({"debounce": {"key": "ada", "wait": 0}}, "debounce.wait: must be longer than nothing"),
+        ({"debounce": {"key": "ada", "wait": 1, "most": 2}}, "debounce: has no parameter 'most'"),
+        (
+            {"debounce": {"key": "ada", "wait": 1}, "delay": 1},
+            "debounce: says itself what is started, and when: leave out delay",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -1,4 +1,5 @@
-"""What those do who look after a simulated world: keep a schedule, limit work, and let it rest.
+"""What those do who look after a simulated world: keep a schedule, limit work, let it rest, and ask
+for the same thing again and again.
 
 Chance decides apart from the rest of the run, so that runs without them go as they did.
 """
@@ -7,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from rhythm import ScheduleExists, ScheduleNotFound
+from rhythm import ConnectionLost, Debounce, ScheduleExists, ScheduleNotFound
 from rhythm.builder import Rhythm
+from rhythm.models import from_unix_ms
 from streams import limits
 from streams.keys import KeySpace
 from streams.limits import Limits
@@ -95,6 +99,67 @@ async def let_rest(app: Rhythm, chance: random.Random, quiet_at_s: float) -> Non
         await asyncio.sleep(chance.uniform(0, 2))
     for kind, name in resting:
         await repeated(partial(service.resume, kind, name))
+
+
+class Typist:
+    """Somebody who asks for the square of one number after the other: of those that come soon after
+    each other only the newest is to be had."""
+
+    WAIT_MS, MOST_MS = 400, 1_500
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.typed: dict[int, str] = {}
+        self.unsure: set[int] = set()
+        """Numbers of calls that ended without an answer: they may have been made twice."""
+
+    async def type(self, app: Rhythm, chance: random.Random, quiet_at_s: float) -> None:
+        """Ask, in bursts."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(chance.uniform(0, quiet_at_s / 2))
+        for number in range(chance.randint(3, 15)):
+            while number not in self.typed:
+                try:
+                    self.typed[number] = await app.execution_service.create_execution(
+                        exec_type="task",
+                        target_name="square",
+                        inputs={"x": number},
+                        debounce=Debounce(
+                            key=self.key,
+                            wait=self.WAIT_MS / 1000,
+                            max_wait=self.MOST_MS / 1000,
+                        ),
+                    )
+                except ConnectionLost:
+                    self.unsure.add(number)
+            await asyncio.sleep(chance.choice((0, 0.1, 0.3, 0.6, 2)))
+        await asyncio.sleep(max(quiet_at_s - loop.time(), 0))
+
+    async def judge(self, app: Rhythm, ledger: Ledger, ids: Iterable[str]) -> None:
+        """Blame starts that were lost or had twice, and what did not come of the newest."""
+        had = Counter[int]()
+        for id_ in ids:
+            if not id_.startswith(f"{self.key}!"):
+                continue
+            history = await app.history_service.events(id_)
+            starts = [event for event in history if event.type in ("created", "postponed")]
+            numbers = [event.data["inputs"]["x"] for event in starts]
+            had.update(numbers)
+            due = from_unix_ms(starts[-1].data["due_ms"])
+            gaps = [b.at - a.at for a, b in itertools.pairwise(starts)]
+            latest = starts[0].at + timedelta(milliseconds=self.MOST_MS)
+            if numbers != sorted(numbers) or history[-1].data.get("output") != numbers[-1] ** 2:
+                ledger.blame(f"{id_} was started with {numbers} and gave {history[-1].data}")
+            if any(gap >= timedelta(milliseconds=self.WAIT_MS) for gap in gaps) or due > latest:
+                ledger.blame(f"{id_} took starts after its time: {gaps}, due {due}")
+            told = {id_ for number, id_ in self.typed.items() if number in numbers}
+            if told - {id_} and not self.unsure & set(numbers):
+                ledger.blame(f"who started {id_} was told {told}")
+        if ledger.failovers_of(f"{self.key}!"):
+            return  # Some may be lost, or have been moved to others.
+        for number in self.typed:
+            if had[number] != 1 and not (had[number] and number in self.unsure):
+                ledger.blame(f"{self.key} {number} was asked for once, and had {had[number]} times")
 
 
 async def judge_limits(app: Rhythm, keys: KeySpace, ledger: Ledger) -> None:

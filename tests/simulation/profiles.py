@@ -33,6 +33,7 @@ class Profile(msgspec.Struct, frozen=True):
         upheaval_kinds: some of these, see the methods of the world.
         losses: how many writes a failover may lose.
         spares_snapshots: whether those stay in a failover as they are.
+        typists: how likely each of two is who asks for the same again and again.
         interventions: how likely each kind is that somebody forks, migrates, retries all that
             failed, or ends and deletes many at once.
     """
@@ -49,6 +50,7 @@ class Profile(msgspec.Struct, frozen=True):
     upheaval_kinds: tuple[str, ...] = ("kill", "pause", "clock", "another", "drain", "failover")
     losses: tuple[tuple[int, ...], ...] = ((0, 1, 2, 3), (5, 10, 20), (50, 100))
     spares_snapshots: tuple[bool, ...] = (False, True)
+    typists: float = 0.1
     interventions: float = 0.04
 
 

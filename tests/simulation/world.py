@@ -67,6 +67,7 @@ from tests.simulation.interventions import (
 from tests.simulation.network import Died, Network, Process
 from tests.simulation.operators import (
     LIMITS,
+    Typist,
     judge_limits,
     judge_schedule,
     judge_what_is_left,
@@ -190,6 +191,7 @@ class _World:
         self.workers: dict[Process, asyncio.Task[None]] = {}
         self.names = 0
         self.has_schedule = False
+        self.typists: list[Typist] = []
         self.is_retried = False
         self.histories: dict[str, list[StoredEvent]] = {}
 
@@ -241,6 +243,11 @@ class _World:
         if self.has_schedule:
             app = self.remote_app(Process("keeper"))
             yield keep_schedule(app, chance, self.ledger, QUIET_AT_S)
+        for key in ("ada", "bob"):
+            if chance.random() < self.profile.typists:
+                self.typists.append(Typist(key))
+                app = self.remote_app(Process(key))
+                yield self.typists[-1].type(app, random.Random(f"{self.seed} {key}"), QUIET_AT_S)
         if is_paused:
             yield let_rest(self.remote_app(Process("pauser")), chance, QUIET_AT_S)
 
@@ -429,6 +436,8 @@ class _World:
             await judge_schedule(app, self.ledger)
         if self.ledger.has_limits:
             await judge_what_is_left(app, self.keys, self.ledger)
+        for typist in self.typists:
+            await typist.judge(app, self.ledger, ids)
         await judge_forks(app, self.ledger, ids)
         await judge_migrated(app, self.ledger, workflows(wanted))
         if self.is_retried:

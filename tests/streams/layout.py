@@ -6,11 +6,14 @@ Names and times are the story's own, so the text is the same each time.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from streams import definitions, limits, pauses, projections, schedules, transitions
+from streams.errors import OtherLives
 from streams.schedules import Start
+from streams.transitions import Debounce
 from streams.work import (
     Bounds,
     NewChild,
@@ -65,6 +68,10 @@ async def _begin(house: House) -> None:
     await house.start("later", "task", due_ms=now_ms + 90_000)
     await house.start("large", "task", queue="other", payload=b"P" * 600)
     await house.start("idle", target="resting")
+    await house.start("key!exec_first", "task", debounce=Debounce(500_000, 900_000))
+    for newer in ("key!exec_second", "key!exec_third"):
+        with suppress(OtherLives):
+            await house.start(newer, "task", debounce=Debounce(300_000), attributes="n=3")
     await house.start("again")
     await house.start("long")
     await pauses.put(connection, "workflow", "resting", is_paused=True, note="why")

@@ -45,11 +45,13 @@ from streams.errors import (
     ExecutionAlreadyOver,
     ExecutionConflict,
     NotParked,
+    OtherLives,
     TakesNoSignals,
     UnknownExecution,
     WorkerLost,
 )
 from streams.projections import Filters
+from streams.transitions import Debounce
 from streams.work import (
     Bounds,
     Claim,
@@ -127,6 +129,14 @@ def root_of(id_: str) -> str:
     return id_.partition("/")[0]
 
 
+class Waiting(msgspec.Struct):
+    """An execution that further starts are merged into until it is due."""
+
+    id: str
+    first_ms: int
+    due_ms: int
+
+
 class Hand(msgspec.Struct):
     """A worker of the story: what it believes to hold, and its last call."""
 
@@ -158,6 +168,7 @@ class Store(RuleBasedStateMachine):
         self.left_queued: Counter[str] = Counter()
         self.deadlines: dict[str, int] = {}
         self.terminated: set[str] = set()
+        self.waiting: dict[tuple[str, ...], Waiting] = {}
         self.details: dict[str, bytes] = {}
         self.snapshots: dict[str, tuple[int, bytes]] = {}
         self.arrive()
@@ -223,6 +234,53 @@ class Store(RuleBasedStateMachine):
             assert self.history(id_)[0].cause.endswith("#start")
         else:
             self.born(id_, bounds.deadline_ms, due_ms)
+
+    @rule(
+        key=st.sampled_from(["ada", "bob"]),
+        type_=st.sampled_from(["workflow", "task"]),
+        queue=st.sampled_from(QUEUES),
+        most_ms=st.sampled_from([None, 900]),
+        bounds=BOUNDS,
+    )
+    def create_debounced(
+        self, key: str, type_: Any, queue: str, most_ms: int | None, bounds: Bounds
+    ) -> None:
+        """Starts of a key that come in time are one execution; sent again, they do nothing."""
+        id_ = f"{key}!{type_[0]}{next(self.names)}"
+        now_ms, bounds = self.house.clock.now_ms, of_type(type_, bounds)
+
+        def start() -> str:
+            try:
+                is_new = self.do(
+                    self.house.start(
+                        id_,
+                        type_,
+                        queue=queue,
+                        bounds=bounds,
+                        payload=created(type_, "greet", queue, None, None),
+                        debounce=Debounce(600, most_ms),
+                    )
+                )
+            except OtherLives as lives:
+                return lives.execution_id
+            return f"new {id_}" if is_new else id_
+
+        waiting = self.waiting.get((key, type_, queue))
+        if waiting and now_ms < waiting.due_ms and not is_to_end(self.history(waiting.id)):
+            assert start() == waiting.id
+            latest_ms = waiting.first_ms + most_ms if most_ms else now_ms + 600
+            waiting.due_ms = max(now_ms, min(now_ms + 600, latest_ms))
+            self.deadlines.pop(waiting.id, None)
+        else:
+            assert start() == f"new {id_}"
+            waiting = Waiting(id_, now_ms, now_ms + 600)
+            self.waiting[key, type_, queue] = waiting
+        if bounds.deadline_ms:
+            self.deadlines[waiting.id] = waiting.due_ms + bounds.deadline_ms
+        before = self.do(self.everything())
+        assert start() == waiting.id
+        assert self.do(self.everything()) == before
+        assert [found.due_ms for id_, _, found in before if id_ == waiting.id] == [waiting.due_ms]
 
     @rule(data=st.data(), request=st.integers(1, 3))
     def signal(self, data: st.DataObject, request: int) -> None:
@@ -771,6 +829,8 @@ class Store(RuleBasedStateMachine):
         }
         everything = await self.everything()
         self.wakes = {id_: found.wake for id_, _, found in everything}
+        # What was handed out once takes no more starts, even if it is due again.
+        self.waiting = {n: w for n, w in self.waiting.items() if self.wakes.get(w.id) == "due"}
         below = Counter(root_of(id_) for id_, wake in self.wakes.items() if wake and "/" in id_)
         for id_, history, found in everything:
             assert [event.version for event in history] == list(range(1, len(history) + 1))
@@ -800,6 +860,7 @@ class Store(RuleBasedStateMachine):
                 **({"at": str(facts.attempt)} if facts.attempt else {}),
                 **({"p": facts.parent} if facts.parent else {}),
                 **({"df": facts.definition} if facts.definition else {}),
+                **({"pv": str(facts.begins_with)} if facts.begins_with else {}),
             } == found.facts, (history, found.facts)
             assert [status for status, ids in indexed.items() if id_ in ids] == [facts.status]
             shown = vocabulary.value_of(msgspec.Raw(found.state)) if found.state else {}

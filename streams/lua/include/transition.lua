@@ -68,14 +68,15 @@ end
 -- heartbeats, attempts at most, ms before the next one", hd: what its heartbeat said, us: since when nobody knows
 -- it; ps: whether it is paused; pz: whether something stands in z; ew: whether somebody waits for its end; T<n>: when timer n is due; lh: whether it
 -- stands in v, among those of long histories; fl: the lane that it waits in, if that is not the usual one;
--- pm: the limits at which it counts, while it runs;
+-- pm: the limits at which it counts, while it runs; db: while starts are merged into it, "unix ms when it is due, how many
+-- have been, what they are known by"; pv: the version of the newest of these;
 -- of a run that follows another one, rq: "unix ms since when r holds its requests, the run that holds those before or -".
 local WORDS = {
   "v", "a", "st", "wk", "tk", "lt", "at", "ls", "up", "by", "ch", "ow", "ty", "in", "cr", "q",
 }
 local WORDS_PATTERN = "^(%d+) (%d+) " .. string.rep("(%S+) ", #WORDS - 3) .. "(%S+)$"
 
-local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh", "fl", "pm" }
+local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh", "fl", "pm", "db", "pv" }
 
 -- A script reads and writes each record once: they are kept here until `commit`. False is an execution that
 -- has ended or never was.
@@ -246,6 +247,16 @@ local function at_of(entry)
   return at and tonumber(at)
 end
 
+local function payload_of(event)
+  local fields = event[2]
+  for i = 1, #fields, 2 do
+    if fields[i] == "d" then
+      return fields[i + 1]
+    end
+  end
+  return ""
+end
+
 -- What is put into lists, and which bells ring, is written once for the whole script.
 local pushed, pushed_to = {}, {}
 local rung, to_ring = {}, {}
@@ -360,6 +371,29 @@ end
 -- the first run's id of what lives.
 local function singleton_of(id)
   return string.find(id, "!", 1, true) and string.match(id, "^([^/!]+)!%D")
+end
+
+-- Further starts are merged into it, while it waits under their name in the hash d: not any more.
+local function take_no_more_starts(control)
+  local name = string.match(control.db, "^%d+ %d+ (.*)$")
+  if call("HGET", prefix .. "d", name) == control.id then
+    call("HDEL", prefix .. "d", name)
+  end
+  call("HDEL", prefix .. "k:" .. control.id, "db")
+  control.db = nil
+end
+
+-- The first event of an execution, with the payload of the start that it begins with, if others were merged into it.
+local function beginning_of(id, newest)
+  local stream = prefix .. "e:" .. id
+  local first = call("XRANGE", stream, "1-0", "1-0")[1]
+  local later = first and newest and (call("XRANGE", stream, newest .. "-0", newest .. "-0")[1] or damaged("a start of it is missing"))
+  for i = 1, later and #first[2] or 0, 2 do
+    if first[2][i] == "d" then
+      first[2][i + 1] = payload_of(later)
+    end
+  end
+  return first
 end
 
 -- What changes in the indexes is noted in the list i, oldest first, and folded in when they are read, so that
@@ -696,9 +730,36 @@ local function attributes_of(id)
   return table.concat(lines, "\n")
 end
 
+-- What holds for what is to begin at `from`: bounds, "" or five numbers, 0 for none: ms until it must have ended and until
+-- it must have begun, then hb, ma, ri; and perhaps its lane.
+local function arrange(control, target, bounds, from)
+  if bounds ~= "" then
+    local ends, begins, beat, attempts, interval, lane =
+      string.match(bounds, "^(%d+) (%d+) (%d+) (%d+) (%d+) ?(%S*)$")
+    if ends ~= "0" then
+      limit(control, "d", from + ends)
+    end
+    if begins ~= "0" then
+      limit(control, "q", from + begins)
+    end
+    if control.dm then
+      keep(control, "dm", control.dm)
+    end
+    if beat ~= "0" then
+      keep(control, "hb", beat .. " " .. attempts .. " " .. interval)
+      control.hb, control.ma, control.ri = beat, attempts, interval
+    end
+    if lane ~= "" then
+      keep(control, "fl", lane)
+    end
+  end
+  if control.ty == "task" then
+    choose_lane(control, target)
+  end
+end
+
 -- born: id, ty, tg, q, in, payload; p, n and policy of a child, and whether it stands among its parent's already; df of a workflow; h of a root; due or
--- nil; ab, its attributes, or nil; bounds, "" or five numbers, 0 for none: ms until it must have ended and until it must have
--- begun, then hb, ma, ri; and perhaps its lane. A fork begins with events that were staged: how many, and when the last was.
+-- nil; ab, its attributes, or nil; bounds, as above. A fork begins with events that were staged: how many, and when the last was.
 local function create(born, now)
   local id, stream, at = born.id, prefix .. "e:" .. born.id, digits(now)
   if born.staged then
@@ -735,30 +796,7 @@ local function create(born, now)
     facts[#facts + 1] = "df"
     facts[#facts + 1] = born.df
   end
-  if born.bounds and born.bounds ~= "" then
-    local ends, begins, beat, attempts, interval, lane =
-      string.match(born.bounds, "^(%d+) (%d+) (%d+) (%d+) (%d+) ?(%S*)$")
-    local from = born.due or now
-    if ends ~= "0" then
-      limit(control, "d", from + ends)
-    end
-    if begins ~= "0" then
-      limit(control, "q", from + begins)
-    end
-    if control.dm then
-      keep(control, "dm", control.dm)
-    end
-    if beat ~= "0" then
-      keep(control, "hb", beat .. " " .. attempts .. " " .. interval)
-      control.hb, control.ma, control.ri = beat, attempts, interval
-    end
-    if lane ~= "" then
-      keep(control, "fl", lane)
-    end
-  end
-  if born.ty == "task" then
-    choose_lane(control, born.tg)
-  end
+  arrange(control, born.tg, born.bounds or "", born.due or now)
   call("HSET", prefix .. "x:" .. id, unpack(facts))
   if born.ab and born.ab ~= "" then
     set_attributes(id, at, born.ab)
@@ -882,6 +920,9 @@ local function finish(control, now, token, kind, payload, ...)
     for letter in string.gmatch(control.dm, ".") do
       lift_limit(control, letter)
     end
+  end
+  if control.db then
+    take_no_more_starts(control)
   end
   out_of_trouble(control)
   if control.lh then
