@@ -36,7 +36,7 @@ from rhythm.history.impact import Parting, what_if
 from rhythm.history.reading import id_of, readable
 from rhythm.history.recording import EventLine, Recording, first_of
 from rhythm.history.rehearsal import Answers, Rehearsal, Trial, check_answers
-from rhythm.history.timeline import Span, timeline
+from rhythm.history.timeline import Span, runs_of, timeline
 from rhythm.models import Execution, ExecutionType, HistoryEvent, from_unix_ms
 from rhythm.tracing import trace_id
 from streams.codec import StoredEvent
@@ -50,6 +50,9 @@ MOST_BYTES: Final = 256 * 2**20
 
 MOST_EXECUTIONS: Final = 10_000
 """In one bundle."""
+
+MOST_RUNS: Final = 1_000
+"""With so many executions in a bundle it is not followed any further who restarted as whom."""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -186,7 +189,7 @@ class Bundle(msgspec.Struct, frozen=True):
         id_ = execution_id or self.root
         trial = Trial(self.recording(id_), wanted)
         children = {
-            n: self.execution(child) for n, child in trial.asked.items() if child in self.executions
+            n: self.execution(child) for n, child in self.children(id_).items() if n in trial.asked
         }
         return trial.played(children, answers)
 
@@ -240,10 +243,15 @@ class Bundle(msgspec.Struct, frozen=True):
         return explain(self.execution(id_), self.events(id_), script, around, self.damage.get(id_))
 
     def children(self, execution_id: str | None = None) -> dict[int, str]:
-        """The ids of what an execution asked for and is in the bundle, by number."""
+        """The ids of what an execution asked for and is in the bundle, by number; of what restarted
+        that of the newest run."""
         id_ = execution_id or self.root
         asked = asked_for(id_, self.history(id_))
-        return {n: child for n, child in asked.items() if child in self.executions}
+        return {
+            n: runs_of(child, self.executions)[-1]
+            for n, child in asked.items()
+            if child in self.executions
+        }
 
 
 def asked_for(execution_id: str, history: Sequence[StoredEvent]) -> dict[int, str]:

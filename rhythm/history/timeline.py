@@ -11,7 +11,7 @@ import msgspec
 import flowlang
 from flowlang import protocol
 from rhythm import events
-from rhythm.engine.fold import fold
+from rhythm.engine.fold import fold, successor_of
 from rhythm.engine.history import LiveMachine, beginning_of, definition_of
 from rhythm.events import TERMINAL, Decided, Forked
 from rhythm.history.reading import id_of
@@ -72,22 +72,24 @@ def timeline(
         UnreadableEvent: an event is damaged.
         NondeterminismError: a script decides otherwise than its history records.
     """
-    return _execution(execution_id, histories, programs, None, None)
+    return _execution(execution_id, histories, programs, set(), None, None)
 
 
 def _execution(
     execution_id: str,
     histories: Mapping[str, Sequence[StoredEvent]],
     programs: Mapping[str, flowlang.Program],
+    drawn: set[str],
     n: int | None,
     line: int | None,
 ) -> Span:
+    drawn.add(execution_id)
     history = histories[execution_id]
     facts = fold(execution_id, history)
     parts = (
         _attempts(execution_id, history)
         if facts.type is ExecutionType.TASK
-        else _asked(execution_id, history, histories, programs)
+        else _asked(execution_id, history, histories, programs, drawn)
     )
     return Span(
         "task" if facts.type is ExecutionType.TASK else "workflow",
@@ -143,11 +145,15 @@ def _asked(
     history: Sequence[StoredEvent],
     histories: Mapping[str, Sequence[StoredEvent]],
     programs: Mapping[str, flowlang.Program],
+    drawn: set[str],
 ) -> Iterator[Span]:
-    """Of a workflow: what it asked for, and which signals it waited for."""
+    """Of a workflow: what it asked for, and which signals it waited for.
+
+    Args:
+        drawn: the ids of all that the whole has by now: in a file they may go round.
+    """
     open_: dict[int, Span] = {}
     shown: set[int] = set()
-    drawn: set[str] = set()
     for event in history:
         at = from_unix_ms(event.at_ms)
         payload = events.decode(execution_id, event.version, event.type, event.payload)
@@ -169,9 +175,12 @@ def _asked(
                         child = id_of(execution_id, command.n, command.options)
                         is_new = child not in drawn and n not in shown
                         if is_new and _began(execution_id, child, histories):
-                            drawn.add(child)
                             shown.add(n)
-                            yield _execution(child, histories, programs, n, command.line)
+                            for run in runs_of(child, histories):
+                                if run not in drawn:
+                                    yield _execution(
+                                        run, histories, programs, drawn, n, command.line
+                                    )
                         elif n not in shown:
                             kind: Kind = (
                                 "task" if isinstance(command, protocol.RunTask) else "workflow"
@@ -188,6 +197,18 @@ def _asked(
     program = programs.get(definition_of(execution_id, history) or "")
     if program is not None:
         yield from signal_waits(execution_id, history, program)
+
+
+def runs_of(execution_id: str, histories: Mapping[str, Sequence[StoredEvent]]) -> Sequence[str]:
+    """An execution that is known, and those that it went on as, the newest last."""
+    runs = [execution_id]
+    successor = successor_of(execution_id, histories[execution_id][-1])
+    while successor is not None and successor in histories:
+        if successor in runs:  # in a file they may go round
+            break
+        runs.append(successor)
+        successor = successor_of(successor, histories[successor][-1])
+    return runs
 
 
 def _began(execution_id: str, child: str, histories: Mapping[str, Sequence[StoredEvent]]) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncGenerator, Container, Mapping, Sequence
+from collections.abc import AsyncGenerator, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from os import PathLike
 from typing import Any
@@ -17,6 +17,7 @@ import flowlang
 from flowlang import Edit, protocol
 from rhythm import events
 from rhythm.engine.attributes import lines_of
+from rhythm.engine.fold import successor_of
 from rhythm.engine.history import definition_of
 from rhythm.engine.lanes import in_lane
 from rhythm.engine.retry import duration_ms
@@ -24,7 +25,14 @@ from rhythm.engine.turn import terms_of
 from rhythm.errors import ExecutionNotFound, InvalidRequest, UnreadableEvent
 from rhythm.events import TERMINAL, Completed, Migrated
 from rhythm.history import files, forking
-from rhythm.history.bundle import MOST_EXECUTIONS, Bundle, Source, asked_for, without_values
+from rhythm.history.bundle import (
+    MOST_EXECUTIONS,
+    MOST_RUNS,
+    Bundle,
+    Source,
+    asked_for,
+    without_values,
+)
 from rhythm.history.cursor import Found, Replay, compiled, opened
 from rhythm.history.difference import Difference, difference
 from rhythm.history.explain import Explanation, Script, explain
@@ -189,7 +197,8 @@ class HistoryService:
     async def _family(
         self, execution_id: str, damage: dict[str, UnreadableEvent] | None = None
     ) -> dict[str, Sequence[StoredEvent]]:
-        """The events of an execution and of all below it, the nearer ones first.
+        """The events of an execution and of all below it, the nearer ones first; of those below it
+        also the runs that they restarted as.
 
         Args:
             damage: takes what is wrong with some, which are then read as far as they can be; None
@@ -201,6 +210,8 @@ class HistoryService:
         nearest = [execution_id]
         while nearest:
             asked = [id_ for one in nearest for id_ in asked_for(one, found[one]).values()]
+            if len(found) < MOST_RUNS:
+                asked += _later_runs(found, (one for one in nearest if one != execution_id))
             below = [id_ for id_ in dict.fromkeys(asked) if id_ not in found]
             if len(found) - 1 + len(below) > MOST_EXECUTIONS:
                 raise InvalidRequest(
@@ -836,6 +847,13 @@ def _belongs(execution_id: str, history: Sequence[StoredEvent], found: Container
     """Whether one of `found` began it: others may have asked for the same id before."""
     created = first_of(execution_id, history)
     return (created.parent or created.started_by) in found
+
+
+def _later_runs(found: Mapping[str, Sequence[StoredEvent]], some: Iterable[str]) -> Iterator[str]:
+    """What those that restarted went on as."""
+    for id_ in some:
+        if (successor := successor_of(id_, found[id_][-1])) is not None:
+            yield successor
 
 
 def _matching(

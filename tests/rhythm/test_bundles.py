@@ -7,11 +7,13 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
-from rhythm import ConfigurationError, ExecutionNotFound, InvalidRequest
+from rhythm import ConfigurationError, ExecutionNotFound, InvalidRequest, events
 from rhythm.cli import main
+from rhythm.events import Restarted
 from rhythm.history import bundle, files
 from rhythm.history.bundle import Bundle, shape
 from rhythm.history.recording import Recording
@@ -264,3 +266,52 @@ def test_a_child_under_an_id_of_its_own_goes_along_with_who_began_it(
             ] == [("workflow", "mine", 1), ("workflow", None, 2)]
 
     run(story())
+
+
+def test_all_runs_of_a_child_go_along_and_are_drawn(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    again = """
+        await Task.run("square", { x: Inputs.n })
+        if (Inputs.n === 3) { return "done" }
+        Workflow.restart({ n: Inputs.n + 1 })
+    """
+
+    async def story() -> None:
+        async with on_stage(
+            database_url, namespace, it='return await Workflow.run("again", { n: 1 })', again=again
+        ) as stage:
+            await stage.start("it", id="one")
+            await stage.end("one")
+            histories = stage.app.history_service
+
+            made = await histories.export_bundle("one", values=True)
+            drawn = await histories.timeline("one")
+
+            runs = ["one/1", "one/1~2", "one/1~3"]
+            assert [id_ for id_ in made.executions if "/1/" not in id_] == [
+                *("one", "one/1", "one/1~2", "one/1~2/1", "one/1~3", "one/1~3/1")
+            ]
+            assert made.children() == {1: "one/1~3"}
+            assert drawn == made.timeline()
+            assert [(part.id, part.status) for part in drawn.parts] == [
+                *((id_, "restarted") for id_ in runs[:2]),
+                (runs[2], "completed"),
+            ]
+            assert [[part.name for part in one.parts] for one in drawn.parts] == [["square"]] * 3
+
+            # A file may say that they go round.
+            first = made.executions["one/1"]
+            for successor, newest in (("one/1", "one/1"), ("one", "one")):
+                last = msgspec.structs.replace(first[-1], payload=_restarted_as(successor))
+                round_ = {**made.executions, "one/1": (*first[:-1], last)}
+                odd = msgspec.structs.replace(made, executions=round_)
+                assert len(odd.timeline().parts) == 1
+                assert odd.children() == {1: newest}
+
+    run(story())
+
+
+def _restarted_as(successor: str) -> bytes:
+    said = Restarted(inputs=events.raw({}), successor=successor, definition="")
+    return events.encode(said)
