@@ -25,7 +25,7 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
         cause: the token or request that produced it.
         payload: encoded content, empty for events that need none.
         plain: the small fields that a script filled in, by their stored names: ``n`` child, timer
-            or attempt, ``w`` worker, ``r`` due ms, ``u`` upto, ``e`` an error's name.
+            or attempt, ``r`` due ms, ``u`` upto, ``e`` an error's name.
     """
 
     version: int
@@ -39,6 +39,11 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     def identity(self) -> str:
         """What tells it from another event that took its version after a failover."""
         return f"{self.at_ms} {self.cause}"
+
+    @property
+    def worker(self) -> str | None:
+        """Of a task's `started`, the worker that began it, which its token names."""
+        return self.cause.rpartition(".")[0] if self.type == "started" else None
 
 
 class TaskClaim(msgspec.Struct, frozen=True, gc=False):

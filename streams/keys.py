@@ -260,7 +260,7 @@ class PartitionKeys:
         return self.prefix + "i"
 
     def index(self, name: str, value: str | None = None) -> str:
-        """The newest chunk of an index, a sorted set of execution ids by creation time: ``all``, or
+        """The newest chunk of an index, a sorted set of execution ids by creation time, for
         one value of a filter. Where the others are knows ``lua/include/index.lua``."""
         return f"{self.prefix}i:{name}" if value is None else f"{self.prefix}i:{name}:{value}"
 

@@ -46,6 +46,9 @@ QUERY_UNITS = 256
 """Index entries that one script call looks at."""
 
 
+BY_TYPE = ("workflow", "task")
+"""Every execution is in the index of its type."""
+
 _OF_NO_EXECUTION = frozenset({"lease", "cron", "release", "admit", "limit"})
 """Kinds of what becomes due that name something else: a worker, a schedule, a pause, a limit."""
 
@@ -70,7 +73,8 @@ class Filters(msgspec.Struct, frozen=True):
     attributes: tuple[tuple[str, str], ...] = ()
 
     def indexes(self, keys: PartitionKeys) -> list[str]:
-        """The indexes that hold every match; the script takes the smallest."""
+        """The indexes that hold every match: the script takes the smallest. None if nothing is
+        asked for that there is an index of; all are in those of `BY_TYPE`."""
         chosen = [
             keys.index(name, value)
             for name, value in (
@@ -84,11 +88,11 @@ class Filters(msgspec.Struct, frozen=True):
             if value is not None
         ]
         chosen += [keys.index("a", f"{name}={value}") for name, value in self.attributes]
-        return chosen or [keys.index("all")]
+        return chosen
 
     @property
     def has_index(self) -> bool:
-        """Whether there is an index of what it asks for, besides that of all."""
+        """Whether there is an index of what it asks for."""
         given = (self.target, self.status, self.parent, self.queue, self.type, self.schedule)
         return any(value is not None for value in given) or bool(self.attributes)
 
@@ -321,6 +325,10 @@ async def get_facts(connection: Connection, ids: Sequence[str]) -> list[dict[str
 async def count_executions(connection: Connection, filters: Filters) -> int:
     """How many executions match."""
 
+    if not filters.has_index:
+        of_types = [msgspec.structs.replace(filters, type=type_) for type_ in BY_TYPE]
+        return sum([await count_executions(connection, of_type) for of_type in of_types])
+
     async def ask(keys: PartitionKeys) -> int:
         indexes = filters.indexes(keys)
         if len(indexes) > 1 or filters.status == "running":
@@ -374,7 +382,7 @@ async def next_ended(
 
 
 async def all_executions(connection: Connection) -> AsyncIterator[tuple[str, float | None]]:
-    """Ids of all executions, by their events and then by the index of all, with when that says
+    """Ids of all executions, by their events and then by the indexes by type, with when those say
     they were created, unix ms; some come twice.
 
     Those that begin or end meanwhile may be missing. See https://redis.io/commands/scan/.
@@ -572,12 +580,13 @@ async def _pages(
         by: a field of the projection: then not ids with times, but its values with counts.
     """
     indexes = filters.indexes(keys)
+    of_all = [keys.index("y", type_) for type_ in BY_TYPE]
     after: str = "" if place is None else str(place.created_ms)
     after_id: str | bytes = "" if place is None else place.id
     while True:
         done, last, last_id, flat = await connection.call(
             _QUERY,
-            [keys.due, keys.workers, *indexes],
+            [keys.due, keys.workers, *(indexes or of_all)],
             [
                 QUERY_UNITS,
                 filters.newest,

@@ -31,7 +31,7 @@ def readable(execution_id: str, event: StoredEvent) -> HistoryEvent:
         at=_at(execution_id, event),
         type=event.type,
         data=_data(execution_id, payload, event),
-        worker=event.plain.get("w"),
+        worker=event.worker,
         attempt=number if of_attempt else None,
         child=None if of_attempt else number,
         line=_line(payload),

@@ -121,7 +121,7 @@ def _attempts(execution_id: str, history: Sequence[StoredEvent]) -> Iterator[Spa
         at = from_unix_ms(event.at_ms)
         if event.type == "started":
             yield Span(kind, name, from_unix_ms(since.at_ms), at, "over")
-            kind, name, since = "attempt", event.plain.get("w", ""), event
+            kind, name, since = "attempt", event.worker or "", event
             number = events.plain_number(execution_id, event.version, event.plain, "n")
         elif event.type in _AFTER_ATTEMPT and kind == "attempt":
             status = _AFTER_ATTEMPT[event.type]

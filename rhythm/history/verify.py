@@ -116,7 +116,6 @@ def projection(facts: Facts) -> dict[str, str]:
         "sa": None if facts.started_ms is None else str(facts.started_ms),
         "co": None if facts.ended_ms is None else str(facts.ended_ms),
         "at": str(facts.attempt) if facts.attempt else None,
-        "p": facts.parent,
         "df": facts.definition,
         "pv": None if facts.begins_with is None else str(facts.begins_with),
         "sc": facts.schedule,
@@ -128,7 +127,7 @@ def projection(facts: Facts) -> dict[str, str]:
 def indexes(facts: Facts) -> frozenset[str]:
     """In which indexes, besides the one by status, such an execution is."""
     of_some = {"p": facts.parent, "c": facts.schedule}
-    found = {"all", "g", "q", "y"} | {name for name, value in of_some.items() if value}
+    found = {"g", "q", "y"} | {name for name, value in of_some.items() if value}
     return frozenset(found | {f"@{name}" for name in facts.attributes})
 
 

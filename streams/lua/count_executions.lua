@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  due      sorted set; gives the partition's prefix
 -- KEYS[2]  workers  hash whose fields are the workers
--- KEYS[3]  index    sorted set of the filter, or the one of all
+-- KEYS[3]  index    sorted set of the filter
 -- ARGV[1]  newest   "+inf" or unix ms, inclusive
 -- ARGV[2]  oldest   "-inf" or unix ms, inclusive
 -- ARGV[3]  status   what the filter asks for, "" for another filter; not "running", which is no index's

@@ -47,9 +47,9 @@ for _, status in ipairs({ "pending", "running", "suspended", "completed", "faile
   end
 end
 local indexes = {}
-for _, pair in ipairs({ { "all" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" }, { "c", "sc" } }) do
-  local value = pair[2] and of_facts[pair[2]]
-  if of_facts.cr and (not pair[2] or value) and index_has(value and pair[1] .. ":" .. value or "all", of_facts.cr, id) then
+for _, pair in ipairs({ { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p" }, { "c", "sc" } }) do
+  local value = pair[2] and of_facts[pair[2]] or pair[1] == "p" and parent_of(id)
+  if of_facts.cr and value and index_has(pair[1] .. ":" .. value, of_facts.cr, id) then
     indexes[#indexes + 1] = pair[1]
   end
 end

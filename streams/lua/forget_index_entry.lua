@@ -4,7 +4,7 @@
 -- KEYS[2]  events      stream of the execution
 -- KEYS[3]  projection  hash of the execution
 -- ARGV[1]  id          the execution's id
--- ARGV[2]  created     unix ms, as the index of all says
+-- ARGV[2]  created     unix ms, as an index by type says
 -- RETURNS  "OK" | "THERE" it has events; writes nothing
 
 --@include transition
@@ -14,6 +14,9 @@ if call("EXISTS", KEYS[2]) == 1 then
   return "THERE"
 end
 fold_all()
+for _, type_ in ipairs({ "workflow", "task" }) do
+  index_remove("y:" .. type_, { ARGV[2], ARGV[1] })
+end
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   index_remove("s:" .. status, { ARGV[2], ARGV[1] })
 end

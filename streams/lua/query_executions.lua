@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   due       sorted set; gives the partition's prefix
 -- KEYS[2]   workers   hash whose fields are the workers
--- KEYS[3..] indexes   sorted sets to choose from, one per filter, or the one of all; others follow on a Cluster
+-- KEYS[3..] indexes   sorted sets to choose from, one per filter, or those that hold all together; others follow on a Cluster
 -- ARGV[1]   units     how many entries to look at, at most 256
 -- ARGV[2]   newest    "+inf" or unix ms, inclusive
 -- ARGV[3]   oldest    "-inf" or unix ms, inclusive
@@ -11,7 +11,7 @@
 -- ARGV[6]   target, ARGV[7] status, ARGV[8] parent, ARGV[9] queue, ARGV[10] type: "" for any
 -- ARGV[11]  schedule  "" for any
 -- ARGV[12]  recorded  "1": what a worker holds counts as what its events say, not as running; else "0"
--- ARGV[13]  count     how many indexes
+-- ARGV[13]  count     how many indexes; 0 for the two that hold all together
 -- ARGV[14]  fields    attributes: a field of the projection and what it must be, each on a line of its own
 -- ARGV[15]  by        "": ids are wanted; or a field of the projection, by which they are counted
 -- RETURNS   {done, last created, last id, {id, created, …}}; done is 1 when nothing follows. Of those that are counted
@@ -39,23 +39,23 @@ local function is_held(id)
 end
 
 local function matches(id)
-  local done, facts = apart(call, "HMGET", prefix .. "x:" .. id, "tg", "st", "p", "q", "ty", "cr", "sc", unpack(fields))
+  local done, facts = apart(call, "HMGET", prefix .. "x:" .. id, "tg", "st", "q", "ty", "cr", "sc", unpack(fields))
   if not done then
     return false
   end
   for i, value in ipairs(wanted) do
-    if facts[7 + i] ~= value then
+    if facts[6 + i] ~= value then
       return false
     end
   end
   local now_status = facts[2]
-  if not recorded and facts[5] == "workflow" and (now_status == "pending" or now_status == "suspended") and is_held(id) then
+  if not recorded and facts[4] == "workflow" and (now_status == "pending" or now_status == "suspended") and is_held(id) then
     now_status = "running"
   end
   return (target == "" or facts[1] == target) and (status == "" or now_status == status)
-    and (parent == "" or facts[3] == parent) and (queue == "" or facts[4] == queue)
-    and (type_ == "" or facts[5] == type_) and (schedule == "" or facts[7] == schedule), facts[6],
-    by == "st" and now_status or by ~= "" and facts[8 + #wanted] or ""
+    and (parent == "" or parent_of(id) == parent) and (queue == "" or facts[3] == queue)
+    and (type_ == "" or facts[4] == type_) and (schedule == "" or facts[6] == schedule), facts[5],
+    by == "st" and now_status or by ~= "" and facts[7 + #wanted] or ""
 end
 
 fold_all()
@@ -112,16 +112,38 @@ if status == "running" and not recorded then
   return { 1, "", "", given() }
 end
 
-local index, smallest = nil, nil
-for i = 3, 2 + tonumber(ARGV[13]) do
-  local one = string.sub(KEYS[i], #prefix + 3)
-  local size = index_size(one)
-  if not smallest or size < smallest then
-    index, smallest = one, size
-  end
+local function index_of(key)
+  return string.sub(key, #prefix + 3)
 end
 
-local entries = index_read(index, after ~= "" and after or newest, oldest, after_id, units, false)
+-- The newest of two such lists of entries.
+local function newest_of(one, other, most)
+  local merged, i, j = {}, 1, 1
+  while #merged < 2 * most and (one[i] or other[j]) do
+    local at, other_at = tonumber(one[i + 1] or nil), tonumber(other[j + 1] or nil)
+    if at and (not other_at or at > other_at or (at == other_at and sorts_before(other[j], one[i]))) then
+      merged[#merged + 1], merged[#merged + 2] = one[i], one[i + 1]
+      i = i + 2
+    else
+      merged[#merged + 1], merged[#merged + 2] = other[j], other[j + 1]
+      j = j + 2
+    end
+  end
+  return merged
+end
+
+local function read(index)
+  return index_read(index, after ~= "" and after or newest, oldest, after_id, units, false)
+end
+
+local index, smallest = nil, nil
+for i = 3, 2 + tonumber(ARGV[13]) do
+  local size = index_size(index_of(KEYS[i]))
+  if not smallest or size < smallest then
+    index, smallest = index_of(KEYS[i]), size
+  end
+end
+local entries = index and read(index) or newest_of(read(index_of(KEYS[3])), read(index_of(KEYS[4])), units)
 for i = 1, #entries, 2 do
   local fits, _, value = matches(entries[i])
   if fits then

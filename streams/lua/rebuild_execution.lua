@@ -33,11 +33,13 @@ call("HSET", KEYS[3], unpack(fields))
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   index_remove("s:" .. status, { facts.cr, id })
 end
-index_add("all", { facts.cr, id })
-for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p", "p" }, { "c", "sc" } }) do
+for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "c", "sc" } }) do
   if facts[pair[2]] then
     index_add(pair[1] .. ":" .. facts[pair[2]], { facts.cr, id })
   end
+end
+if parent_of(id) then
+  index_add("p:" .. parent_of(id), { facts.cr, id })
 end
 for name, value in pairs(facts) do
   if string.sub(name, 1, 1) == "@" then

@@ -517,7 +517,7 @@ local function claim(id, incarnation, payload, queue)
       payload, since = payload_of(first), ready_since(control, control.v == 1 and first)
     end
     control.at = digits((control.at or 0) + 1)
-    append(control, now, claim_token, "started", "n", control.at, "w", worker)
+    append(control, now, claim_token, "started", "n", control.at)
     if control.at ~= "1" then
       move(control, "running", "at", control.at)
     elseif not control.lt then

@@ -32,7 +32,7 @@ for n = last, first, -1 do
   redis.call("RESTORE", prefix .. "x:" .. copy, 0, projection)
   redis.call("HSET", prefix .. "x:" .. copy, "cr", created)
   for _, index in ipairs({
-    "all", "s:" .. facts.st, "g:" .. facts.tg, "q:" .. facts.q, "y:" .. facts.ty,
+    "s:" .. facts.st, "g:" .. facts.tg, "q:" .. facts.q, "y:" .. facts.ty,
   }) do
     index_add(index, { created, copy })
   end

@@ -116,7 +116,7 @@ def test_projections_are_made_anew_from_the_streams_alone(
                 all_of_kind = f"{namespace}:{{0}}:{kind}:*"
                 found = await connection.command("KEYS", all_of_kind, near=all_of_kind)
                 await connection.command("DEL", *map(bytes.decode, found))
-            await connection.command("ZADD", f"{namespace}:{{0}}:i:all", 1, "ghost")
+            await connection.command("ZADD", f"{namespace}:{{0}}:i:y:task", 1, "ghost")
             assert await executions.query_executions() == []
             await stage.app.signal_service.send_signal(workflow_id=waits, signal_name="go")
 

@@ -12,6 +12,8 @@ from streams.scripts import Script, compose
 from streams.transitions import delete_execution
 from tests.streams.house import House, Run, play
 
+NAME = "q:default"
+
 SMALL = 4
 """How many close a chunk here: few entries then make many chunks."""
 
@@ -56,7 +58,7 @@ class Index:
 
     async def call(self, verb: str, *words: Any) -> Any:
         return await self.house.connection.call(
-            self._script, [self.house.keys.due], [verb, "all", *words]
+            self._script, [self.house.keys.due], [verb, NAME, *words]
         )
 
     async def add(self) -> None:
@@ -129,15 +131,15 @@ class Index:
     async def check_shape(self) -> None:
         """Chunks are small, but for what was created in the same ms, and none is empty."""
         command, prefix = self.house.connection.command, self.house.keys.prefix
-        bounds = await command("ZRANGE", prefix + "i:+all", 0, -1)
+        bounds = await command("ZRANGE", prefix + "i:+" + NAME, 0, -1)
         sizes = []
         for bound in bounds:
-            chunk = f"{prefix}i:+{bound.decode()} all"
+            chunk = f"{prefix}i:+{bound.decode()} {NAME}"
             sizes.append(await command("ZCARD", chunk))
             assert sizes[-1] > 0
             assert await command("ZCOUNT", chunk, "-inf", f"({bound.decode()}") <= 2 * SMALL
-        assert await command("ZCARD", prefix + "i:all") < 2 * SMALL
-        kept = await command("HGET", prefix + "i:+", "all")
+        assert await command("ZCARD", prefix + "i:" + NAME) < 2 * SMALL
+        kept = await command("HGET", prefix + "i:+", NAME)
         assert int(kept or 0) == sum(sizes)
         assert (kept is None) == (not bounds)
 

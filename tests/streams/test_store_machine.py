@@ -858,7 +858,6 @@ class Store(RuleBasedStateMachine):
                 **({"sa": str(facts.started_ms)} if facts.started_ms is not None else {}),
                 **({"co": str(facts.ended_ms)} if facts.ended_ms is not None else {}),
                 **({"at": str(facts.attempt)} if facts.attempt else {}),
-                **({"p": facts.parent} if facts.parent else {}),
                 **({"df": facts.definition} if facts.definition else {}),
                 **({"pv": str(facts.begins_with)} if facts.begins_with else {}),
             } == found.facts, (history, found.facts)

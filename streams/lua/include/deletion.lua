@@ -2,16 +2,19 @@
 
 -- created: as an index says; the projection may be gone.
 local function delete_one(id, created)
-  local facts = call("HMGET", prefix .. "x:" .. id, "st", "tg", "q", "ty", "p", "sc", "cr", "ab")
-  created = created or facts[7]
+  local facts = call("HMGET", prefix .. "x:" .. id, "st", "tg", "q", "ty", "sc", "cr", "ab")
+  local parent = parent_of(id)
+  created = created or facts[6]
   if created then
-    index_remove("all", { created, id })
-    for i, index in ipairs({ "s", "g", "q", "y", "p", "c" }) do
+    for i, index in ipairs({ "s", "g", "q", "y", "c" }) do
       if facts[i] then
         index_remove(index .. ":" .. facts[i], { created, id })
       end
     end
-    if facts[8] then
+    if parent then
+      index_remove("p:" .. parent, { created, id })
+    end
+    if facts[7] then
       take_attributes(id, created)
     end
   end

@@ -362,6 +362,11 @@ local function has_work(queue)
     or (may_have_lanes[queue] and call("ZCARD", prefix .. "g:" .. queue) > 0)
 end
 
+-- The workflow that asked for it; nil for a root.
+local function parent_of(id)
+  return string.match(id, "^(.*)/[^/]+$")
+end
+
 -- The schedule that a root was started by, which its id names; nil for any other.
 local function schedule_of(id)
   return string.find(id, "!", 1, true) and string.match(chain_of(id), "^([^/!]+)!%d+$")
@@ -399,7 +404,7 @@ end
 -- What changes in the indexes is noted in the list i, oldest first, and folded in when they are read, so that
 -- whoever reads them sees in them all that was acknowledged; or when many notes have come together: most executions have ended by then, and their status changes once instead of
 -- three times. A note: status before, "-" for a new one, status, when it was created, id; of a new one also its
--- type, target, queue and parent.
+-- type, target and queue.
 local notes = {}
 
 --@include index
@@ -460,12 +465,12 @@ local function fold_all()
   end
   for _, id in ipairs(by_creation(ids, created_at)) do
     if born[id] then
-      local type_, target, queue, parent = string.match(born[id], "^ (%S+) (%S+) (%S+) (%S+)$")
-      note(added, "all", id)
+      local type_, target, queue = string.match(born[id], "^ (%S+) (%S+) (%S+)$")
       note(added, "y:" .. type_, id)
       note(added, "g:" .. target, id)
       note(added, "q:" .. queue, id)
-      if parent ~= "-" then
+      local parent = parent_of(id)
+      if parent then
         note(added, "p:" .. parent, id)
       end
       local schedule = schedule_of(id)
@@ -771,7 +776,11 @@ local function create(born, now)
       more[#more + 1] = "b"
       more[#more + 1] = born.ab
     end
-    begin_stream(stream, "t", "created", "a", at, "k", born["in"], "h", born.h or "", "d", born.payload, unpack(more))
+    if born.h and born.h ~= "" then
+      more[#more + 1] = "h"
+      more[#more + 1] = born.h
+    end
+    begin_stream(stream, "t", "created", "a", at, "k", born["in"], "d", born.payload, unpack(more))
   end
   local control = {
     id = id, v = born.version or 1, a = born.last_at and digits(born.last_at) or at, ["in"] = born["in"], ty = born.ty,
@@ -780,12 +789,8 @@ local function create(born, now)
   controls[id] = control
   save(control)
   local facts = { "ty", born.ty, "tg", born.tg, "q", born.q, "st", "pending", "cr", at }
-  if born.p then
-    facts[#facts + 1] = "p"
-    facts[#facts + 1] = born.p
-    if not born.stands then
-      call("HSET", prefix .. "c:" .. born.p, born.n, born.policy)
-    end
+  if born.p and not born.stands then
+    call("HSET", prefix .. "c:" .. born.p, born.n, born.policy)
   end
   local schedule = schedule_of(id)
   if schedule then
@@ -801,8 +806,7 @@ local function create(born, now)
   if born.ab and born.ab ~= "" then
     set_attributes(id, at, born.ab)
   end
-  notes[#notes + 1] = "- pending " .. at .. " " .. id .. " " .. born.ty .. " " .. born.tg .. " " .. born.q .. " "
-    .. (born.p or "-")
+  notes[#notes + 1] = "- pending " .. at .. " " .. id .. " " .. born.ty .. " " .. born.tg .. " " .. born.q
   if born.q ~= "default" then
     -- So that work in a queue that nobody serves can be found; the default queue always is.
     call("SADD", prefix .. "q", born.q)
