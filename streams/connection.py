@@ -34,7 +34,7 @@ from streams.faults import FAULTS, is_read_only, translated
 from streams.gathering import Gathering
 from streams.inspection import ServerReport
 from streams.keys import KeySpace, PartitionKeys, guard_of, mark_of
-from streams.scripts import Argument, BlockingRunner, Script
+from streams.scripts import Argument, BlockingRunner, Script, ScriptCall
 from streams.sealing import PayloadCodec, Sealing
 
 T = TypeVar("T")
@@ -151,6 +151,12 @@ class Connection:
     def is_embedded(self) -> bool:
         """Whether the server lives in this process and keeps nothing."""
         return self._server is not None
+
+    @property
+    def is_one_server(self) -> bool:
+        """Whether all that goes over a connection is carried out by one server, in order, and at
+        its own time."""
+        return self._cluster is None and self._server is None and self._clock is None
 
     def patient(self) -> Connection:
         """Another connection to the same server and namespace that repeats calls without end.
@@ -420,6 +426,36 @@ class BlockingReader:
         key, value = found
         return bytes(key).decode(), bytes(value)
 
+    async def pop_then(
+        self, keys: Sequence[str], timeout_s: float, then: Callable[[], ScriptCall]
+    ) -> tuple[bytes | None, Any]:
+        """Wait as `pop`, then run a script; the element or None, and the script's answer.
+
+        One server gets both at once and runs the script in the moment in which the wait ends, which
+        saves a round trip. A call that fails or is cancelled may have run it.
+
+        Args:
+            then: gives the script's call, when it is sent.
+
+        Raises:
+            BackendUnavailable: the connection failed; the next call opens a new one.
+            BackendRefused, BackendFull, CorruptRecord: as `Connection.call`.
+        """
+        connection = self._connection
+        if not connection.is_one_server:
+            popped = await self.pop(keys, timeout_s)
+            answer = await connection.call(*then())
+            return None if popped is None else popped[1], answer
+
+        async def ask(client: Client) -> Any:
+            behind = _Behind(client, ("BLPOP", *keys, max(timeout_s, 0.001)))
+            script, script_keys, arguments = then()
+            answer = await script.run(behind, script_keys, arguments)
+            return behind.found, answer
+
+        found, answer = await self._wait("BLPOP", keys[0], ask, timeout_s)
+        return None if found is None else bytes(found[1]), answer
+
     async def entries_after(self, stream: str, after: str, timeout_s: float) -> list[Any]:
         """Wait for entries of a stream behind the id `after`; none when `timeout_s` passed.
 
@@ -489,6 +525,24 @@ class BlockingReader:
         self._connection._readers.discard(self)
         if self._client is not None:
             await self._client.aclose()
+
+
+class _Behind:
+    """Sends a command right behind one that waits, in the same write."""
+
+    def __init__(self, client: Client, wait: Sequence[Any]) -> None:
+        self._client, self._wait = client, wait
+        self.found: Any = None
+
+    async def execute_command(self, *words: Any) -> Any:
+        if not self._wait:
+            return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]  # redis-py's
+        self.found, reply = await send_together(self._client, (self._wait, words))
+        self._wait = ()
+        for answer in (self.found, reply):
+            if isinstance(answer, Exception):
+                raise answer
+        return reply
 
 
 class DirectCaller:

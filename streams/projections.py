@@ -18,7 +18,7 @@ from streams.connection import BlockingReader, Connection, DirectCaller
 from streams.errors import CorruptRecord, Overtaken, UnknownExecution
 from streams.keys import PartitionKeys, run_id
 from streams.outbox import Delivery, argument
-from streams.scripts import Argument, load
+from streams.scripts import Argument, ScriptCall, load
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ _GET = load("get_executions")
 _QUERY = load("query_executions")
 _COUNT = load("count_executions")
 _AWAIT = load("await_execution")
+_TAKE_ENDED = load("take_ended")
 _DESCRIBE = load("describe_partition")
 _EXAMINE = load("examine_execution")
 _REBUILD = load("rebuild_execution")
@@ -373,12 +374,28 @@ async def register_wait(
 
 
 async def next_ended(
-    keys: PartitionKeys, reader: BlockingReader, client: str, timeout_s: float
-) -> str | None:
-    """The next execution of a partition that ended of those `client` waits for; None when
-    `timeout_s` passed."""
-    found = await reader.pop([keys.replies(client)], timeout_s)
-    return None if found is None else found[1].decode()
+    connection: Connection,
+    keys: PartitionKeys,
+    reader: BlockingReader,
+    client: str,
+    timeout_s: float,
+) -> dict[str, StoredExecution | None]:
+    """The next executions of a partition that ended of those `client` waits for, by their ids, as
+    they stand now; none when `timeout_s` passed. None is one of which the store did not say more:
+    ask for it."""
+    replies = keys.replies(client)
+    word, told = await reader.pop_then(
+        [replies], timeout_s, lambda: ScriptCall(_TAKE_ENDED, [keys.due, replies], [])
+    )
+    # Its word was taken before, with a connection that was lost.
+    ended: dict[str, StoredExecution | None] = {word.decode(): None} if word else {}
+    for id_, item in codec.pairs(told):
+        name = id_.decode()
+        try:
+            ended[name] = codec.execution(name, item, connection.sealing.open) if item else None
+        except CorruptRecord:
+            ended[name] = None
+    return ended
 
 
 async def all_executions(connection: Connection) -> AsyncIterator[tuple[str, float | None]]:

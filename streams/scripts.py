@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from redis.exceptions import NoScriptError
 
@@ -63,6 +63,14 @@ class Script:
     def in_full(self, keys: Sequence[str], arguments: Sequence[Argument]) -> list[Argument]:
         """The command that runs it and lets Redis know it."""
         return ["EVAL", self.source, len(keys), *keys, *arguments]
+
+
+class ScriptCall(NamedTuple):
+    """One call of a script, to be made."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[Argument]
 
 
 _INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)

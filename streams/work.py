@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -19,7 +19,7 @@ from streams.codec import DamagedClaim, TaskClaim, WorkflowClaim
 from streams.connection import BlockingReader, Connection, DirectCaller
 from streams.errors import WorkerLost
 from streams.keys import PartitionKeys
-from streams.scripts import Argument, load
+from streams.scripts import Argument, ScriptCall, load
 from streams.sealing import Change
 
 _REGISTER = load("register_worker")
@@ -340,7 +340,7 @@ class WorkerSeat:
     ) -> None:
         self.worker, self.lease_ms = worker, lease_ms
         self._connection, self._keys = connection, keys
-        self._seq = self._answered = 0
+        self._answered = 0
 
     async def register(self, about: bytes, limits: Mapping[str, str] = NO_LIMITS) -> None:
         """Begin, with a full lease.
@@ -394,60 +394,99 @@ class WorkerSeat:
         )
         return moved
 
+    @property
+    def own_bell(self) -> str:
+        """The bell that rings when a step has something to tell this worker."""
+        return self._keys.mailbox_bell(self.worker)
+
     async def step(
-        self, queues: Sequence[str], room: int, settlements: Sequence[Settlement]
+        self,
+        queues: Sequence[str],
+        room: int,
+        settlements: Sequence[Settlement],
+        *,
+        rings: bool = False,
     ) -> Step:
         """Settle, then claim up to `room` pieces of work from `queues`, the first ones first.
+
+        Args:
+            rings: the worker's own bell, so that whoever waits for it begins anew.
 
         Raises:
             WorkerLost: the lease has run out, or a failover lost what this worker was answered;
                 nothing was settled or claimed.
         """
-        self._seq += 1
-        sealing = self._connection.sealing
-        token = f"{self.worker}.{self._seq}"
+        call = self._call(queues, room, settlements, rings)
+        return self._heard(await self._connection.call(*call))
+
+    async def step_when_rung(
+        self, reader: BlockingReader, queues: Sequence[str], room: int, timeout_s: float
+    ) -> Step:
+        """Wait as `wait`, then claim as `step`, in one round trip where that can be.
+
+        Broken off, it may have claimed: then the next `step`, which has its number, tells.
+
+        Raises:
+            WorkerLost: as `step`.
+            BackendUnavailable, BackendFull: the connection failed, or there is no memory for more.
+        """
+        bells = self._bells(queues)
+        _, answer = await reader.pop_then(bells, timeout_s, lambda: self._call(queues, room))
+        return self._heard(answer)
+
+    async def wait(
+        self, reader: BlockingReader, queues: Sequence[str], timeout_s: float
+    ) -> str | None:
+        """Wait until the next `step` has something to tell, or a bell of one of `queues` rings;
+        which it is, or None when `timeout_s` passed."""
+        found = await reader.pop(self._bells(queues), timeout_s)
+        return None if found is None else found[0]
+
+    def _bells(self, queues: Sequence[str]) -> list[str]:
+        return [self.own_bell, *map(self._keys.queue_bell, queues)]
+
+    def _call(
+        self,
+        queues: Sequence[str],
+        room: int,
+        settlements: Sequence[Settlement] = (),
+        rings: bool = False,
+    ) -> ScriptCall:
+        """The next call. One that got no answer is made again, perhaps in other words: the store
+        gives again what it gave."""
+        keys, sealing = self._keys, self._connection.sealing
         declared: list[str] = []
         arguments: list[Argument] = [
             self._connection.now(),
             self.worker,
-            self._seq,
+            self._answered + 1,
             self._answered,
             room,
+            int(rings),
             len(queues),
             *queues,
             len(settlements),
         ]
-        keys = self._keys
         for settlement in settlements:
             arguments += settlement.arguments(sealing.seal)
             if self._connection.declares_keys:
                 id_ = settlement.id
                 declared += [keys.events(id_), keys.control(id_), keys.projection(id_)]
-        answer = await self._connection.call(
-            _STEP, [self._keys.due, self._keys.held(self.worker), *declared], arguments
-        )
+        return ScriptCall(_STEP, [keys.due, keys.held(self.worker), *declared], arguments)
+
+    def _heard(self, answer: Sequence[Any]) -> Step:
         if answer[0] != b"OK":
             raise WorkerLost(self.worker)
-        self._answered = self._seq
         _, now_ms, verdicts, items, told, damaged = answer
+        self._answered += 1
+        token, unsealed = f"{self.worker}.{self._answered}", self._connection.sealing.open
         return Step(
             now_ms,
             tuple(verdict.decode() for verdict in verdicts),
-            tuple(codec.claim(item, token, sealing.open) for item in items),
+            tuple(codec.claim(item, token, unsealed) for item in items),
             _told(told),
             tuple((id_.decode(), reason.decode()) for id_, reason in codec.pairs(damaged)),
         )
-
-    async def wait_for_work(
-        self, reader: BlockingReader, queues: Sequence[str], timeout_s: float
-    ) -> bool:
-        """Wait until a bell of one of `queues` rings; False when `timeout_s` passed."""
-        bells = [self._keys.queue_bell(queue) for queue in queues]
-        return await reader.pop(bells, timeout_s) is not None
-
-    async def wait_for_word(self, reader: BlockingReader, timeout_s: float) -> bool:
-        """Wait until the next `step` has something to tell; False when `timeout_s` passed."""
-        return await reader.pop([self._keys.mailbox_bell(self.worker)], timeout_s) is not None
 
     async def report(
         self, execution_id: str, token: str, details: bytes = b"", progress: bytes = b""

@@ -492,10 +492,13 @@ class ExecutionService:
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
-                    await self._waiting_room(execution_id).until_ended(execution_id)
+                    told = await self._waiting_room(execution_id).until_ended(execution_id)
             except TimeoutError as error:
                 raise await self._wait_timeout(execution_id, seconds or 0.0) from error
-            ended = await self.get_execution(run_of(execution_id)[0])
+            if told is None:
+                ended = await self.get_execution(run_of(execution_id)[0])
+            else:
+                ended = execution_of(told)
             if ended is None:
                 raise ExecutionNotFound(execution_id)
             # A failover may have lost the end since it was told: then it is to come again.
@@ -567,12 +570,13 @@ class _WaitingRoom:
 
     def __init__(self, connection: Connection, keys: PartitionKeys, client: str) -> None:
         self._connection, self._keys, self._client = connection, keys, client
-        self._futures: dict[str, asyncio.Future[None]] = {}
+        self._futures: dict[str, asyncio.Future[StoredExecution | None]] = {}
         self._waiters: dict[str, int] = {}
         self._reading: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    async def until_ended(self, execution_id: str) -> None:
+    async def until_ended(self, execution_id: str) -> StoredExecution | None:
+        """An execution as it stood when its end was told; None if that is to be asked for."""
         # Whichever run is asked for, the last one's end is told.
         execution_id, _ = run_of(execution_id)
         future = self._futures.get(execution_id)
@@ -585,13 +589,13 @@ class _WaitingRoom:
                 if not await projections.register_wait(
                     self._connection, execution_id, self._client
                 ):
-                    return
+                    return None
             if self._is_closed:
                 raise self._closed()
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read(), name="rhythm-waiting-room")
             with translated():
-                await asyncio.shield(future)
+                return await asyncio.shield(future)
         finally:
             self._waiters[execution_id] -= 1
             if not self._waiters[execution_id]:
@@ -619,17 +623,17 @@ class _WaitingRoom:
                 asked_at = loop.time()
                 try:
                     ended = await projections.next_ended(
-                        self._keys, reader, self._client, _WAIT_SLICE_S
+                        self._connection, self._keys, reader, self._client, _WAIT_SLICE_S
                     )
                 except BackendUnavailable as error:
                     logger.warning("waiting for results was interrupted: %s", error)
                     await self._register_again()
                     continue
-                if ended is not None:
-                    self._tell(ended)
+                for execution_id, told in ended.items():
+                    self._tell(execution_id, told)
                 # Who waited for one result soon waits for the next: a connection costs more than
                 # the result.
-                is_wanted = ended is not None or bool(self._futures)
+                is_wanted = bool(ended or self._futures)
                 if loop.time() - asked_at > _AWAY_S:
                     await self._register_again()
         except Exception as error:
@@ -658,10 +662,10 @@ class _WaitingRoom:
             if not waits:
                 self._tell(execution_id)
 
-    def _tell(self, execution_id: str) -> None:
+    def _tell(self, execution_id: str, told: StoredExecution | None = None) -> None:
         future = self._futures.get(run_of(execution_id)[0])
         if future is not None and not future.done():
-            future.set_result(None)
+            future.set_result(told)
 
 
 def _cursor(place: projections.Place) -> str:

@@ -36,9 +36,9 @@ from rhythm.worker.task_runner import TaskRunner, describe
 from rhythm.worker.timekeeping import keep_time
 from streams import definitions
 from streams.codec import TaskClaim, WorkflowClaim
-from streams.connection import Connection
+from streams.connection import BlockingReader, Connection
 from streams.due import Endings, Timekeeper
-from streams.errors import BackendUnavailable, WorkerLost
+from streams.errors import BackendFull, BackendUnavailable, WorkerLost
 from streams.keys import PartitionKeys
 from streams.work import (
     Claim,
@@ -96,6 +96,23 @@ class Workshop:
     giving_back: asyncio.Event
     on_registered: Callable[[PartitionKeys, Desk], None]
     metrics: Metrics | None = None
+
+
+@dataclass
+class _Listening:
+    """A wait for bells.
+
+    Attributes:
+        task: gives which bell rang, None after some time without; or what was claimed then.
+        is_for_work: whether it hears of work in queues, not only of word for this worker.
+        room: for how much it claims when a bell rings; 0 if it does not.
+        is_renewed: whether its end was asked for, so that another takes its place.
+    """
+
+    task: asyncio.Task[Step | str | None]
+    is_for_work: bool
+    room: int
+    is_renewed: bool = False
 
 
 class Desk:
@@ -179,7 +196,6 @@ class Desk:
             name="rhythm-timekeeper",
         )
         timekeeping.add_done_callback(self._report)
-        hearing = asyncio.create_task(self._hear(), name="rhythm-hearing")
         working = asyncio.create_task(self._work(), name="rhythm-working")
         watching = asyncio.create_task(self._watch_stop(working))
         self._workshop.on_registered(self._keys, self)
@@ -190,7 +206,7 @@ class Desk:
                 raise
         finally:
             await self._abandon()
-            await end(working, watching, timekeeping, hearing)
+            await end(working, watching, timekeeping)
             end_lease()
         if self._gave_up:
             logger.error("Redis does not answer: %s leaves without a word", self.seat.worker)
@@ -218,7 +234,7 @@ class Desk:
 
     async def _work(self) -> None:
         reader = self._connection.reader()
-        bell: asyncio.Task[bool] | None = None
+        listening: _Listening | None = None
         deadline: float | None = None
         room, asks = 0, True
         try:
@@ -234,8 +250,11 @@ class Desk:
                     count = len(self._claimed)
                     await self._begin_until(count // 2 if count >= _HALVED_FROM else 0)
                 if asks or self._finished:
+                    if listening is not None and listening.room:
+                        await self._break_off(listening)
+                        listening = None
                     room = 0 if draining else self._room.take(self._news)
-                    step = await self._step(room)
+                    step = await self._step(room, listening)
                     # There may be more: fetch it while this runs.
                     asks = room > 0 and len(step.claims) >= room
                     continue
@@ -247,19 +266,23 @@ class Desk:
                     if deadline is not None and self._loop.time() >= deadline:
                         await self._release_all()
                         continue
-                if bell is None and room:
-                    bell = asyncio.create_task(self._listen(reader))
+                if listening is None:
+                    listening = self._listen(reader, room, draining)
                 if not (room or draining):
                     self._room.stand_in_line(self._news)
-                bell = await self._wait(bell, deadline)
+                await self._wait(listening, deadline)
                 asks = True
+                if listening.task.done():
+                    room, asks = listening.room or room, self._heard(listening)
+                    listening = None
         finally:
-            await end(bell)
+            if listening is not None:
+                await self._break_off(listening)
             await reader.close()
         # A bell that rang for this worker at the last moment rings again for another.
         await self.seat.step(self._queues, 0, [])
 
-    async def _step(self, room: int) -> Step:
+    async def _step(self, room: int, listening: _Listening | None) -> Step:
         """Settle what has finished and claim; meanwhile begin what was claimed before."""
         claimed = 0
         try:
@@ -270,8 +293,10 @@ class Desk:
             # Without room it claims nothing, and rings for others if work is waiting; not so when
             # there will be room as soon as another partition's call has come back.
             is_soon = not (room or self._workshop.stopping.is_set() or self._room.is_full)
+            renews = room > 0 and listening is not None and self._is_to_be_renewed(listening)
             calling = asyncio.create_task(
-                self._call(() if is_soon else self._queues, room, settled), name="rhythm-step"
+                self._call(() if is_soon else self._queues, room, settled, renews=renews),
+                name="rhythm-step",
             )
             try:
                 # It is sent now.
@@ -280,11 +305,10 @@ class Desk:
                 step = await calling
             finally:
                 await end(calling)
-            claimed = sum(isinstance(claim, TaskClaim) for claim in step.claims)
+            claimed = _tasks_in(step)
         finally:
             self._room.settle(room, claimed)
-        self._clock_ms, self._clock_read_at = step.now_ms, self._loop.time()
-        self._claimed.extend(step.claims)
+        self._take_on(step)
         for settlement, verdict in zip(settled, step.verdicts, strict=True):
             if verdict == "STALE":
                 if self._workshop.metrics is not None:
@@ -292,15 +316,24 @@ class Desk:
                 logger.warning("%s is no longer this worker's to settle: dropped", settlement.id)
             if verdict in ("STALE", "DAMAGED"):
                 self._activations.drop(settlement.id)
-        self._mourn(step)
-        self._be_told(step.told)
         return step
 
+    def _take_on(self, step: Step) -> None:
+        self._clock_ms, self._clock_read_at = step.now_ms, self._loop.time()
+        self._claimed.extend(step.claims)
+        self._mourn(step)
+        self._be_told(step.told)
+
     async def _call(
-        self, queues: Sequence[str], room: int, settlements: Sequence[Settlement]
+        self,
+        queues: Sequence[str],
+        room: int,
+        settlements: Sequence[Settlement],
+        *,
+        renews: bool = False,
     ) -> Step:
         async with self._calling:
-            return await self.seat.step(queues, room, settlements)
+            return await self.seat.step(queues, room, settlements, rings=renews)
 
     async def _begin_until(self, left: int) -> None:
         """Begin what was claimed, until so much of it is left for later."""
@@ -376,34 +409,58 @@ class Desk:
         self._finished.append(settlement)
         self._news.set()
 
-    async def _hear(self) -> None:
-        """Step at once when there is something to tell this worker, also when it has no room."""
-        reader = self._connection.reader()
-        timeout_s = self._settings.lease / RENEWALS_PER_LEASE
-        try:
-            while True:
-                try:
-                    if await self.seat.wait_for_word(reader, timeout_s):
-                        self._news.set()
-                except BackendUnavailable as error:
-                    logger.warning("waiting for word was interrupted: %s", error)
-                    await asyncio.sleep(AFTER_FAILURE_S)
-        finally:
-            await reader.close()
+    def _listen(self, reader: BlockingReader, room: int, draining: bool) -> _Listening:
+        """Begin to wait for what comes. Who has nothing at all to do claims in the same call."""
+        queues = () if draining or not room else self._queues
+        taken = self._room.take(self._news) if self._claims_when_rung() else 0
+        task = asyncio.create_task(self._hear(reader, queues, taken), name="rhythm-listening")
+        return _Listening(task, bool(queues), taken)
 
-    async def _listen(self, reader: Any) -> bool:
+    def _claims_when_rung(self) -> bool:
+        # Room that is kept for one partition is missing in the others.
+        return not (self._under_way or self._room.is_shared or self._workshop.stopping.is_set())
+
+    def _is_to_be_renewed(self, listening: _Listening) -> bool:
+        """Whether it is not as it would be begun now; then its bell is to ring, once."""
+        if not listening.is_renewed:
+            listening.is_renewed = self._claims_when_rung() or not listening.is_for_work
+            return listening.is_renewed
+        return False
+
+    async def _hear(
+        self, reader: BlockingReader, queues: Sequence[str], room: int
+    ) -> Step | str | None:
         # Now and then it looks without a bell: one may have been lost with a connection.
         timeout_s = self._settings.lease / RENEWALS_PER_LEASE
         try:
-            return await self.seat.wait_for_work(reader, self._queues, timeout_s)
-        except BackendUnavailable as error:
+            if not room:
+                return await self.seat.wait(reader, queues, timeout_s)
+            return await self.seat.step_when_rung(reader, queues, room, timeout_s)
+        except (BackendUnavailable, BackendFull) as error:
             logger.warning("waiting for work was interrupted: %s", error)
             await asyncio.sleep(AFTER_FAILURE_S)
-            return False
+            return await self.seat.step(queues, room, []) if room else None
 
-    async def _wait(
-        self, bell: asyncio.Task[bool] | None, deadline: float | None
-    ) -> asyncio.Task[bool] | None:
+    def _heard(self, listening: _Listening) -> bool:
+        """Take on what came; whether to ask for more at once."""
+        heard = listening.task.result()
+        if isinstance(heard, Step):
+            self._room.settle(listening.room, _tasks_in(heard))
+            self._take_on(heard)
+            return len(heard.claims) >= listening.room
+        # With others in line for room it may be this one's turn.
+        is_no_news = listening.is_renewed and heard == self.seat.own_bell
+        return self._room.is_shared or not is_no_news
+
+    async def _break_off(self, listening: _Listening) -> None:
+        await end(listening.task)
+        if listening.task.cancelled() or listening.task.exception() is not None:
+            # What it claimed, if it did, the next call gives again.
+            self._room.settle(listening.room, 0)
+        else:
+            self._heard(listening)
+
+    async def _wait(self, listening: _Listening, deadline: float | None) -> None:
         """Until something has finished, the bell rang, or the time to drain is over; and not for
         long, since who does not ask for work now and then counts as unable to."""
         news = asyncio.create_task(self._news.wait())
@@ -411,16 +468,10 @@ class Desk:
         if deadline is not None:
             left_s = min(left_s, max(deadline - self._loop.time(), 0))
         await asyncio.wait(
-            {news} if bell is None else {news, bell},
-            timeout=left_s,
-            return_when=asyncio.FIRST_COMPLETED,
+            {news, listening.task}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
         )
         news.cancel()
         self._room.leave_line(self._news)
-        if bell is not None and bell.done():
-            await bell
-            return None
-        return bell
 
     async def _watch_stop(self, working: asyncio.Task[None]) -> None:
         await self._workshop.stopping.wait()
@@ -486,6 +537,11 @@ class Desk:
             if queue in colleague.about.queues and colleague.lease_left_ms > 0:
                 known |= dict.fromkeys(colleague.about.tasks, colleague.id)
         return known
+
+
+def _tasks_in(step: Step) -> int:
+    """Activations take no room: they are done when they are begun."""
+    return sum(isinstance(claim, TaskClaim) for claim in step.claims)
 
 
 def _released(claim: TaskClaim) -> TaskSettlement:

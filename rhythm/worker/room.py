@@ -27,6 +27,11 @@ class Room:
         self._called: asyncio.Event | None = None
 
     @property
+    def is_shared(self) -> bool:
+        """Whether there are several that share it."""
+        return self._sharers > 1
+
+    @property
     def is_full(self) -> bool:
         """Whether all room is taken by what runs."""
         return self._free + self._asked <= 0

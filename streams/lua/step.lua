@@ -8,7 +8,8 @@
 -- ARGV[3]   seq      number of this call, from 1; the same number again re-reads that call's claims
 -- ARGV[4]   answered number of the last call that the worker got an answer to, 0 for none
 -- ARGV[5]   room     how many pieces of work the worker can take
--- ARGV[6]   queues   how many names follow, most wanted first: queue…; also without room: what is
+-- ARGV[6]   rings    "1": the worker's own bell rings; else "0"
+-- ARGV[7]   queues   how many names follow, most wanted first: queue…; also without room: what is
 --                    then left in them is rung for others, and what waits at its door goes to them
 -- then      count    how many settlements follow, each one of
 --   "task", id, token, outcome, payload; then, unless it has ended, due, by, trouble
@@ -85,7 +86,10 @@ local repeated = seq == last_seq
 
 local now = clock(ARGV[1])
 caller = worker
-local words, position = ARGV, 5
+if ARGV[6] == "1" then
+  ring("m:" .. worker)
+end
+local words, position = ARGV, 6
 local function take()
   position = position + 1
   return words[position]

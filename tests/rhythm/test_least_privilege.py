@@ -74,6 +74,7 @@ ASKING = (
         "resume_execution",
         "signal_with_start",
         "stage_events",
+        "take_ended",
         "tell_execution",
     },
     {"BLPOP", "HSETNX"},

@@ -73,7 +73,7 @@ def test_who_comes_while_the_reader_closes_gets_another(
     async def story() -> None:
         reading, closing, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-        async def next_ended(*given: Any) -> str | None:
+        async def next_ended(*given: Any) -> Any:
             reading.set()
             return await read(*given)
 

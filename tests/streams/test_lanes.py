@@ -120,12 +120,12 @@ def test_who_waits_is_told_of_work_in_a_lane(house: House, run: Run) -> None:
         reader = house.connection.reader()
         try:
             await task(house, "a", 2, "x")
-            assert await seat.wait_for_work(reader, ["default"], 5)
+            assert await seat.wait(reader, ["default"], 5)
             # A queue that rested rings too when it goes on.
             await pauses.put(house.connection, "queue", "default", is_paused=True, note="")
             assert not (await seat.step(["default"], 1, [])).claims
             await pauses.put(house.connection, "queue", "default", is_paused=False, note="")
-            assert await seat.wait_for_work(reader, ["default"], 5)
+            assert await seat.wait(reader, ["default"], 5)
             assert await taken(seat, 1) == ["a"]
         finally:
             await reader.close()

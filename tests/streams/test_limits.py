@@ -311,10 +311,10 @@ def test_who_waits_for_work_is_told_when_a_limit_has_room(house: House, run: Run
         await other.claim()
         reader = house.connection.reader()
         try:
-            while await other.seat.wait_for_work(reader, ["default"], 0.02):
+            while await other.seat.wait(reader, ["default"], 0.02):
                 pass
             await house.terminate("t0")
-            assert await other.seat.wait_for_work(reader, ["default"], 5)
+            assert await other.seat.wait(reader, ["default"], 5)
             assert await other.claim() == ["t1"]
         finally:
             await reader.close()

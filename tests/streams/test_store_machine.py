@@ -629,14 +629,14 @@ class Store(RuleBasedStateMachine):
         assert hand.last is not None
         queues, room, settlements = hand.last
         before = self.do(self.everything())
-        hand.seat._seq -= 1
+        hand.seat._answered -= 1
         try:
             step: Step = self.do(hand.seat.step(queues, room, settlements))
         except WorkerLost:
             self.forget(hand)
             return
         assert "OK" not in step.verdicts
-        token = f"{hand.seat.worker}.{hand.seat._seq}"
+        token = f"{hand.seat.worker}.{hand.seat._answered}"
         expected = {
             id_
             for id_, claim in hand.holds.items()

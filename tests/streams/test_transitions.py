@@ -89,7 +89,7 @@ def test_a_lost_answer_gives_the_same_claims_again(house: House, run: Run) -> No
         seat = await house.seat()
         first = await seat.step(["default"], 10, [])
 
-        seat._seq -= 1  # as if the answer had been lost and the call were sent once more
+        seat._answered -= 1  # as if the answer had been lost and the call were sent once more
         second = await seat.step(["default"], 10, [])
 
         assert sorted(c.id for c in first.claims) == ["a", "b", "c", "f"]
@@ -380,7 +380,10 @@ def test_a_waiting_client_is_told_of_the_end(house: House, run: Run) -> None:
         await seat.step([], 0, [TaskSettlement("t", claim.token, "completed", b"OUT")])
 
         reader = house.connection.reader()
-        assert await projections.next_ended(house.keys, reader, "c1", 5) == "t"
+        ended = await projections.next_ended(house.connection, house.keys, reader, "c1", 5)
+        (told,) = ended.values()
+        assert told is not None
+        assert (list(ended), told.facts["st"], told.last.payload) == (["t"], "completed", b"OUT")
         assert await projections.register_wait(house.connection, "t", "c1") is False
         with pytest.raises(UnknownExecution):
             await projections.register_wait(house.connection, "nobody", "c1")
@@ -547,12 +550,12 @@ def test_who_leaves_work_behind_rings_for_the_next(house: House, run: Run) -> No
         reader = house.connection.reader()
         for id_ in ("a", "b"):
             await house.start(id_, "task")
-        while await seat.wait_for_work(reader, ["default"], 0.01):
+        while await seat.wait(reader, ["default"], 0.01):
             pass
 
         assert len((await seat.step(["default"], 1, [])).claims) == 1
-        assert await seat.wait_for_work(reader, ["default"], 5)
+        assert await seat.wait(reader, ["default"], 5)
         assert len((await seat.step(["default"], 1, [])).claims) == 1
-        assert not await seat.wait_for_work(reader, ["default"], 0.01)
+        assert not await seat.wait(reader, ["default"], 0.01)
 
     play(house, run, story)

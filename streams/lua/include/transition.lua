@@ -944,7 +944,8 @@ local function finish(control, now, token, kind, payload, ...)
     if starter then
       post("k", "end", "f", id, "i", asked, "to", starter, "n", n, "c", token, "t", "child_" .. kind, "d", payload)
     else
-      call("RPUSH", prefix .. "b:c:" .. client, id)
+      -- The client waits for the first word, and reads what follows: see take_ended.
+      call("RPUSH", prefix .. "b:c:" .. client, "", id)
       call("PEXPIRE", prefix .. "b:c:" .. client, REPLIES_KEPT_MS)
     end
   end
