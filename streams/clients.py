@@ -60,9 +60,7 @@ def open_client(url: str, connections: int) -> Client:
     if urlsplit(url).scheme == "unix":
         # There is no network that could fall silent.
         del ours["socket_keepalive"]
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url, max_connections=connections, timeout=None, **ours
-    )
+    pool = _LeanPool.from_url(url, max_connections=connections, timeout=None, **ours)
     # An option behind the ? that redis-py does not know shows when a connection is made.
     pool.connection_class(**pool.connection_kwargs)
     pool.connection_class = in_c(pool.connection_class)
@@ -85,6 +83,39 @@ class _LeanClient(redis.asyncio.Redis):
             return await connection.read_response()
         finally:
             await pool.release(connection)
+
+
+class _LeanPool(redis.asyncio.BlockingConnectionPool):
+    """Who finds a connection that is free takes it, without what redis-py does around that for
+    measurements, and for those who wait in line."""
+
+    _in_line = 0
+
+    async def get_connection(self, *names: Any, **options: Any) -> Any:
+        """A connection that is open; waits until there is one."""
+        if self._in_line or not self.can_get_connection():
+            self._in_line += 1
+            try:
+                return await super().get_connection()  # type: ignore[no-untyped-call]  # redis-py's
+            finally:
+                self._in_line -= 1
+        connection = self.get_available_connection()  # type: ignore[no-untyped-call]  # redis-py's
+        try:
+            await self.ensure_connection(connection)
+        except BaseException:
+            await self.release(connection)
+            raise
+        return connection
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back."""
+        if self._in_line:
+            await super().release(connection)
+            return
+        self._in_use_connections.remove(connection)
+        if connection.should_reconnect():
+            await connection.disconnect()
+        self._available_connections.append(connection)
 
 
 class _WrittenInC:
@@ -148,9 +179,7 @@ class _Sentinels(redis.asyncio.sentinel.Sentinel):
             return await super().discover_master(service_name)
 
 
-class _MastersPool(
-    redis.asyncio.sentinel.SentinelConnectionPool, redis.asyncio.BlockingConnectionPool
-):
+class _MastersPool(redis.asyncio.sentinel.SentinelConnectionPool, _LeanPool):
     """Connections to whoever is master; callers wait for one."""
 
 

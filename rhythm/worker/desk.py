@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -273,7 +273,8 @@ class Desk:
                 await self._wait(listening, deadline)
                 asks = True
                 if listening.task.done():
-                    room, asks = listening.room or room, self._heard(listening)
+                    self._news.clear()
+                    room, asks = listening.room or room, self._heard(listening) or self._lost
                     listening = None
         finally:
             if listening is not None:
@@ -294,17 +295,8 @@ class Desk:
             # there will be room as soon as another partition's call has come back.
             is_soon = not (room or self._workshop.stopping.is_set() or self._room.is_full)
             renews = room > 0 and listening is not None and self._is_to_be_renewed(listening)
-            calling = asyncio.create_task(
-                self._call(() if is_soon else self._queues, room, settled, renews=renews),
-                name="rhythm-step",
-            )
-            try:
-                # It is sent now.
-                await asyncio.sleep(0)
-                await self._begin_until(0)
-                step = await calling
-            finally:
-                await end(calling)
+            call = self._call(() if is_soon else self._queues, room, settled, renews=renews)
+            step = await (self._meanwhile_begin(call) if self._claimed else call)
             claimed = _tasks_in(step)
         finally:
             self._room.settle(room, claimed)
@@ -317,6 +309,17 @@ class Desk:
             if verdict in ("STALE", "DAMAGED"):
                 self._activations.drop(settlement.id)
         return step
+
+    async def _meanwhile_begin(self, call: Coroutine[Any, Any, Step]) -> Step:
+        """Make a call, and begin what was claimed while it is under way."""
+        calling = asyncio.create_task(call, name="rhythm-step")
+        try:
+            # It is sent now.
+            await asyncio.sleep(0)
+            await self._begin_until(0)
+            return await calling
+        finally:
+            await end(calling)
 
     def _take_on(self, step: Step) -> None:
         self._clock_ms, self._clock_read_at = step.now_ms, self._loop.time()
@@ -414,6 +417,7 @@ class Desk:
         queues = () if draining or not room else self._queues
         taken = self._room.take(self._news) if self._claims_when_rung() else 0
         task = asyncio.create_task(self._hear(reader, queues, taken), name="rhythm-listening")
+        task.add_done_callback(lambda _: self._news.set())
         return _Listening(task, bool(queues), taken)
 
     def _claims_when_rung(self) -> bool:
@@ -463,14 +467,13 @@ class Desk:
     async def _wait(self, listening: _Listening, deadline: float | None) -> None:
         """Until something has finished, the bell rang, or the time to drain is over; and not for
         long, since who does not ask for work now and then counts as unable to."""
-        news = asyncio.create_task(self._news.wait())
         left_s = self._settings.lease / RENEWALS_PER_LEASE
         if deadline is not None:
             left_s = min(left_s, max(deadline - self._loop.time(), 0))
-        await asyncio.wait(
-            {news, listening.task}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        news.cancel()
+        if not listening.task.done():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._news.wait()
         self._room.leave_line(self._news)
 
     async def _watch_stop(self, working: asyncio.Task[None]) -> None:
