@@ -6,7 +6,7 @@ whoever holds one need not look again. Times are aware UTC outside and unix mill
 
 import enum
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NotRequired, Required, TypedDict, TypeVar
@@ -639,6 +639,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 def check_name(name: object, argument: str) -> str:
     """The name of a workflow, task or signal: 1 to 128 printable characters without whitespace."""
     text = _text(name, argument, MAX_NAME_LENGTH)
+    if text.isprintable() and " " not in text:
+        return text
     for character in text:
         if character.isspace() or not character.isprintable():
             raise InvalidRequest(
@@ -822,12 +824,12 @@ def given_parameters(
     return _known(call, known.__annotations__, parameters)
 
 
-def _known(call: str, known: Iterable[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _known(call: str, known: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(parameters, Mapping):
         raise InvalidRequest(call, f"takes a dict or keywords, not {kind_of(parameters)}")
-    names = list(known)
     for name in parameters:
-        if not isinstance(name, str) or name not in names:
+        if not isinstance(name, str) or name not in known:
+            names = list(known)
             what = (
                 f"has no parameter {quoted(name)}{did_you_mean(name, names)}"
                 if isinstance(name, str)

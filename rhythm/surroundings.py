@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _RANDOM_BITS: Final = 80
 
 
@@ -76,7 +77,7 @@ class Surroundings:
             is_later = fresh >> _RANDOM_BITS > self._last >> _RANDOM_BITS
             self._last = fresh if is_later else self._last + 1
             number = self._last
-        return "exec_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+        return "exec_" + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
     def new_name(self) -> str:
         """24 characters that nobody else has: of a request, so that repeating it after a lost

@@ -74,10 +74,10 @@ def current_ids() -> dict[str, str]:
 
 def tracer() -> Tracer | None:
     """What makes spans; None where the program has set no provider of tracers (yet)."""
-    if "opentelemetry.trace" not in sys.modules:
+    # Asked at every start: to import it again takes longer.
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
         return None
-    from opentelemetry import trace
-
     provider = trace.get_tracer_provider()
     # Until one is set there is a stand-in, whose spans go nowhere.
     return None if isinstance(provider, trace.ProxyTracerProvider) else Tracer()

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import hiredis
 import redis.asyncio
 import redis.asyncio.sentinel
 from redis.asyncio.connection import parse_url
@@ -29,6 +30,8 @@ CONNECT_TIMEOUT_S = 3.0
 # A Sentinel answers from memory; one that does not is passed over for the next.
 SENTINEL_TIMEOUT_S = 1.0
 Client = redis.asyncio.Redis
+
+_RUNS_SCRIPT = frozenset({"EVALSHA", "EVAL"})
 
 
 class _Place(NamedTuple):
@@ -73,7 +76,7 @@ class _LeanClient(redis.asyncio.Redis):
 
     async def execute_command(self, *words: Any, **options: Any) -> Any:
         """Send a command; return its reply."""
-        if words[0] not in ("EVALSHA", "EVAL"):
+        if words[0] not in _RUNS_SCRIPT:
             return await super().execute_command(*words, **options)  # type: ignore[no-untyped-call]  # redis-py's
         pool: Any = self.connection_pool
         connection = await pool.get_connection()
@@ -123,6 +126,9 @@ class _WrittenInC:
 
     def pack_command(self, *words: Any) -> list[bytes]:
         """A command as it is sent."""
+        if words[0] in _RUNS_SCRIPT:
+            # Its words are text, bytes and numbers: they need not be looked at one by one.
+            return [hiredis.pack_command(words)]
         packed: list[bytes] = self._serializer.pack(*words)
         return packed
 
