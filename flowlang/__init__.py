@@ -21,6 +21,7 @@ from flowlang.errors import (
     FlowSyntaxError,
     InternalError,
 )
+from flowlang.formula import check_formula, formula_value
 from flowlang.limits import Limits
 from flowlang.machine import Machine, Waiter
 from flowlang.parser import parse
@@ -165,9 +166,11 @@ __all__ = [
     "VisibleScope",
     "Waiter",
     "check",
+    "check_formula",
     "compile",
     "decode_state",
     "encode_state",
     "evaluate",
+    "formula_value",
     "show",
 ]

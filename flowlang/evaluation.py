@@ -36,7 +36,7 @@ def evaluate(machine: Machine, expression: str, at: Position) -> Value:
     Raises:
         EvaluationError: it throws, or takes more than the limits allow; see there.
     """
-    facts = _facts(expression)
+    facts = facts_of(expression)
     visible = at.variables
     for name in facts.names:
         if name not in visible and any(name in scope.gone for scope in at.scopes):
@@ -68,7 +68,7 @@ def _reasoned(work: Callable[[], Value], machine: Machine) -> Value:
 
 
 def _on_a_copy(
-    machine: Machine, expression: str, facts: _Facts, visible: Mapping[str, Value]
+    machine: Machine, expression: str, facts: Facts, visible: Mapping[str, Value]
 ) -> Value:
     names = tuple(name for name in facts.names if visible.get(name, TDZ) is not TDZ)
     unset = tuple(name for name in facts.names if visible.get(name) is TDZ)
@@ -154,7 +154,7 @@ class _Onlooker(Machine):
 # ---------------------------------------------------------------------------------------- compiling
 
 
-class _Facts(NamedTuple):
+class Facts(NamedTuple):
     """What can be seen of an expression.
 
     Attributes:
@@ -167,7 +167,7 @@ class _Facts(NamedTuple):
 
 
 @lru_cache(MOST_KEPT)
-def _facts(expression: str) -> _Facts:
+def facts_of(expression: str) -> Facts:
     """Look at an expression.
 
     Raises:
@@ -183,7 +183,7 @@ def _facts(expression: str) -> _Facts:
             raise EvaluationRefused("this is not one expression")
     references = analyse(parsed.tree).references
     names: dict[str, None] = {}
-    for node, waits in _within(parsed.tree):
+    for node, waits in within(parsed.tree):
         match node:
             case nodes.Identifier() if references.get(node, node) is None:
                 names[node.name] = None
@@ -193,7 +193,7 @@ def _facts(expression: str) -> _Facts:
                 _check_target(node.target, references)
             case nodes.ForOf(kind=None) | nodes.ForIn(kind=None):
                 _check_target(node.target, references)
-    return _Facts(tree, tuple(names))
+    return Facts(tree, tuple(names))
 
 
 def _check_target(target: nodes.Target, references: dict[nodes.Identifier, Any]) -> None:
@@ -202,7 +202,7 @@ def _check_target(target: nodes.Target, references: dict[nodes.Identifier, Any])
             _refuse(f"would change '{from_units(identifier.name)}'")
 
 
-def _within(tree: nodes.Program) -> Iterator[tuple[nodes.Node, bool]]:
+def within(tree: nodes.Node) -> Iterator[tuple[nodes.Node, bool]]:
     """Everything in an expression, each with whether an `await` there is the expression's own."""
     stack: list[tuple[nodes.Node, bool]] = [(tree, True)]
     while stack:

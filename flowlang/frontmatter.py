@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +31,12 @@ MOST_ATTEMPTS: Final = 10**9
 MOST_BACKOFF: Final = 1_000
 """By what an interval may be longer than the last: the longest is soon reached anyhow."""
 
+LONGEST_FORMULA: Final = 500
+"""Characters of an expression over the inputs: more is code that belongs into the script."""
+
+PATH: Final = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*")
+"""Names with dots between them: the simplest such expression."""
+
 KEYS: Final = ("name", "queue", "timeout", "description", "inputs", "retry", "priority", "key")
 RETRY_KEYS: Final = (
     "maxAttempts",
@@ -51,7 +57,7 @@ class FrontMatter(msgspec.Struct, frozen=True):
         inputs: a JSON Schema for the execution's inputs, without remote references.
         retry: the default for the workflow's tasks, with the keys of `RETRY_KEYS`.
         priority: of its executions, 0 to 9, which comes first.
-        key: where in the inputs stands whom an execution is for: names with dots between them.
+        key: whom an execution is for: an expression over its inputs.
     """
 
     name: str | None = None
@@ -64,11 +70,14 @@ class FrontMatter(msgspec.Struct, frozen=True):
     key: str | None = None
 
 
-def read_front_matter(source: Source, found: list[Diagnostic]) -> tuple[FrontMatter, int | None]:
+def read_front_matter(
+    source: Source, found: list[Diagnostic], formula_mistake: Callable[[str], str | None]
+) -> tuple[FrontMatter, int | None]:
     """The front matter of `source`, and the offset where the program begins.
 
     Args:
         found: takes what is wrong with it.
+        formula_mistake: what is wrong with an expression over the inputs.
 
     Returns:
         The default front matter when the file has none or a wrong one; None as offset when its end
@@ -99,7 +108,7 @@ def read_front_matter(source: Source, found: list[Diagnostic]) -> tuple[FrontMat
             report(source, "front-matter-too-long", begin, begin + 3, length=length, limit=LONGEST)
         )
         return FrontMatter(), closing.end()
-    reader = _Reader(source, start, block, found)
+    reader = _Reader(source, start, block, found, formula_mistake)
     return reader.read(), closing.end()
 
 
@@ -113,7 +122,6 @@ _CLOSING_DASHES = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"(?!\s)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}(?<!\s)")
-_PATH = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*")
 _SCHEMA_TYPES = frozenset(["array", "boolean", "integer", "null", "number", "object", "string"])
 _SCHEMA_KEYWORDS: Final = frozenset(
     """
@@ -155,7 +163,15 @@ class _Refused(Exception):
 
 
 class _Reader:
-    def __init__(self, source: Source, start: int, block: str, found: list[Diagnostic]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        start: int,
+        block: str,
+        found: list[Diagnostic],
+        formula_mistake: Callable[[str], str | None],
+    ) -> None:
+        self.formula_mistake = formula_mistake
         self.source = source
         self.start = start
         self.block = block
@@ -327,11 +343,20 @@ class _Reader:
         self.wrong(key, value, "a whole number from 0 to 9, the most urgent")
         return None
 
-    def path(self, key: str, value: _Value) -> str | None:
+    def formula(self, key: str, value: _Value) -> str | None:
+        """An expression over the inputs; a path may have names that are none of an expression's."""
         given = value.data
-        if isinstance(given, str) and _PATH.fullmatch(given):
-            return given
-        self.wrong(key, value, "the name of an input, such as 'customerId' or 'customer.id'")
+        hint = None
+        if isinstance(given, str) and len(given) <= LONGEST_FORMULA:
+            hint = None if PATH.fullmatch(given) else self.formula_mistake(given)
+            if hint is None:
+                return given
+        self.wrong(
+            key,
+            value,
+            "an expression over the inputs, such as 'customerId' or 'by ?? to.id'",
+            hint=hint,
+        )
         return None
 
     def retry(self, key: str, value: _Value) -> Mapping[str, Any] | None:
@@ -494,5 +519,5 @@ _CHECKS: Mapping[str, Any] = {
     "inputs": _Reader.schema,
     "retry": _Reader.retry,
     "priority": _Reader.priority,
-    "key": _Reader.path,
+    "key": _Reader.formula,
 }

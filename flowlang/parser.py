@@ -22,6 +22,7 @@ from parsimonious.grammar import TokenGrammar
 from flowlang import nodes
 from flowlang.checker import check_tree
 from flowlang.diagnostics import MOST_SHOWN, Diagnostic, in_order, report
+from flowlang.errors import EvaluationRefused
 from flowlang.frontmatter import FrontMatter, read_front_matter
 from flowlang.limits import RoomToRecurse
 from flowlang.source import Source
@@ -76,7 +77,7 @@ def parse(source_text: str, path: str) -> ParsedProgram:
         source = Source(source_text[: 2 * at], path)  # the rest is not even looked at
         found.append(report(source, "source-too-long", at, at, length=length, limit=LONGEST_SOURCE))
         return ParsedProgram(source, FrontMatter(), None, in_order(found))
-    front_matter, begin = read_front_matter(source, found)
+    front_matter, begin = read_front_matter(source, found, _formula_mistake)
     tokens: list[Token] = []
     tree: nodes.Program | None = None
     if begin is not None:
@@ -90,6 +91,16 @@ def parse(source_text: str, path: str) -> ParsedProgram:
     if any(diagnostic.severity == "error" for diagnostic in found):
         tree = None
     return ParsedProgram(source, front_matter, tree, in_order(found), begin or 0, tuple(tokens))
+
+
+def _formula_mistake(expression: str) -> str | None:
+    from flowlang.formula import check_formula  # it stands on this module
+
+    try:
+        check_formula(expression)
+    except EvaluationRefused as refused:
+        return refused.reason
+    return None
 
 
 _Result = TypeVar("_Result")

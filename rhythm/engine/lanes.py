@@ -6,12 +6,13 @@ docs/flow-control.md.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
+from flowlang import EvaluationError, EvaluationRefused, check_formula, formula_value
+from flowlang.frontmatter import LONGEST_FORMULA, PATH
 from rhythm.errors import InvalidRequest, number, quoted
 from rhythm.payloads import kind_of
 from streams.work import USUAL_PRIORITY, Bounds
@@ -19,8 +20,6 @@ from streams.work import USUAL_PRIORITY, Bounds
 MAX_KEY_LENGTH: Final = 128
 
 HIGHEST_PRIORITY: Final = 9
-
-_PATH = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*")
 
 _LARGEST = 2**53
 
@@ -55,27 +54,50 @@ def check_key(value: object, argument: str) -> str:
     return str.__str__(value)
 
 
-def check_path(value: object, argument: str) -> str:
-    """Where in the inputs the key stands: names with dots between them."""
-    if not isinstance(value, str) or not _PATH.fullmatch(value):
-        shown = quoted(value) if isinstance(value, str) else kind_of(value)
+def check_key_expression(value: object, argument: str) -> str:
+    """How the key is made of the inputs: names with dots between them, or a Flow expression."""
+    if not isinstance(value, str):
         raise InvalidRequest(
             argument,
-            f"must name an input, such as 'customerId' or 'customer.id', not {shown}",
+            f"must be an expression over the inputs, such as 'customerId', not {kind_of(value)}",
         )
+    if len(value) > LONGEST_FORMULA:
+        raise InvalidRequest(
+            argument, f"has {len(value):,} characters, an expression may have {LONGEST_FORMULA}"
+        )
+    if not PATH.fullmatch(value):
+        try:
+            check_formula(value)
+        except EvaluationRefused as refused:
+            raise InvalidRequest(
+                argument,
+                f"must be an expression over the inputs, such as 'customerId' or 'by ?? to.id', "
+                f"not {quoted(value)}: {refused}",
+            ) from None
     return str.__str__(value)
 
 
-def key_at(path: str, inputs: Mapping[str, Any]) -> str | None:
-    """The key that stands there; None if there is nothing, or null.
+def key_of(expression: str, inputs: Mapping[str, Any]) -> str | None:
+    """The key that an expression makes of the inputs; None if that is undefined or null.
 
     Raises:
-        InvalidRequest: what stands there cannot be a key.
+        InvalidRequest: it throws, or gives what cannot be a key.
     """
+    argument = f"key ({expression} of the inputs)"
     found: Any = inputs
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return None if found is None else check_key(found, f"key ({path} of the inputs)")
+    if PATH.fullmatch(expression):
+        # Where an input on the way is missing there is no key, instead of an error.
+        names = expression.split(".")
+        if names[0] == "Inputs" and "Inputs" not in inputs:
+            del names[0]
+        for name in names:
+            found = found.get(name) if isinstance(found, Mapping) else None
+    else:
+        try:
+            found = formula_value(expression, inputs)
+        except EvaluationError as error:
+            raise InvalidRequest(argument, str(error)) from error
+    return None if found is None else check_key(found, argument)
 
 
 def in_lane(bounds: Bounds, priority: int | None, key: str | None) -> Bounds:

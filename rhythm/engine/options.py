@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rhythm.engine.lanes import check_key, check_path, check_priority
+from rhythm.engine.lanes import check_key, check_key_expression, check_priority
 from rhythm.engine.retry import Duration, RetryPolicy, duration_ms, policy_of
 from rhythm.errors import InvalidRequest, did_you_mean
 from streams.work import Bounds
@@ -25,8 +25,8 @@ TASK_OPTIONS: Final = frozenset(
 WORKFLOW_OPTIONS: Final = frozenset({"id", "onParentClose", "queue", "timeout", "priority", "key"})
 """What `Workflow.run` takes. `timeout` is of the whole run."""
 
-KEY_PATH: Final = "keyPath"
-"""Of a declaration alone: where in the inputs the key stands."""
+KEY_EXPRESSION: Final = "keyExpression"
+"""Of a declaration alone: how the key is made of the inputs."""
 
 _DURATIONS: Final = ("timeout", "deadline", "queueTimeout", "heartbeat")
 
@@ -62,7 +62,7 @@ def declared_options(
     if priority is not None:
         options["priority"] = check_priority(priority, "priority")
     if key is not None:
-        options[KEY_PATH] = check_path(key, "key")
+        options[KEY_EXPRESSION] = check_key_expression(key, "key")
     return options
 
 

@@ -19,9 +19,9 @@ from rhythm import events
 from rhythm.engine.attributes import Attribute, lines_of
 from rhythm.engine.history import LiveMachine
 from rhythm.engine.input_schema import check_inputs
-from rhythm.engine.lanes import check_key, check_priority, in_lane, key_at
+from rhythm.engine.lanes import check_key, check_priority, in_lane, key_of
 from rhythm.engine.options import (
-    KEY_PATH,
+    KEY_EXPRESSION,
     TASK_OPTIONS,
     WORKFLOW_OPTIONS,
     bounds_of,
@@ -257,12 +257,12 @@ class _Chunk:
         declared = self._names.tasks.get(command.name, KnownTask())
         front_matter = {"retry": self._names.retry}
         options = merged(command.options, declared.options, front_matter)
-        path = options.pop(KEY_PATH, None)
+        expression = options.pop(KEY_EXPRESSION, None)
         try:
             check_options("Task.run", options, TASK_OPTIONS)
             _check_names(command.name, options)
             inputs = self._encoded(command.inputs)
-            priority, key = turn_of(options, path, command.inputs, self._created)
+            priority, key = turn_of(options, expression, command.inputs, self._created)
         except (InvalidRequest, PayloadTooLarge) as error:
             self._refuse(command.n, ErrorInfo(type(error).__name__, str(error), "task_failed"))
             return
@@ -432,21 +432,21 @@ class _Chunk:
 
 
 def turn_of(
-    options: Mapping[str, Any], path: str | None, inputs: Mapping[str, Any], parent: Created
+    options: Mapping[str, Any], expression: str | None, inputs: Mapping[str, Any], parent: Created
 ) -> tuple[int | None, str | None]:
     """Priority and key of a child: as its options say, else its declaration, else its parent's.
 
     Args:
-        path: where in its inputs the key stands, by its declaration.
+        expression: how its declaration makes the key of its inputs.
 
     Raises:
-        InvalidRequest: what stands there cannot be a key.
+        InvalidRequest: what that gives cannot be a key.
     """
     priority, key = options.get("priority"), options.get("key")
     if key is not None:
         key = check_key(key, "key")
-    elif path is not None:
-        key = key_at(path, inputs)
+    elif expression is not None:
+        key = key_of(expression, inputs)
     return (
         parent.priority if priority is None else check_priority(priority, "priority"),
         parent.key if key is None else key,

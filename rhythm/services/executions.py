@@ -16,8 +16,8 @@ from rhythm.engine.attributes import lines_of, read_fields, text_of
 from rhythm.engine.fold import successor_of
 from rhythm.engine.history import LiveMachine, beginning_of, definition_of
 from rhythm.engine.input_schema import check_inputs
-from rhythm.engine.lanes import in_lane, key_at
-from rhythm.engine.options import KEY_PATH, bounds_of
+from rhythm.engine.lanes import in_lane, key_of
+from rhythm.engine.options import KEY_EXPRESSION, bounds_of
 from rhythm.engine.turn import bounded
 from rhythm.errors import (
     ConnectionLost,
@@ -237,7 +237,7 @@ class ExecutionService:
             definition = known.definition
             queue = queue or known.queue
             bounds = Bounds(deadline_ms=known.timeout_ms)
-            declared_priority, path = known.priority, known.key
+            declared_priority, expression = known.priority, known.key
         else:
             declared = await staff.declared_task(
                 self._connection,
@@ -248,11 +248,11 @@ class ExecutionService:
             if declared is not None:
                 queue, options = queue or declared.queue, declared.options
             bounds = bounds_of(options)
-            declared_priority, path = options.get("priority"), options.get(KEY_PATH)
+            declared_priority, expression = options.get("priority"), options.get(KEY_EXPRESSION)
         priority = declared_priority if request.priority is None else request.priority
         key = request.key
-        if key is None and path is not None:
-            key = key_at(path, request.inputs)
+        if key is None and expression is not None:
+            key = key_of(expression, request.inputs)
         created = Created(
             type=request.type.value,
             target=request.target_name,
@@ -262,7 +262,7 @@ class ExecutionService:
             ),
             definition=definition,
             seed=self._surroundings.random_bits(63),
-            options={k: v for k, v in options.items() if k not in ("priority", KEY_PATH)},
+            options={k: v for k, v in options.items() if k not in ("priority", KEY_EXPRESSION)},
             run_at_ms=run_at_ms,
             trace=trace,
             priority=priority,

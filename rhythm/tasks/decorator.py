@@ -91,8 +91,9 @@ def task(
         queue_timeout: until a worker begins the first attempt.
         heartbeat: longest time between two calls of `TaskContext.heartbeat`.
         priority: 0 to 9, which comes first; the workflow's if not given, else 5.
-        key: the input that says whom it is for, such as ``"customerId"`` or ``"customer.id"``: the
-            keys of a queue take turns. The workflow's key if not given.
+        key: whom it is for, as an expression over its inputs, such as ``"customerId"`` or
+            ``"by ?? order.customer.id"``: the keys of a queue take turns. The workflow's key if
+            not given, or if that is null or undefined.
         concurrency: how many may run at once, at all workers together.
         rate: how many may begin within a time, in any such time: ``"10/s"``, ``"100/1m"``.
         key_concurrency, key_rate: the same for each key.

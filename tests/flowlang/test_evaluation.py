@@ -18,7 +18,7 @@ from flowlang import (
     encode_state,
     show,
 )
-from flowlang.evaluation import _facts
+from flowlang.evaluation import facts_of
 from flowlang.glance import Unsure, glance
 from flowlang.values import TDZ
 from tests.flowlang.resuming.runs import CONTEXT, INPUTS, SEED
@@ -111,7 +111,7 @@ def test_what_is_only_looked_at_is_what_running_it_gives(expression: str, value:
     at = place(machine, "main")
     names = {"Inputs": machine.inputs, "Context": machine.context, **at.variables}
 
-    assert show(glance(_facts(expression).tree, names)) == value
+    assert show(glance(facts_of(expression).tree, names)) == value
     assert show(machine.evaluate(f"(() => ({expression}))()", at)) == value
 
 
@@ -122,7 +122,7 @@ def test_what_might_run_code_is_not_told_by_looking(expression: str) -> None:
     machine = suspended()
 
     with pytest.raises(Unsure):
-        glance(_facts(expression).tree, place(machine, "main").variables)
+        glance(facts_of(expression).tree, place(machine, "main").variables)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,20 @@ def test_a_program_is_named_by_it_else_by_its_file() -> None:
     assert flowlang.compile("return 1", path="flows/x.flow").name == "x"
 
 
+@pytest.mark.parametrize(
+    "key", ["customerId", "order.class.id", "by ?? order.by", "`${region}/${order.id % 8}`"]
+)
+def test_a_key_is_an_expression_over_the_inputs(key: str) -> None:
+    assert flowlang.compile(f"```\nkey: '{key}'\n```\nreturn 1").front_matter.key == key
+
+
+def test_what_is_wrong_with_a_key_is_told_where_it_stands() -> None:
+    (mistake,) = flowlang.check("```\nqueue: a\nkey: order.\n```\nreturn 1")
+
+    assert (mistake.line, mistake.column) == (3, 6)
+    assert mistake.hint is not None and mistake.hint.startswith("this is no expression: expected")
+
+
 def test_its_lines_count() -> None:
     assert flowlang.evaluate("```\nname: a\n```\nthrow new Error('x')").error.line == 4  # type: ignore[union-attr]  # it failed
 
@@ -94,6 +108,10 @@ def test_fences_may_say_yaml_and_follow_a_byte_order_mark(fence: str) -> None:
         ("timeout: soon", "front-matter-value"),
         ("timeout: -1", "front-matter-value"),
         ("timeout: true", "front-matter-value"),
+        ("key: 5", "front-matter-value"),
+        ("key: a +", "front-matter-value"),
+        ("key: Task.run('x')", "front-matter-value"),
+        ("key: " + "a + " * 200 + "b", "front-matter-value"),
         ("retry: { attempts: 3 }", "front-matter-retry-key"),
         ("retry: { jitter: 2 }", "front-matter-value"),
         ("retry: { nonRetryable: { a: b } }", "front-matter-value"),

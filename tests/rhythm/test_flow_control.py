@@ -82,6 +82,58 @@ def test_the_nearest_to_the_call_says_in_whose_turn_it_comes(
     run(story())
 
 
+SORTED = """```
+key: by ?? `${order.region}-${order.id % 4}`
+```
+return await Task.run("billed", Inputs)
+"""
+
+
+def test_a_key_is_made_of_the_inputs_once_where_it_is_started(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    """By clients for a start, by workers for a child; what cannot be one refuses the start."""
+
+    async def billed(order: Any = None, by: Any = None) -> str:
+        return "billed"
+
+    options = declared_options(None, None, None, None, None, None, "order?.id || by")
+    registry = a_registry(TaskDefinition("billed", None, billed, options=options))
+    outer = """
+        const got = [await Workflow.run("it", { order: { region: "eu", id: 6 } })]
+        for (const order of [{ id: [1] }, { id: 2.5 }])
+            try { await Task.run("billed", { order }) } catch (e) { got.push(e.message) }
+        try { await Workflow.run("it", {}) } catch (e) { got.push(e.name) }
+        return got
+    """
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, registry, it=SORTED, outer=outer) as stage:
+            first = await stage.start("it", {"order": {"region": "us", "id": 9}})
+            named = await stage.start("it", {"by": "ada"})
+            assert await turn(stage, first) == (5, "us-1")
+            assert await turn(stage, named) == (5, "ada")
+            with pytest.raises(InvalidRequest, match="it throws TypeError: cannot read"):
+                await stage.start("it", {})
+            with pytest.raises(InvalidRequest, match=r"of the inputs.: .* is 1.5"):
+                await stage.start("billed", {"by": 1.5}, exec_type="task")
+            for id_ in (first, named):
+                await stage.end(id_)
+            assert await turn(stage, f"{first}/1") == (5, "9")
+            assert await turn(stage, f"{named}/1") == (5, "ada")
+
+            ended = await stage.ended("outer")
+            was_well, a_list, a_fraction, refused = ended.result()
+            assert (was_well, refused) == ("billed", "InvalidRequest")
+            assert "must be text or a whole number, not a list" in a_list
+            assert "must be text or a whole number, is 2.5" in a_fraction
+            assert await turn(stage, f"{ended.id}/1") == (5, "eu-2")
+            await stage.app.history_service.replay(ended.id)
+            await verified(stage)
+
+    run(story())
+
+
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
@@ -265,8 +317,10 @@ def test_limits_are_refused_where_there_are_several_partitions(
         ({"concurrency": -1}, "@task: concurrency: must be from 1"),
         ({"rate": "x"}, "@task: rate: 'x' is no rate"),
         ({"priority": 11}, "@task: priority: must be a whole number from 0 to 9"),
-        ({"key": "a b"}, "@task: key: must name an input"),
-        ({"key": 5}, "@task: key: must name an input"),
+        ({"key": "a b"}, "@task: key: must be an expression over the inputs, .* this is no exp"),
+        ({"key": "await a"}, "@task: key: .*: the expression would wait"),
+        ({"key": "a + " * 200 + "b"}, "@task: key: has 801 characters"),
+        ({"key": 5}, "@task: key: must be an expression over the inputs, .* not an int"),
     ],
 )
 def test_a_declaration_says_what_is_wrong(options: dict[str, Any], complaint: str) -> None:
