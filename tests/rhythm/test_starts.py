@@ -112,7 +112,7 @@ def test_all_who_read_a_debounced_start_read_the_newest(
                 workflow_id=first, signal_name="word", payload="early"
             )
             for n in (2, 3):
-                soon = Debounce(key="ada", wait="50ms")
+                soon = Debounce(key="ada", wait="1ms" if n == 3 else "1h")
                 assert await stage.start("it", {"n": n}, debounce=soon, priority=n) == first
             waiting = await executions.get_execution(first)
             assert waiting is not None and waiting.inputs == {"n": 3}
@@ -142,17 +142,13 @@ def test_a_debounced_task_gets_the_newest_inputs(
 ) -> None:
     async def story() -> None:
         async with on_stage(database_url, namespace) as stage:
-            ids = await asyncio.gather(
-                *(
-                    stage.start(
-                        "square",
-                        {"x": 3},
-                        exec_type="task",
-                        debounce=Debounce(key="sum", wait=0.05, max_wait=60),
-                    )
-                    for _ in range(5)
-                )
-            )
+
+            def start(x: int, wait: str) -> Coroutine[Any, Any, str]:
+                merged = Debounce(key="sum", wait=wait, max_wait="2h")
+                return stage.start("square", {"x": x}, exec_type="task", debounce=merged)
+
+            ids = await asyncio.gather(*(start(2, "1h") for _ in range(5)))
+            ids.append(await start(3, "1ms"))
             assert len(set(ids)) == 1
             assert (await stage.end(ids[0])).result() == 9
             await verified(stage)
