@@ -13,6 +13,7 @@ from typing import Any, Required, TypedDict
 import msgspec
 
 from rhythm.engine import schedule as timing_of
+from rhythm.engine.attributes import Attribute
 from rhythm.engine.retry import Duration, duration_ms
 from rhythm.engine.schedule import Timing
 from rhythm.errors import InvalidRequest, quoted
@@ -59,6 +60,9 @@ class ScheduleDefinition(TypedDict, total=False):
     exec_type: ExecutionType | str
     inputs: Mapping[str, Any]
     queue: str | None
+    priority: int | None
+    key: str | int | None
+    attributes: Mapping[str, Attribute]
     cron: str | None
     every: Duration | None
     offset: Duration
@@ -77,6 +81,9 @@ class ScheduleChanges(TypedDict, total=False):
     exec_type: ExecutionType | str
     inputs: Mapping[str, Any]
     queue: str | None
+    priority: int | None
+    key: str | int | None
+    attributes: Mapping[str, Attribute]
     cron: str | None
     every: Duration | None
     offset: Duration
@@ -126,6 +133,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """How many due times could start nothing."""
     trouble: str | None
     """Why the last one could start nothing; None since one could."""
+    priority: int | None = None
+    """None: that of the declaration of what it starts; so is the key."""
+    key: str | None = None
+    attributes: dict[str, Attribute] = {}
+    """By which what it starts is found."""
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -140,6 +152,9 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     overlap: str = Overlap.SKIP.value
     catch_up_ms: int = 0
     note: str | None = None
+    priority: int | None = None
+    key: str | None = None
+    attributes: dict[str, Attribute] = {}
 
     def request(self, execution_id: str) -> CreateRequest:
         """The start that it asks for."""
@@ -149,6 +164,9 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
             encoded_inputs=bytes(self.inputs),
             queue=self.queue,
             id=execution_id,
+            priority=self.priority,
+            key=self.key,
+            attributes=self.attributes,
         )
 
 
@@ -190,6 +208,9 @@ def parse_changes(
         "exec_type": before.type,
         "inputs": msgspec.msgpack.decode(before.inputs),
         "queue": before.queue,
+        "priority": before.priority,
+        "key": before.key,
+        "attributes": before.attributes,
         "cron": timing.cron,
         "every": timedelta(milliseconds=timing.every_ms) if timing.every_ms else None,
         "offset": timedelta(milliseconds=timing.offset_ms),
@@ -209,6 +230,9 @@ def differences(one: Plan, other: Plan) -> list[str]:
         "exec_type": one.type != other.type,
         "inputs": msgspec.msgpack.decode(one.inputs) != msgspec.msgpack.decode(other.inputs),
         "queue": one.queue != other.queue,
+        "priority": one.priority != other.priority,
+        "key": one.key != other.key,
+        "attributes": one.attributes != other.attributes,
         "cron": one.timing.cron != other.timing.cron,
         "every": one.timing.every_ms != other.timing.every_ms,
         "offset": one.timing.offset_ms != other.timing.offset_ms,
@@ -266,6 +290,9 @@ def _plan(call: str, given: Mapping[str, Any], payload_limit: int) -> Plan:
         overlap=check_overlap(given.get("overlap", Overlap.SKIP)).value,
         catch_up_ms=duration_ms(given.get("catch_up", DEFAULT_CATCH_UP), "catch_up"),
         note=_note(given.get("note")),
+        priority=start["priority"],
+        key=start["key"],
+        attributes=start["attributes"],
     )
 
 

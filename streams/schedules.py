@@ -73,6 +73,7 @@ class Start(msgspec.Struct, frozen=True):
     payload: bytes
     due_ms: int | None = None
     bounds: Bounds = UNBOUNDED
+    attributes: str = ""
 
 
 async def put(
@@ -228,6 +229,7 @@ async def fire(
             it.bounds.argument(),
             it.content,
             connection.sealing.seal(it.payload),
+            it.attributes,
             argument(delivery, keys),
         ],
     )

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from rhythm.cli.connect import Place, command
-from rhythm.cli.parameters import input_option, workflows_option
+from rhythm.cli.parameters import attribute_option, input_option, workflows_option
 from rhythm.cli.progress import counted
 from rhythm.cli.show import count, moment, print_fields, print_json, print_table, short_json
 from rhythm.errors import ScheduleNotFound
@@ -39,6 +39,9 @@ _timing = (
         help="Have times later that came when nobody worked, unless longer past (default: 1h).",
     ),
     click.option("--queue", metavar="NAME", help="Queue to put executions in."),
+    click.option("--priority", type=click.IntRange(0, 9), help="Of executions; 9 comes first."),
+    click.option("--key", metavar="TEXT", help="Whom they are for: a queue's keys take turns."),
+    attribute_option,
     click.option("--note", metavar="TEXT", help="For people who see the schedule."),
 )
 
@@ -92,7 +95,10 @@ async def create(
 async def change(
     place: Place, id: str, inputs: tuple[tuple[str, Any], ...], **options: Any
 ) -> None:
-    """Change a schedule; what is not named stays. Inputs are replaced as a whole."""
+    """Change a schedule; what is not named stays.
+
+    Inputs are replaced as a whole, and so are attributes.
+    """
     changes = _given(options) | ({"inputs": dict(inputs)} if inputs else {})
     if not changes:
         raise click.UsageError("say what is to be changed")
@@ -229,7 +235,9 @@ async def delete(place: Place, id: str) -> None:
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
+    attributes = dict(given.pop("attributes"))
+    return given | ({"attributes": attributes} if attributes else {})
 
 
 def _first(one: Schedule) -> Any:
@@ -256,6 +264,12 @@ def _show(place: Place, one: Schedule) -> None:
     ]
     if one.queue is not None:
         fields.append(("queue", one.queue))
+    if one.priority is not None:
+        fields.append(("priority", str(one.priority)))
+    if one.key is not None:
+        fields.append(("key", one.key))
+    if one.attributes:
+        fields.append(("attributes", short_json(one.attributes, 60)))
     if one.jitter:
         fields.append(("jitter", f"up to {_duration(one.jitter)}"))
     if one.note is not None:

@@ -9,6 +9,7 @@ import msgspec
 
 from rhythm import events
 from rhythm.engine import schedule as timing_of
+from rhythm.engine.attributes import lines_of
 from rhythm.errors import ConnectionLost, RhythmError, StorageFull, UnreadableRecord
 from rhythm.events import CancelRequested
 from rhythm.schedules import Overlap, Plan
@@ -148,6 +149,7 @@ class Firing:
             payload=events.encode(created),
             due_ms=start_ms,
             bounds=bounds,
+            attributes=lines_of(plan.attributes),
         )
 
 

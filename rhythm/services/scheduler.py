@@ -110,8 +110,8 @@ class SchedulerService:
     ) -> Schedule:
         """Start a workflow or task again and again, until the schedule is deleted.
 
-        Takes one dict or keywords: `id`, `target_name`, `exec_type`, `inputs` and `queue` as
-        `create_execution`, and one of
+        Takes one dict or keywords: `id`, `target_name`, `exec_type`, `inputs`, `queue`, `priority`,
+        `key` and `attributes` as `create_execution`, and one of
 
         - `cron`: ``"30 6 * * MON-FRI"``, six fields with seconds in front, or ``"@daily"``;
         - `every`: an interval (seconds, ``"15m"``, or a timedelta), counted from 1970 on, plus
@@ -426,4 +426,7 @@ def _shown(schedule: StoredSchedule) -> Schedule:
         missed=schedule.counts.get("mi", 0),
         failed=schedule.counts.get("fa", 0),
         trouble=schedule.failure,
+        priority=plan.priority,
+        key=plan.key,
+        attributes=plan.attributes,
     )

@@ -21,8 +21,8 @@
 -- ARGV[12] id          the execution's id
 -- ARGV[13] request     becomes the execution's incarnation; the same again is the same start
 -- ARGV[14] type, ARGV[15] target, ARGV[16] queue, ARGV[17] definition, ARGV[18] start, ARGV[19] bounds,
--- ARGV[20] content, ARGV[21] payload: as in create_execution
--- ARGV[22] delivery    the message that it delivers, "" for none: see transition.lua
+-- ARGV[20] content, ARGV[21] payload, ARGV[22] attributes: as in create_execution
+-- ARGV[23] delivery    the message that it delivers, "" for none: see transition.lua
 -- RETURNS  "STARTED" | "WAITING" | "SKIPPED" | "MISSED" | "FAILED" | "EXISTS" it was started by another request
 --        | "GONE" the schedule is another one by now | "OVERTAKEN"
 
@@ -36,10 +36,10 @@ local MOST_WAITING = 1000
 -- What one script may do.
 local MOST_CANCELLED = 64
 
-if is_overtaken(ARGV[22]) then
+if is_overtaken(ARGV[23]) then
   return "OVERTAKEN"
 end
-delivered(ARGV[22])
+delivered(ARGV[23])
 local known = call("HMGET", KEYS[2], "in", "rv", "nx", "wt")
 if known[1] ~= ARGV[3] or (why == "due" and (known[2] ~= ARGV[5] or known[3] ~= due)) then
   return "GONE"
@@ -65,7 +65,7 @@ local function start()
   create({
     id = id, ["in"] = request, h = ARGV[20], ty = ARGV[14], tg = ARGV[15], q = ARGV[16], df = ARGV[17],
     due = ARGV[18] ~= "" and tonumber(ARGV[18]) > now and tonumber(ARGV[18]) or nil,
-    bounds = ARGV[19], payload = ARGV[21],
+    bounds = ARGV[19], payload = ARGV[21], ab = ARGV[22],
   }, now)
   call("ZADD", KEYS[3], due, id)
   call("HSET", KEYS[2], "lx", id)

@@ -700,9 +700,10 @@ def test_an_edited_script_is_tried_on_what_was_recorded(rhythm: Rhythm, folder: 
 def test_a_schedule_from_its_making_to_its_end(rhythm: Rhythm) -> None:
     made = rhythm(
         *("schedule", "create", "daily", "hello", "--cron", "@daily", "--jitter", "90s"),
-        *("-i", "name=Ada", "--workflows", "flows"),
+        *("-i", "name=Ada", "--workflows", "flows", "--priority", "7", "-a", "team=tea"),
     )
     assert made.exit_code == Exit.OK, made.stderr
+    assert "priority    7" in made.stdout and '{"team": "tea"}' in made.stdout
     assert 'workflow hello with {"name": "Ada"}' in made.stdout
     assert "up to 90s" in made.stdout
 
@@ -710,6 +711,7 @@ def test_a_schedule_from_its_making_to_its_end(rhythm: Rhythm) -> None:
     assert times.stdout == "2026-01-02 00:00:00.000\n2026-01-03 00:00:00.000\n"
     changed = rhythm("schedule", "change", "daily", "--every", "24h", "--json")
     assert json.loads(changed.stdout)["cron"] is None
+    assert json.loads(changed.stdout)["attributes"] == {"team": "tea"}
     assert rhythm("schedule", "pause", "daily", "--note", "holidays").stdout == "daily is paused\n"
     listed = rhythm("schedule", "list").stdout
     assert "every 1d" in listed and "paused" in listed and "1 schedule" in listed

@@ -532,6 +532,33 @@ def test_a_deleted_schedule_starts_nothing_more(
     run(story())
 
 
+def test_what_it_starts_has_its_priority_key_and_attributes(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace) as stage:
+            executions = stage.app.execution_service
+            own: Any = {"priority": 8, "key": 7, "attributes": {"team": "tea", "tries": 2}}
+            made = await stage.service.create_schedule({**MINUTE, **own, "overlap": "allow"})
+            assert (made.priority, made.key, made.attributes) == (8, "7", own["attributes"])
+            await stage.until(stage.at(12, 1))
+            (first,) = await executions.query_executions({"attributes": {"team": "tea"}})
+            assert (first.priority, first.key, first.attributes) == (8, "7", own["attributes"])
+
+            await stage.service.change_schedule("minutely", key=None, attributes={"team": "oats"})
+            triggered = await stage.service.trigger_schedule("minutely")
+            assert triggered is not None
+            second = await executions.get_execution(triggered)
+            assert second is not None and second.attributes == {"team": "oats"}
+            assert (second.priority, second.key) == (8, None)
+            with pytest.raises(ScheduleExists) as caught:
+                await stage.service.create_schedule({**MINUTE, **own, "overlap": "allow"})
+            assert caught.value.differs == ("key", "attributes")
+            await stage.verified()
+
+    run(story())
+
+
 def test_created_twice_alike_it_is_one(database_url: str, namespace: str, run: Run) -> None:
     async def story() -> None:
         async with on_stage(database_url, namespace) as stage:
@@ -566,6 +593,9 @@ def test_created_twice_alike_it_is_one(database_url: str, namespace: str, run: R
         ({"id": "a!b"}, "id: "),
         ({"when": 5}, "no parameter 'when'"),
         ({"target_name": None}, "target_name: must be text"),
+        ({"priority": 10}, "priority: must be a whole number from 0 to 9"),
+        ({"key": ""}, "key: has 0 characters"),
+        ({"attributes": {"a b": 1}}, "attributes"),
     ],
     ids=str,
 )

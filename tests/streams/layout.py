@@ -143,7 +143,7 @@ async def _work(house: House) -> None:
             request=f"fire-{due_ms}",
             overlap="queue",
             reason=b"REASON",
-            start=Start("workflow", "greet", "other", "d1", "c0", b"CREATED"),
+            start=Start("workflow", "greet", "other", "d1", "c0", b"CREATED", attributes="n=4"),
         )
 
 
