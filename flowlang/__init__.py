@@ -20,10 +20,12 @@ from flowlang.errors import (
     FlowError,
     FlowSyntaxError,
     InternalError,
+    MappingRefused,
 )
 from flowlang.formula import check_formula, formula_value
 from flowlang.limits import Limits
 from flowlang.machine import Machine, Waiter
+from flowlang.mapping import Moved, SourceMapping, map_source, mapped, moves
 from flowlang.parser import parse
 from flowlang.program import LANGUAGE_VERSION, LOWERING_VERSION, Program, compile_program
 from flowlang.protocol import (
@@ -143,6 +145,8 @@ __all__ = [
     "Limits",
     "Log",
     "Machine",
+    "MappingRefused",
+    "Moved",
     "Outcome",
     "Position",
     "Program",
@@ -154,6 +158,7 @@ __all__ = [
     "SetState",
     "SignalReceived",
     "SnapshotUnusable",
+    "SourceMapping",
     "StartTimer",
     "StateTooLarge",
     "Stepper",
@@ -172,5 +177,8 @@ __all__ = [
     "encode_state",
     "evaluate",
     "formula_value",
+    "map_source",
+    "mapped",
+    "moves",
     "show",
 ]

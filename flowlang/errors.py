@@ -5,6 +5,7 @@ FlowError               catch this to catch them all
 ├── EvaluationError     an expression throws where it was evaluated: show why
 │   └── EvaluationRefused   it is no expression, or would do more than read
 ├── EditRefused         a value cannot be put where it was to be: show why
+├── MappingRefused      a state cannot go on with another source: show why
 └── InternalError       the machine itself failed: keep the execution as it is and report it
 
 What a program does wrong while it runs is no exception but an outcome, `Failed`.
@@ -62,6 +63,21 @@ class EditRefused(FlowError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+class MappingRefused(FlowError):
+    """It cannot be told where a suspended machine stands in another source, or with which values.
+
+    Attributes:
+        line: of the source that it runs, where that is; None for no place of its own.
+    """
+
+    def __init__(self, reason: str, line: int | None = None) -> None:
+        super().__init__(reason, line)
+        self.reason, self.line = reason, line
+
+    def __str__(self) -> str:
+        return self.reason if self.line is None else f"line {self.line}: {self.reason}"
 
 
 class InternalError(FlowError):

@@ -171,6 +171,7 @@ class Program:
         path: how messages call the file.
         stops: where its code stops; None for ordinary code, which does not.
         ordinary: the same in ordinary code.
+        earlier: what machines of it began with, and left by a mapping; None if they began with it.
     """
 
     def __init__(self, source: str, path: str, parsed: ParsedProgram) -> None:
@@ -185,6 +186,7 @@ class Program:
         self.analysis = analyse(parsed.tree)
         self.stops: StopPoints | None = None
         self.ordinary = self
+        self.earlier: Program | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -215,6 +217,17 @@ class Program:
         twin._begin()
         twin.stepping = twin
         return twin
+
+    @property
+    def began_with(self) -> Program:
+        """What machines of it began with."""
+        return self if self.earlier is None else self.earlier.began_with
+
+    def after(self, earlier: Program) -> Program:
+        """The same program, for machines that began with an earlier one; see `mapping`."""
+        later = copy(self)
+        later.earlier = earlier
+        return later
 
     def line_at(self, offset: int) -> int:
         """The line, from 1, of a source offset."""

@@ -196,6 +196,12 @@ def reachable(start: list[Any]) -> list[Any]:
     return _write(start)[0][1:]
 
 
+def held_by(value: Any) -> Iterable[Any]:
+    """What an object of a state holds; nothing of what is none."""
+    writer = _WRITERS.get(value.__class__)
+    return () if writer is None else writer(value)[1]
+
+
 def encode_values(values: list[Any]) -> bytes:
     """Values that a machine holds, with all that hangs on them and is shared between them."""
     return msgspec.msgpack.encode(_write(values)[1])

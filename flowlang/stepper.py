@@ -138,6 +138,17 @@ class Stepper:
         self._before = lambda: self._decoded(state)
         return self._open(lambda machine: machine.feed(event, now_ms))
 
+    def rest(self) -> None:
+        """Begin a turn in which nothing runs, to stand where functions wait.
+
+        Raises:
+            ValueError: the turn before is not over.
+        """
+        self._must_be_over()
+        state = snapshot.encode(self._machine, limited=False)
+        self._before = lambda: self._decoded(state)
+        self._open(lambda _: Turn())
+
     def finish(self) -> Turn:
         """Go to the end of the turn; what came of it."""
         self.goto(sys.maxsize)

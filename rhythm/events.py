@@ -39,6 +39,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from flowlang import SourceMapping
 from flowlang.protocol import Command, Edit, ErrorInfo
 from rhythm.errors import UnreadableEvent, quoted
 from streams.sealing import codec_of
@@ -166,10 +167,15 @@ class Forked(msgspec.Struct, frozen=True, omit_defaults=True):
     again: tuple[Command, ...] = ()
 
 
-class Migrated(msgspec.Struct, frozen=True):
-    """The definition that it goes on with: its history replays on it too."""
+class Migrated(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The definition that it goes on with.
+
+    Attributes:
+        mapping: where in that source it goes on; None if its history replays on it too.
+    """
 
     definition: str
+    mapping: SourceMapping | None = None
 
 
 class Decided(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -292,7 +292,7 @@ def _await(low: Lowering, node: nodes.Await) -> Operand:
     low.emit(f"f.value = {value.code}")
     low.emit(f"f.part = {part.index}")
     low.emit("return AWAIT")
-    low.awaits.append(AwaitPoint(node, part.index, low.visible(low.scope)))
+    low.awaits.append(AwaitPoint(node, part.index, low.scope, low.visible(low.scope)))
     low.begin(part)
     return Operand("v", form=Form.TEMPORARY)
 

@@ -97,10 +97,12 @@ class ScopePlaces:
     """The variables of one scope.
 
     Attributes:
+        scope: which one that is.
         kind: "closure" for all that is around the function.
         gone: the names of variables that are not kept, as no function within the scope uses them.
     """
 
+    scope: Scope
     kind: Literal["block", "function", "closure"]
     places: tuple[Place, ...]
     gone: tuple[str, ...]
@@ -113,6 +115,7 @@ class AwaitPoint:
     Attributes:
         node: where it stands.
         part: the part that goes on with the value.
+        scope: the innermost one that it is in.
         scopes: the variables that can be seen there, innermost first; an inner one hides an outer
             one of its name.
         live: the slots of the frame that matter while it waits; in others is garbage.
@@ -120,6 +123,7 @@ class AwaitPoint:
 
     node: nodes.Await
     part: int
+    scope: Scope
     scopes: tuple[ScopePlaces, ...]
     live: tuple[int, ...] = ()
 
@@ -573,7 +577,7 @@ class Lowering:
             kept = {place.name for place in places}
             gone = tuple(name for name in scope.variables if name not in kept)
             if places or gone:
-                known = (ScopePlaces(self._kind_of(scope), places, gone), *known)
+                known = (ScopePlaces(scope, self._kind_of(scope), places, gone), *known)
             self._visible[scope] = known
         return known
 

@@ -156,7 +156,8 @@ def _happenings(event: HistoryEvent, names: Mapping[int, str]) -> list[_Happenin
         case "forked":
             return list(_forked(data, names))
         case "migrated":
-            return [_Happening(f"goes on with definition {data['definition']}")]
+            by = ", by its place in the source" if data.get("mapping") else ""
+            return [_Happening(f"goes on with definition {data['definition']}{by}")]
         case "decided":
             return [_command(asked, names) for asked in data.get("commands", ())]
         case _:

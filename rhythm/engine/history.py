@@ -7,6 +7,7 @@ decides with what the history records.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -76,6 +77,7 @@ class LiveMachine:
     __slots__ = (
         "_context",
         "_execution_id",
+        "_later",
         "_machine",
         "_recorded_before",
         "began_ms",
@@ -99,9 +101,14 @@ class LiveMachine:
         """Start the script; what it then asks for is in `undecided`.
 
         Args:
+            program: of one that was moved onto another source by a mapping, what came of
+                `chained` of all that its history runs.
             first: how the execution begins: see `beginning_of`.
         """
         self._begin(execution_id, first)
+        while program.earlier is not None:
+            self._later.insert(0, program)
+            program = program.earlier
         self._machine = flowlang.Machine(
             program,
             inputs=events.value_of(self.created.inputs),
@@ -154,6 +161,7 @@ class LiveMachine:
         self.fed, self.fed_bytes = 1, len(first.payload)
         self._recorded_before = 0
         self._execution_id = execution_id
+        self._later: list[flowlang.Program] = []
 
     def kept(self) -> bytes:
         """The machine for a snapshot at `upto`; to be stored with what is `undecided`.
@@ -168,13 +176,16 @@ class LiveMachine:
         kept = KeptMachine(state, self.cancel, context, definition)
         return events.with_sum(msgspec.msgpack.encode(kept))
 
-    def state_bytes(self) -> bytes:
+    def state_bytes(self, *, limited: bool = True) -> bytes:
         """The state of the machine alone, for flowlang to open.
+
+        Args:
+            limited: whether it must not be larger than its limits allow.
 
         Raises:
             flowlang.StateTooLarge: it is larger than its limits allow.
         """
-        return flowlang.encode_state(self._machine)
+        return flowlang.encode_state(self._machine, limited=limited)
 
     def reopen(self) -> None:
         """Go on with a machine read from what this one is written as: nothing changes by it.
@@ -218,6 +229,8 @@ class LiveMachine:
                 self._take(self._fed(said, event))
             if isinstance(payload, Forked):
                 self.undecided += payload.again
+            if isinstance(payload, Migrated) and payload.mapping is not None:
+                self._machine = self._moved(payload.definition, payload.mapping, event)
             self._stand_at(event)
         self._compare(recorded)
 
@@ -237,6 +250,29 @@ class LiveMachine:
             raise NondeterminismError(
                 self._execution_id, event.version, f"an edit of {error.path}", str(error)
             ) from error
+
+    def _moved(
+        self, definition: str, mapping: flowlang.SourceMapping, event: StoredEvent
+    ) -> flowlang.Machine:
+        """The machine as it goes on with another source."""
+        program = self._later.pop(0) if self._later else None
+        why = "none such: this source has run from the beginning"
+        if program is not None and program.digest == definition:
+            try:
+                return flowlang.mapped(self._machine, program, mapping)
+            except flowlang.MappingRefused as error:
+                why = str(error)
+        raise NondeterminismError(
+            self._execution_id, event.version, f"a move onto the source {definition}", why
+        )
+
+    def mapping_onto(self, program: flowlang.Program) -> flowlang.SourceMapping:
+        """Where it would go on in another program.
+
+        Raises:
+            flowlang.MappingRefused: it cannot be told.
+        """
+        return flowlang.map_source(self._machine, program)
 
     @property
     def context(self) -> dict[str, Any]:
@@ -397,15 +433,33 @@ def definition_of(execution_id: str, history: Iterable[StoredEvent]) -> str | No
     Raises:
         UnreadableEvent: the event that says it is damaged.
     """
-    found: str | None = None
+    found = definitions_of(execution_id, history)
+    return found[-1] if found else None
+
+
+def definitions_of(execution_id: str, history: Iterable[StoredEvent]) -> list[str]:
+    """The definitions that replaying a history takes: the one to begin with, and those that it was
+    moved onto by a mapping; none for a task.
+
+    Raises:
+        UnreadableEvent: an event that says it is damaged.
+    """
+    found: list[str] = []
     for event in history:
         if event.type in ("created", "postponed", "forked", "migrated"):
             said = events.decode(execution_id, event.version, event.type, event.payload)
             if isinstance(said, Forked):
-                found = said.context["definition"]
-            elif isinstance(said, Created | Migrated):
-                found = said.definition
+                found[-1:] = [said.context["definition"]]
+            elif isinstance(said, Migrated):
+                found[len(found) if said.mapping is not None else -1 :] = [said.definition]
+            elif isinstance(said, Created) and said.definition is not None:
+                found = [said.definition]
     return found
+
+
+def chained(programs: Iterable[flowlang.Program]) -> flowlang.Program:
+    """The last of some programs, for a machine that goes through all of them in this order."""
+    return functools.reduce(lambda earlier, later: later.after(earlier), programs)
 
 
 def context_of(execution_id: str, created: Created, at_ms: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import msgspec
 from flowlang import Awaited, Suspended, protocol
 from rhythm import events
 from rhythm.engine.fold import Facts, fold, successor_of
-from rhythm.engine.history import definition_of
+from rhythm.engine.history import definition_of, definitions_of
 from rhythm.errors import (
     ConfigurationError,
     ExecutionNotFound,
@@ -136,8 +136,15 @@ class Bundle(msgspec.Struct, frozen=True):
                 f"the values of {id_!r} were left out, and its script decides by them: export it "
                 "with --with-values to replay it",
             )
+        earlier = [self.sources[digest] for digest in definitions_of(id_, history)[:-1]]
         return Recording(
-            id_, source.workflow, source.path, source.text, history, self.damage.get(id_)
+            id_,
+            source.workflow,
+            source.path,
+            source.text,
+            history,
+            self.damage.get(id_),
+            tuple(recording.EarlierSource(one.path, one.text) for one in earlier),
         )
 
     def source(self, execution_id: str | None = None) -> Source | None:
@@ -438,23 +445,23 @@ def _check(bundle: Bundle, path: str) -> None:
             raise ConfigurationError(f"{path} has no event of {id_!r}", "export it again")
         try:
             first_of(id_, history)
-            definition = definition_of(id_, history)
+            run = definitions_of(id_, history)
         except UnreadableEvent as error:
             raise ConfigurationError(f"{path}: {error}", "export it again") from error
-        if definition is not None and definition not in bundle.sources:
-            raise ConfigurationError(
-                f"{path} lacks the source of {id_!r}{did_you_mean(definition, bundle.sources)}",
-                "export it again",
-            )
+        for definition in run:
+            if definition not in bundle.sources:
+                raise ConfigurationError(
+                    f"{path} lacks the source of {id_!r}{did_you_mean(definition, bundle.sources)}",
+                    "export it again",
+                )
 
 
 def _of_recording(recorded: Recording) -> Bundle:
     id_ = recorded.execution_id
-    definition = definition_of(id_, recorded.events) or ""
-    source = Source(recorded.workflow, recorded.path, recorded.source)
-    return Bundle(
-        id_, recorded.events[-1].at_ms, True, {id_: recorded.events}, {definition: source}
-    )
+    last = recording.EarlierSource(recorded.path, recorded.source)
+    run = zip(definitions_of(id_, recorded.events), (*recorded.earlier, last), strict=True)
+    sources = {digest: Source(recorded.workflow, one.path, one.source) for digest, one in run}
+    return Bundle(id_, recorded.events[-1].at_ms, True, {id_: recorded.events}, sources)
 
 
 # ---------------------------------------------------------------------------------------- values

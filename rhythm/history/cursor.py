@@ -18,7 +18,7 @@ from flowlang import Log, Position, Stepper, Stop, Suspended, protocol
 from flowlang.stepper import Lines, Look, Scout, by_line, every_line, stops_of
 from flowlang.values import Value
 from rhythm import events
-from rhythm.engine.history import LiveMachine, beginning_of, context_of, told
+from rhythm.engine.history import LiveMachine, beginning_of, chained, context_of, told
 from rhythm.errors import FlowSyntaxError, InvalidRequest, UnreadableEvent
 from rhythm.history.recording import Recording, check_follows, first_of
 from streams.codec import StoredEvent
@@ -84,7 +84,10 @@ class Replay:
     Attributes:
         damage: why the history cannot be read beyond `last`; None if all of it can.
         outcome: how the script ended, None while it goes on.
-        last: the version of the last event that was read.
+        program: the one that it runs.
+        first, last: the versions of the first event that it can go to, and of the last that was
+            read. The first is 1, or where it was moved onto its source by a mapping: what was
+            before ran another one.
         unseen: world events that came too late for the script to be told of them.
     """
 
@@ -112,9 +115,12 @@ class Replay:
         self._near: OrderedDict[int, bytes] = OrderedDict()
         self._interval = _FIRST_INTERVAL
         # How often the script had come to each stop, before some turns.
-        self._warmth: dict[int, list[int]] = {0: [0] * stops_of(program)}
         self._turns: list[_Turn] = []
+        # Where the script stood when it was moved onto its source, else None.
+        self._moved: bytes | None = None
         self._verify(history if upto is None else history[:upto])
+        self.first = self._turns[0].event.version
+        self._warmth: dict[int, list[int]] = {0: [0] * stops_of(self.program)}
         self._versions = [turn.event.version for turn in self._turns]
         self._at = 0
         self._stepper = self._opened(len(self._turns) - 1)
@@ -206,10 +212,15 @@ class Replay:
             stop: the number of a stop of that event's turn, from 1; 0 is the end of the turn.
 
         Raises:
-            InvalidRequest: the history has no such event.
+            InvalidRequest: the history has no such event, or it is from before `first`.
         """
         if not 1 <= version <= self.last:
             raise InvalidRequest("version", f"the history has events 1 to {self.last}")
+        if version < self.first:
+            raise InvalidRequest(
+                "version",
+                f"another source ran before event {self.first}: replay the history up to there",
+            )
         at = bisect.bisect_right(self._versions, version) - 1
         if at != self._at:
             self._open(at)
@@ -376,7 +387,7 @@ class Replay:
 
     def event_at(self, version: int) -> StoredEvent:
         """The event whose turn a version falls into."""
-        return self._turns[bisect.bisect_right(self._versions, version) - 1].event
+        return self._turns[max(0, bisect.bisect_right(self._versions, version) - 1)].event
 
     def lines(self) -> list[int]:
         """Lines that have a statement."""
@@ -390,6 +401,7 @@ class Replay:
 
     def _verify(self, history: Sequence[StoredEvent]) -> None:
         live = LiveMachine(self.execution_id, self.program, self._first)
+        self.program = live.program
         self._turns.append(_Turn(self._first, None, tuple(live.undecided)))
         self.last = 1
         for event in history[1:]:
@@ -407,12 +419,22 @@ class Replay:
             except UnreadableEvent as error:
                 self.damage = error
                 break
+            if live.program is not self.program:
+                self._begin_anew(live, event)
             if said is not None and goes_on:
                 if isinstance(said, protocol.Forked):
                     self._contexts.append((len(self._turns), said.context))
                 self._turns.append(_Turn(event, said, tuple(live.undecided[known:])))
             self.last = event.version
         self.outcome = live.outcome
+
+    def _begin_anew(self, live: LiveMachine, event: StoredEvent) -> None:
+        """Leave out what was before: it ran another source."""
+        self.program, self._moved = live.program, live.state_bytes(limited=False)
+        self._turns = [_Turn(event, None, ())]
+        self._contexts = [(0, live.context)]
+        self._kept.clear()
+        self._interval = _FIRST_INTERVAL
 
     def _keep(self, turn: int, live: LiveMachine) -> None:
         """Keep the state before a turn, now and then."""
@@ -433,6 +455,10 @@ class Replay:
     def _opened(self, turn: int) -> Stepper:
         """A stepper in a turn, at its first stop."""
         self._at = turn
+        if turn == 0 and self._moved is not None:
+            stepper = Stepper.of_state(self.program, self._moved, self._contexts[0][1])
+            stepper.rest()
+            return stepper
         if turn == 0:
             stepper = Stepper(
                 self.program,
@@ -464,7 +490,7 @@ class Replay:
         at_hand = _NEAR // 2
         if begun == 0:
             machine = self._at_beginning(self.program)
-            machine.start()
+            self._go(0)(machine)
             begun = 1
         else:
             kept = self._near.get(begun) or self._kept[begun]
@@ -505,7 +531,7 @@ class Replay:
         """What a machine that stands before a turn does in it."""
         event, said, _ = self._turns[turn]
         if said is None:
-            return flowlang.Machine.start
+            return flowlang.Machine.start if self._moved is None else lambda _: protocol.Turn()
         return lambda machine: machine.feed(said, event.at_ms)
 
     def _scout(self, turn: int) -> Scout:
@@ -566,6 +592,9 @@ class Replay:
         return None
 
     def _at_beginning(self, program: flowlang.Program) -> flowlang.Machine:
+        """A machine before the first turn."""
+        if self._moved is not None:
+            return flowlang.decode_state(program, self._moved, self._contexts[0][1])
         return flowlang.Machine(
             program,
             events.value_of(self.created.inputs),
@@ -603,11 +632,24 @@ def opened(recording: Recording, upto: int | None = None) -> Replay:
         FlowSyntaxError: this release does not accept its source.
         NondeterminismError, UnreadableEvent: as `Replay`.
     """
-    program = compiled(recording.source, recording.path)
+    program = program_of(recording)
     replay = Replay(recording.execution_id, program, recording.events, upto)
     if upto is None and replay.damage is None:
         replay.damage = recording.damage
     return replay
+
+
+def program_of(recording: Recording, last: flowlang.Program | None = None) -> flowlang.Program:
+    """What a recorded history runs, for `LiveMachine`.
+
+    Args:
+        last: instead of the recorded source.
+
+    Raises:
+        FlowSyntaxError: this release does not accept its source, or an earlier one.
+    """
+    earlier = [compiled(one.source, one.path) for one in recording.earlier]
+    return chained([*earlier, last or compiled(recording.source, recording.path)])
 
 
 def compiled(source: str, path: str = "workflow.flow") -> flowlang.Program:

@@ -22,7 +22,7 @@ from rhythm.engine.fold import fold
 from rhythm.engine.history import LiveMachine, beginning_of, context_of
 from rhythm.errors import InvalidRequest, NondeterminismError
 from rhythm.events import TERMINAL, Completed, Decided, Failed, Forked, Origin
-from rhythm.history.cursor import compiled
+from rhythm.history.cursor import compiled, program_of
 from rhythm.history.recording import Recording
 from rhythm.models import MAX_NAME_LENGTH, Execution, ExecutionStatus, check_yes_or_no
 from rhythm.payloads import check_payload, kind_of
@@ -89,7 +89,7 @@ class Wanted(msgspec.Struct, frozen=True):
             raise damage
         if self.at is not None:
             return self.at, bool(self.signals)
-        last = last_good(recording, compiled(recording.source, recording.path))
+        last = last_good(recording, program_of(recording))
         return last, True if self.signals is None else self.signals
 
     def program(self, recording: Recording) -> Program:
@@ -99,7 +99,7 @@ class Wanted(msgspec.Struct, frozen=True):
             FlowSyntaxError: the source is no program.
         """
         if self.source is None:
-            return compiled(recording.source, recording.path)
+            return program_of(recording)
         return compiled(self.source, self.path)
 
 
@@ -340,13 +340,13 @@ def forked(
         parent=terms.parent,
         n=terms.n,
         started_by=None,
-        definition=program.digest,
+        definition=program.began_with.digest,
         forked_from=origin,
         context=context_of(execution_id, created, first.at_ms),
     )
     context = live.context | {
         "executionId": terms.new_id,
-        "definition": program.digest,
+        "definition": live.program.digest,
         "parentWorkflowId": terms.parent,
     }
     again = tuple(c for number, c in open_.items() if number not in results and number not in along)

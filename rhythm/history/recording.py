@@ -25,6 +25,13 @@ FORMAT: Final = 1
 """Of the file. A release reads all that came before it."""
 
 
+class EarlierSource(msgspec.Struct, frozen=True):
+    """The text of a `.flow`, and where it came from, for messages."""
+
+    path: str
+    source: str
+
+
 class Recording(msgspec.Struct, frozen=True):
     """A workflow's history.
 
@@ -34,6 +41,7 @@ class Recording(msgspec.Struct, frozen=True):
         source: the text of the `.flow`.
         events: all that could be read, the oldest first.
         damage: why there are no more of them, if there were; not in its file.
+        earlier: what it ran before its source, and left by a mapping, the oldest first.
     """
 
     execution_id: str
@@ -42,6 +50,7 @@ class Recording(msgspec.Struct, frozen=True):
     source: str
     events: tuple[StoredEvent, ...]
     damage: UnreadableEvent | None = None
+    earlier: tuple[EarlierSource, ...] = ()
 
 
 class EventLine(msgspec.Struct, omit_defaults=True):
@@ -56,25 +65,35 @@ class EventLine(msgspec.Struct, omit_defaults=True):
     packed: str = ""
 
 
-class _File(msgspec.Struct):
+class _EarlierSource(msgspec.Struct):
     """`source` is in lines, so that a change to it can be seen."""
+
+    path: str
+    source: list[str]
+
+
+class _File(msgspec.Struct):
+    """`source` as in `_EarlierSource`."""
 
     format: int
     execution: str
     workflow: str
     path: str
     source: list[str]
+    earlier: list[_EarlierSource] | msgspec.UnsetType = msgspec.UNSET
     events: list[EventLine] = []
 
 
 def encode(recording: Recording) -> bytes:
     """The content of a file."""
+    earlier = [_EarlierSource(one.path, one.source.split("\n")) for one in recording.earlier]
     head = _File(
         FORMAT,
         recording.execution_id,
         recording.workflow,
         recording.path,
         recording.source.split("\n"),
+        earlier or msgspec.UNSET,
     )
     shown = msgspec.json.format(msgspec.json.encode(head), indent=2)
     lines = (b"    " + msgspec.json.encode(line_of(event)) for event in recording.events)
@@ -103,7 +122,14 @@ def decode(content: bytes, path: str) -> Recording:
         )
     if not recorded:
         raise ConfigurationError(f"{path} holds no event", "record the history again")
-    return Recording(read.execution, read.workflow, read.path, "\n".join(read.source), recorded)
+    return Recording(
+        read.execution,
+        read.workflow,
+        read.path,
+        "\n".join(read.source),
+        recorded,
+        earlier=tuple(EarlierSource(one.path, "\n".join(one.source)) for one in read.earlier or ()),
+    )
 
 
 def first_of(execution_id: str, history: Sequence[StoredEvent]) -> Created:

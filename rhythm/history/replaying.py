@@ -10,7 +10,8 @@ from rhythm import events
 from rhythm.engine.history import LiveMachine, beginning_of, in_words
 from rhythm.engine.turn import HISTORY_LIMIT
 from rhythm.errors import NondeterminismError
-from rhythm.events import Completed, Decided, Failed, Restarted
+from rhythm.events import Completed, Decided, Failed, Migrated, Restarted
+from rhythm.history.cursor import program_of
 from rhythm.history.recording import Recording
 from streams.codec import StoredEvent
 
@@ -24,12 +25,17 @@ def replay(recording: Recording, program: Program) -> None:
     It goes as far as the history tells what was decided: the workflow may have been told more by
     then, or have been ended from outside.
 
+    Args:
+        program: in place of the one that it runs now.
+
     Raises:
         NondeterminismError: the program decides otherwise than the history records.
         UnreadableEvent: an event is damaged or unknown.
     """
     execution_id, history = recording.execution_id, recording.events
-    machine = LiveMachine(execution_id, program, beginning_of(execution_id, history))
+    _check_moves(execution_id, history, program)
+    begins = beginning_of(execution_id, history)
+    machine = LiveMachine(execution_id, program_of(recording, program), begins)
     last = _last_of_its_own(history)
     upto = 1
     if last is not None:
@@ -48,6 +54,21 @@ def replay(recording: Recording, program: Program) -> None:
         first = machine.undecided[0]
         line = getattr(first, "line", None)
         raise NondeterminismError(execution_id, last.version, recorded, in_words(first), line)
+
+
+def _check_moves(execution_id: str, history: Sequence[StoredEvent], program: Program) -> None:
+    """Refuse another program than the one that the workflow was moved onto last by a mapping, even
+    if nothing that it decided since is recorded: the mapping tells of no other one."""
+    for event in reversed(history):
+        if event.type == "migrated":
+            said = events.decode(execution_id, event.version, event.type, event.payload)
+            if isinstance(said, Migrated) and said.mapping is not None:
+                if said.definition != program.digest:
+                    recorded = f"a move onto the source {said.definition}"
+                    raise NondeterminismError(
+                        execution_id, event.version, recorded, f"one onto {program.digest}"
+                    )
+                return
 
 
 def _last_of_its_own(history: Sequence[StoredEvent]) -> StoredEvent | None:

@@ -12,7 +12,7 @@ import flowlang
 from flowlang import protocol
 from rhythm import events
 from rhythm.engine.fold import fold, successor_of
-from rhythm.engine.history import LiveMachine, beginning_of, definition_of
+from rhythm.engine.history import LiveMachine, beginning_of, chained, definitions_of
 from rhythm.events import TERMINAL, Decided, Forked
 from rhythm.history.reading import id_of
 from rhythm.history.recording import first_of
@@ -194,8 +194,9 @@ def _asked(
     for span in open_.values():
         ended = last.type in TERMINAL
         yield _over(span, from_unix_ms(last.at_ms), "not needed") if ended else span
-    program = programs.get(definition_of(execution_id, history) or "")
-    if program is not None:
+    ran = definitions_of(execution_id, history)
+    if ran and all(definition in programs for definition in ran):
+        program = chained([programs[definition] for definition in ran])
         yield from signal_waits(execution_id, history, program)
 
 

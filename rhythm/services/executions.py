@@ -14,7 +14,7 @@ from rhythm import events, tracing
 from rhythm.ending import end
 from rhythm.engine.attributes import lines_of, read_fields, text_of
 from rhythm.engine.fold import successor_of
-from rhythm.engine.history import LiveMachine, beginning_of, definition_of
+from rhythm.engine.history import LiveMachine, beginning_of, chained
 from rhythm.engine.input_schema import check_inputs
 from rhythm.engine.lanes import in_lane, key_of
 from rhythm.engine.options import KEY_EXPRESSION, bounds_of
@@ -544,9 +544,9 @@ class ExecutionService:
             created = first_of(execution_id, history)
             if created.definition is None:
                 return ()
-            definition = definition_of(execution_id, history) or created.definition
-            program = await self._workflows.program(created.target, definition)
-            machine = LiveMachine(execution_id, program, beginning_of(execution_id, history))
+            programs = await self._workflows.programs_of(created.target, execution_id, history)
+            first = beginning_of(execution_id, history)
+            machine = LiveMachine(execution_id, chained(programs), first)
             machine.advance(history[1:])
         except RhythmError as error:
             # It is told by whoever reads it; here it would hide that the time is over.

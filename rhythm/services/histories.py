@@ -14,15 +14,20 @@ from typing import Any
 import msgspec
 
 import flowlang
-from flowlang import Edit, protocol
+from flowlang import Edit, Moved, SourceMapping, protocol
 from rhythm import events
 from rhythm.engine.attributes import lines_of
 from rhythm.engine.fold import successor_of
-from rhythm.engine.history import definition_of
+from rhythm.engine.history import definition_of, definitions_of
 from rhythm.engine.lanes import in_lane
 from rhythm.engine.retry import duration_ms
 from rhythm.engine.turn import terms_of
-from rhythm.errors import ExecutionNotFound, InvalidRequest, UnreadableEvent
+from rhythm.errors import (
+    ExecutionNotFound,
+    InvalidRequest,
+    NondeterminismError,
+    UnreadableEvent,
+)
 from rhythm.events import TERMINAL, Completed, Migrated
 from rhythm.history import files, forking
 from rhythm.history.bundle import (
@@ -33,14 +38,15 @@ from rhythm.history.bundle import (
     asked_for,
     without_values,
 )
-from rhythm.history.cursor import Found, Replay, compiled, opened
+from rhythm.history.cursor import Found, Replay, compiled, opened, program_of
 from rhythm.history.difference import Difference, difference
 from rhythm.history.explain import Explanation, Script, explain
 from rhythm.history.explain import Surroundings as Around
 from rhythm.history.forking import Wanted
 from rhythm.history.impact import Impact, Parting, impact, what_if
+from rhythm.history.moving import move
 from rhythm.history.reading import id_of, readable
-from rhythm.history.recording import Recording, check_follows, first_of
+from rhythm.history.recording import EarlierSource, Recording, check_follows, first_of
 from rhythm.history.rehearsal import Answers, Rehearsal, Trial, check_answers
 from rhythm.history.replaying import replay as replay_on
 from rhythm.history.standing import Standing, standing
@@ -125,9 +131,15 @@ class HistoryService:
         created = first_of(execution_id, found)
         if created.definition is None:
             raise InvalidRequest("execution_id", f"{execution_id!r} is a task; record its workflow")
-        definition = definition_of(execution_id, found) or created.definition
-        program = await self._workflows.program(created.target, definition)
-        return Recording(execution_id, created.target, program.path, program.source, tuple(found))
+        *earlier, program = await self._workflows.programs_of(created.target, execution_id, found)
+        return Recording(
+            execution_id,
+            created.target,
+            program.path,
+            program.source,
+            tuple(found),
+            earlier=tuple(EarlierSource(one.path, one.source) for one in earlier),
+        )
 
     async def record_to_damage(self, execution_id: str) -> Recording:
         """As `record`, of a history that is damaged up to where it is: its `damage` says why.
@@ -258,10 +270,10 @@ class HistoryService:
         """The programs that workflows run, by definition."""
         programs: dict[str, flowlang.Program] = {}
         for id_, history in histories.items():
-            definition = definition_of(id_, history)
-            if definition is not None and definition not in programs:
-                target = first_of(id_, history).target
-                programs[definition] = await self._workflows.program(target, definition)
+            for definition in definitions_of(id_, history):
+                if definition not in programs:
+                    target = first_of(id_, history).target
+                    programs[definition] = await self._workflows.program(target, definition)
         return programs
 
     async def export_bundle(self, execution_id: str, *, values: bool = False) -> Bundle:
@@ -283,8 +295,9 @@ class HistoryService:
         family = await self._family(execution_id, damage)
         programs = await self._programs(family)
         names = {
-            definition_of(id_, history): first_of(id_, history).target
+            definition: first_of(id_, history).target
             for id_, history in family.items()
+            for definition in definitions_of(id_, history)
         }
         with translated():
             described = await projections.describe(self._connection)
@@ -518,7 +531,7 @@ class HistoryService:
                 assert isinstance(told, Completed)
                 results[n] = told
                 continue
-            their_program = compiled(theirs.source, theirs.path)
+            their_program = program_of(theirs)
             good = forking.last_good(theirs, their_program)
             if not good:
                 # It ends before it does anything.
@@ -553,7 +566,7 @@ class HistoryService:
             forked=made.forked,
             target=live.created.target,
             queue=live.created.queue,
-            definition=program.digest,
+            definition=live.program.digest,
             bounds=bounds,
             state=events.encode_value(made.state) if made.state else b"",
             attributes=lines_of(made.attributes),
@@ -580,8 +593,17 @@ class HistoryService:
             if isinstance(child, StoredExecution)
         }
 
-    async def migrate_execution(self, execution_id: str, program: str, *, path: str = "") -> None:
-        """Let a live workflow go on with another definition, on which its history replays.
+    async def migrate_execution(
+        self,
+        execution_id: str,
+        program: str,
+        *,
+        path: str = "",
+        maps: bool = False,
+        dry: bool = False,
+    ) -> list[Moved]:
+        """Let a live workflow go on with another definition, on which its history replays; or, if
+        `maps`, on which it does not, but where it can be told by the sources where it stands.
 
         The one thing here that changes the execution it looks at. Nothing that it did is done
         again; the next thing that it is told goes to the other script. `Context.definition` stays
@@ -590,16 +612,25 @@ class HistoryService:
         Args:
             program: the digest of a definition that is kept under the workflow's name; or, with
                 a `path`, the text of a source, which is kept for it.
+            maps: whether, where the other script decides otherwise than was recorded, functions
+                that wait go on at the same `await` in it, with their variables by name.
+            dry: whether only to tell; nothing is changed.
+
+        Returns:
+            Where functions that wait go on, if by a mapping; nothing if the history replays.
 
         Raises:
             NondeterminismError: the other script decides otherwise than the history records; shows
                 both. Nothing was changed.
-            InvalidRequest: it runs that definition already, is a task, or never rests.
+            InvalidRequest: it runs that definition already, is a task, or never rests; or where it
+                would go on cannot be told.
             ExecutionFinished: it has ended.
             FlowSyntaxError: the text is no program.
             ExecutionNotFound, WorkflowNotRegistered, UnreadableEvent: as `record`.
         """
         _check_texts(program=program, path=path)
+        check_yes_or_no(maps, "maps")
+        check_yes_or_no(dry, "dry")
         text = compiled(program, path) if path else None
         if text is None:
             check_definition(program, "program")
@@ -610,8 +641,17 @@ class HistoryService:
             to = text or await self._workflows.program(name, program)
             if definition_of(execution_id, recording.events) == to.digest:
                 raise InvalidRequest("program", f"{execution_id!r} runs this definition already")
+            mapping: SourceMapping | None = None
+            moved: list[Moved] = []
             if recording.events[-1].type not in TERMINAL:
-                replay_on(recording, to)
+                try:
+                    replay_on(recording, to)
+                except NondeterminismError:
+                    if not maps:
+                        raise
+                    mapping, moved = move(recording, to)
+                if dry:
+                    return moved
                 if path:
                     await self._workflows.keep(name, to)
             with translated():
@@ -621,9 +661,9 @@ class HistoryService:
                     request=request,
                     version=len(recording.events),
                     definition=to.digest,
-                    payload=events.encode(Migrated(to.digest)),
+                    payload=events.encode(Migrated(to.digest, mapping)),
                 ):
-                    return
+                    return moved
             await asyncio.sleep(_LOOK_AGAIN_S)
         raise InvalidRequest(
             "execution_id", f"{execution_id!r} is at work without a pause: pause it, or try again"

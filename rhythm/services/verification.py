@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from rhythm import events
 from rhythm.engine.fold import fold
-from rhythm.engine.history import LiveMachine, beginning_of, definition_of
+from rhythm.engine.history import LiveMachine, beginning_of, chained
 from rhythm.errors import ExecutionNotFound, RhythmError, UnreadableEvent
 from rhythm.history.recording import first_of
 from rhythm.history.verify import Finding, check, projection
@@ -157,6 +157,5 @@ class VerificationService:
         created = first_of(execution_id, history)
         if created.definition is None:
             return None
-        definition = definition_of(execution_id, history) or created.definition
-        program = await self._workflows.program(created.target, definition)
-        return LiveMachine(execution_id, program, beginning_of(execution_id, history))
+        programs = await self._workflows.programs_of(created.target, execution_id, history)
+        return LiveMachine(execution_id, chained(programs), beginning_of(execution_id, history))

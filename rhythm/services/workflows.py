@@ -6,13 +6,14 @@ alone takes the store's latest. A program is compiled once per digest and proces
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 import flowlang
 from flowlang.program import digest_of
+from rhythm.engine.history import definitions_of
 from rhythm.engine.retry import duration_ms
 from rhythm.engine.turn import KnownWorkflow
 from rhythm.errors import (
@@ -27,6 +28,7 @@ from rhythm.models import Registration, WorkflowInfo, check_definition, check_na
 from rhythm.payloads import kind_of
 from rhythm.services.translation import translated
 from streams import definitions
+from streams.codec import StoredEvent
 from streams.connection import Connection
 
 DEFAULT_QUEUE = "default"
@@ -284,6 +286,21 @@ class WorkflowService:
             As `program`.
         """
         return await self._startable(name, by_name=True)
+
+    async def programs_of(
+        self, name: str, execution_id: str, history: Iterable[StoredEvent]
+    ) -> list[flowlang.Program]:
+        """What a history runs: the program to begin with, and those that it was moved onto by a
+        mapping.
+
+        Raises:
+            WorkflowNotRegistered, FlowSyntaxError, UnreadableRecord: as `program`.
+            UnreadableEvent: an event that says it is damaged.
+        """
+        return [
+            await self.program(name, definition)
+            for definition in definitions_of(execution_id, history)
+        ]
 
     async def program(self, name: str, definition: str) -> flowlang.Program:
         """The program of a definition, from here or from the store.

@@ -9,6 +9,7 @@ from pathlib import Path
 from rhythm.builder import Rhythm
 from rhythm.errors import ConfigurationError, RhythmError, WorkflowNotRegistered
 from rhythm.history import replaying
+from rhythm.history.cursor import compiled
 from rhythm.history.files import SUFFIX, read, write
 from rhythm.services.workflows import compile_all, read_workflow_files
 
@@ -50,8 +51,7 @@ def replay(
         recorded = read(file)
         try:
             if programs is None:
-                own = (recorded.workflow, recorded.source, recorded.path)
-                program = compile_all([own])[recorded.workflow]
+                program = compiled(recorded.source, recorded.path)
             elif recorded.workflow in programs:
                 program = programs[recorded.workflow]
             else:

@@ -17,7 +17,7 @@ import msgspec
 import flowlang
 from flowlang import Program, SnapshotUnusable, StateTooLarge, protocol
 from rhythm import logs, tracing
-from rhythm.engine.history import KeptMachine, LiveMachine, beginning_of, definition_of
+from rhythm.engine.history import KeptMachine, LiveMachine, beginning_of, chained
 from rhythm.engine.turn import KnownTask, KnownWorkflow, Names, settle
 from rhythm.errors import ConnectionLost, RhythmError, UnreadableEvent, WorkflowNotRegistered
 from rhythm.events import Created, SignalReceived, TraceContext, plain_number
@@ -314,11 +314,13 @@ class Activations:
         created = decode_event(claim.id, first.version, first.type, first.payload)
         if not isinstance(created, Created) or created.definition is None:
             raise UnreadableEvent(claim.id, first.version, "it does not begin a workflow")
-        definition = definition or definition_of(claim.id, history) or created.definition
-        program = await self._workflows.program(created.target, definition)
-        if self.keeping.programs:
-            return program
-        return flowlang.compile(program.source, path=program.path)
+        if definition is None:
+            programs = await self._workflows.programs_of(created.target, claim.id, history)
+        else:
+            programs = [await self._workflows.program(created.target, definition)]
+        if not self.keeping.programs:
+            programs = [flowlang.compile(one.source, path=one.path) for one in programs]
+        return chained(programs)
 
     async def _names(self, execution_id: str, live: LiveMachine) -> Names:
         tasks: dict[str, KnownTask] = {}

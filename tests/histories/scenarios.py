@@ -23,7 +23,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {}
 """By the name of the file. Each prepares a fresh kit, and runs."""
 
 
-OF_APPLICATIONS: Final = frozenset({"debounced", "forked", "migrated", "restarted"})
+OF_APPLICATIONS: Final = frozenset({"debounced", "forked", "mapped", "migrated", "restarted"})
 """Those that an application plays in real time, since the kit cannot."""
 
 
@@ -388,9 +388,43 @@ const order = await Task.run("look", { at: "order" })
 const go = await Signal.when("go")
 return { order, go }
 """
-    new = old.replace(
-        "return { order, go }", 'return { order, go, late: await Task.run("look", {}) }'
-    )
+    return _migrated(old, old.replace("go }", 'go, late: await Task.run("look", {}) }'))
+
+
+@_scenario
+def mapped(kit: RhythmTest) -> Recorded:
+    """Two functions that wait go on in a script that would have decided otherwise."""
+    del kit
+    old = """\
+const order = await Task.run("look", { at: "order" })
+const rounds = []
+for (const name of ["go", "on"]) {
+  const said = async (given) => {
+    const come = await Signal.when(name)
+    return [order, given, come]
+  }
+  rounds.push(said(rounds.length))
+}
+return await Promise.all(rounds.map(async (round) => ({ said: await round })))
+"""
+    new = """\
+const order = await Task.run("look", { at: "another order" })
+const rounds = []
+for (const name of ["go", "on"]) {
+  const said = async (given) => {
+    const come = await Signal.when(name)
+    return [order, given, come, await late(name)]
+  }
+  rounds.push(said(rounds.length))
+}
+return await Promise.all(rounds.map(async (round) => ({ said: await round })))
+async function late(at) { return await Task.run("look", { at }) }
+"""
+    return _migrated(old, new)
+
+
+def _migrated(old: str, new: str) -> Recorded:
+    """A workflow that goes on with another source when its first task has run."""
 
     async def look(at: str = "nothing") -> str:
         return f"{at} seen"
@@ -408,8 +442,9 @@ return { order, go }
             async for event in histories.follow("one"):
                 if event.type == "child_completed":
                     break
-            await histories.migrate_execution("one", new, path="migrated.flow")
-            await app.signal_service.send_signal(workflow_id="one", signal_name="go")
+            await histories.migrate_execution("one", new, path="migrated.flow", maps=True)
+            for name in ("on", "go"):
+                await app.signal_service.send_signal(workflow_id="one", signal_name=name)
             await executions.wait_for_execution("one")
             return Recorded(await histories.record("one"))
 

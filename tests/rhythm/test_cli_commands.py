@@ -458,6 +458,25 @@ def test_history_is_recorded_for_tests_to_replay(rhythm: Rhythm, folder: Path) -
     assert replay("kept", flows="flows") == 1
 
 
+def test_an_execution_is_moved_by_its_place(rhythm: Rhythm, folder: Path) -> None:
+    flow = folder / "flows" / "standing.flow"
+    flow.write_text('const a = 1\nawait Signal.when("go")\nreturn a\n')
+    id_ = started(rhythm, "standing")
+    rhythm("run", "flows/hello.flow", "-m", "cli_tasks", "-i", "name=Ada")
+    flow.write_text('const a = 2\nconsole.log(a)\nawait Signal.when("go")\nreturn a\n')
+    words = ("migrate-execution", id_, "--to", "flows/standing.flow")
+
+    would = rhythm(*words, "--map", "--dry")
+    done = json.loads(rhythm(*words, "--map", "--json").stdout)
+
+    assert would.stdout == (
+        f"{id_} would go on with {done['definition']}\n"
+        "Its history does not replay on it. What waits goes on by its place:\n"
+        "  main: line 2 -> line 3\n"
+    )
+    assert done["moved"] == [{"function": "main", "old_line": 2, "new_line": 3}]
+
+
 def test_history_of_a_task_names_worker_and_attempt(rhythm: Rhythm) -> None:
     rhythm("run", "flows/stumble.flow", "-m", "cli_tasks")
     [task] = json.loads(rhythm("list", "--type", "task", "--json").stdout)
