@@ -35,6 +35,7 @@ THIRD_PARTY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "faults.py",
             "scripts.py",
         ),
+        "hiredis": ("clients.py",),
         "fakeredis": ("embedded.py",),
     },
     "rhythm": {
