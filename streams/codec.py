@@ -168,9 +168,11 @@ def texts(flat: Sequence[bytes]) -> dict[str, str]:
 
 
 def facts_and_state(flat: Sequence[bytes]) -> tuple[dict[str, str], bytes]:
-    """A projection's fields as text, and the encoded state among them."""
+    """A projection's fields as text, and the encoded state among them; without the child that
+    stands there for an index."""
     fields = dict(pairs(flat))
     state: bytes = fields.pop(b"sv", b"")
+    fields.pop(b"ch", None)
     return {key.decode(): value.decode() for key, value in fields.items()}, state
 
 

@@ -444,6 +444,7 @@ async def examine(connection: Connection, execution_id: str) -> Examination:
     version, control, facts, statuses, indexes, queued, held, due, timers, trouble = found
     known = {_readable(key): value for key, value in codec.pairs(facts)}
     state: bytes = known.pop("sv", b"")
+    known.pop("ch", None)
     return Examination(
         version,
         {

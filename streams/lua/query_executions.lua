@@ -116,22 +116,6 @@ local function index_of(key)
   return string.sub(key, #prefix + 3)
 end
 
--- The newest of two such lists of entries.
-local function newest_of(one, other, most)
-  local merged, i, j = {}, 1, 1
-  while #merged < 2 * most and (one[i] or other[j]) do
-    local at, other_at = tonumber(one[i + 1] or nil), tonumber(other[j + 1] or nil)
-    if at and (not other_at or at > other_at or (at == other_at and sorts_before(other[j], one[i]))) then
-      merged[#merged + 1], merged[#merged + 2] = one[i], one[i + 1]
-      i = i + 2
-    else
-      merged[#merged + 1], merged[#merged + 2] = other[j], other[j + 1]
-      j = j + 2
-    end
-  end
-  return merged
-end
-
 local function read(index)
   return index_read(index, after ~= "" and after or newest, oldest, after_id, units, false)
 end

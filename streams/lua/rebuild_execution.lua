@@ -28,6 +28,12 @@ if ARGV[3] ~= "" then
 end
 call("HDEL", prefix .. "z", id)
 take_attributes(id, facts.cr)
+-- Of its place in an index no event tells.
+local child = redis.pcall("HGET", KEYS[3], "ch")
+if type(child) == "string" then
+  fields[#fields + 1] = "ch"
+  fields[#fields + 1] = child
+end
 call("DEL", KEYS[3])
 call("HSET", KEYS[3], unpack(fields))
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
@@ -38,7 +44,7 @@ for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" 
     index_add(pair[1] .. ":" .. facts[pair[2]], { facts.cr, id })
   end
 end
-if parent_of(id) then
+if parent_of(id) and not index_has("p:" .. parent_of(id), facts.cr, id) then
   index_add("p:" .. parent_of(id), { facts.cr, id })
 end
 for name, value in pairs(facts) do

@@ -263,7 +263,13 @@ local function settle_workflow(id)
     append(control, now, token, "decided", "u", digits(upto), "d", decided)
     own = own + 1
     if control.st == "pending" then
-      move(control, "suspended", "sa", control.a)
+      local child = #children == 1 and children[1]
+      if child then
+        child.alone = true
+        move(control, "suspended", "sa", control.a, "ch", child.n)
+      else
+        move(control, "suspended", "sa", control.a)
+      end
     end
   end
   if state ~= "" then

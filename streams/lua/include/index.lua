@@ -5,6 +5,9 @@
 -- what was created up to then and after the bound before. The bounds stand in the sorted set i:+<index>, and how many
 -- are in its earlier chunks in the hash i:+. What was created in the same ms is in one chunk, however much it is. An index's name
 -- is its filter, with ":" and the value where there is one.
+--
+-- A child that a workflow's first decision asked for alone stands in no index p of its parent, which would take 170 bytes:
+-- its number is the field ch of that one's projection. It is read as if it stood there.
 
 -- How many close the newest chunk; twice as many divide an earlier one. Redis packs up to 128, and looks through half of
 -- them to add one.
@@ -78,6 +81,21 @@ local function join(index, bound)
   call("ZREM", prefix .. "i:+" .. index, bound)
 end
 
+local function first_child(index)
+  local parent = string.match(index, "^p:(.*)$")
+  local n = parent and redis.pcall("HGET", prefix .. "x:" .. parent, "ch")
+  local id = type(n) == "string" and parent .. "/" .. n
+  local created = id and call("HGET", prefix .. "x:" .. id, "cr")
+  if created then
+    return id, created
+  end
+end
+
+local function is_between(created, oldest, newest)
+  local at = tonumber(created or nil)
+  return at and (oldest == "-inf" or at >= tonumber(oldest)) and (newest == "+inf" or at <= tonumber(newest))
+end
+
 -- How far those from `first` on go that belong up to `bound`, at most so many.
 local function run_end(entries, first, bound, most)
   local last, upto = first, tonumber(bound or nil)
@@ -116,13 +134,16 @@ end
 
 -- entries: as above.
 local function index_remove(index, entries)
-  local first = 1
+  local first, child = 1, first_child(index)
   while first < #entries do
     local bound = bound_of(index, entries[first])
     local next_one = run_end(entries, first, bound, 2 * CHUNK)
     local ids = {}
     for i = first, next_one - 2, 2 do
       ids[#ids + 1] = entries[i + 1]
+      if entries[i + 1] == child then
+        call("HDEL", prefix .. "x:" .. string.sub(index, 3), "ch")
+      end
     end
     local removed = call("ZREM", chunk_of(index, bound), unpack(ids))
     if bound and removed > 0 then
@@ -134,11 +155,12 @@ local function index_remove(index, entries)
 end
 
 local function index_has(index, created, id)
-  return call("ZSCORE", chunk_of(index, bound_of(index, created)), id) and true or false
+  return (call("ZSCORE", chunk_of(index, bound_of(index, created)), id) or first_child(index) == id) and true or false
 end
 
 local function index_size(index)
   return call("ZCARD", prefix .. "i:" .. index) + (call("HGET", prefix .. "i:+", index) or 0)
+    + (first_child(index) and 1 or 0)
 end
 
 -- As Redis sorts: Lua's own comparison goes by the server's locale.
@@ -169,10 +191,26 @@ local function count_upto(chunk, created, id, is_ascending)
   return passed
 end
 
+-- The newest of two lists "id, created, …", the newest first.
+local function newest_of(one, other, most)
+  local merged, i, j = {}, 1, 1
+  while #merged < 2 * most and (one[i] or other[j]) do
+    local at, other_at = tonumber(one[i + 1] or nil), tonumber(other[j + 1] or nil)
+    if at and (not other_at or at > other_at or (at == other_at and sorts_before(other[j], one[i]))) then
+      merged[#merged + 1], merged[#merged + 2] = one[i], one[i + 1]
+      i = i + 2
+    else
+      merged[#merged + 1], merged[#merged + 2] = other[j], other[j + 1]
+      j = j + 2
+    end
+  end
+  return merged
+end
+
 -- "id, created, …", at most so many, of what was created from the time `from` to the time `to`, both included, which may
 -- be "+inf" and "-inf"; behind the entry `after_id` of the time `from`, unless that is "".
 local function index_read(index, from, to, after_id, most, is_ascending)
-  local bounds, found = prefix .. "i:+" .. index, {}
+  local bounds, found, behind = prefix .. "i:+" .. index, {}, after_id
   local rank, left = call("ZCOUNT", bounds, "-inf", "(" .. from), most
   repeat
     local bound = call("ZRANGE", bounds, rank, rank)[1]
@@ -190,7 +228,15 @@ local function index_read(index, from, to, after_id, most, is_ascending)
     left = left - #entries / 2
     rank = rank + (is_ascending and 1 or -1)
   until left <= 0 or rank < 0 or (is_ascending and not bound)
-  return found
+  local id, created = first_child(index)
+  if not id or not is_between(created, is_ascending and from or to, is_ascending and to or from) then
+    return found
+  elseif is_ascending then
+    return { id, created, unpack(found) }
+  elseif behind ~= "" and tonumber(created) == tonumber(from) and not sorts_before(id, behind) then
+    return found
+  end
+  return newest_of(found, { id, created }, most)
 end
 
 -- How many were created in such a time, as far as so many chunks tell; and up to when the others are, nil if that is all.
@@ -199,13 +245,12 @@ local function index_count(index, newest, oldest, chunks)
   local rank = call("ZCOUNT", bounds, "-inf", "(" .. newest)
   local number = call("ZCOUNT", chunk_of(index, call("ZRANGE", bounds, rank, rank)[1]), oldest, newest)
   local older = rank > 0 and call("ZRANGE", bounds, math.max(rank - chunks, 0), rank - 1) or {}
-  local function is_within(bound)
-    return oldest == "-inf" or tonumber(bound) >= tonumber(oldest)
-  end
+  local _, created = first_child(index)
+  local more = is_between(created, oldest, newest) and 1 or 0
   for i = #older, 1, -1 do
-    if not is_within(older[i]) then
-      return number
-    elseif i > 1 and is_within(older[i - 1]) then
+    if not is_between(older[i], oldest, "+inf") then
+      return number + more
+    elseif i > 1 and is_between(older[i - 1], oldest, "+inf") then
       number = number + call("ZCARD", chunk_of(index, older[i]))
     elseif i == 1 and rank > chunks then
       return number, older[1]
@@ -213,5 +258,5 @@ local function index_count(index, newest, oldest, chunks)
       number = number + call("ZCOUNT", chunk_of(index, older[i]), oldest, newest)
     end
   end
-  return number
+  return number + more
 end

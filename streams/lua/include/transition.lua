@@ -404,7 +404,7 @@ end
 -- What changes in the indexes is noted in the list i, oldest first, and folded in when they are read, so that
 -- whoever reads them sees in them all that was acknowledged; or when many notes have come together: most executions have ended by then, and their status changes once instead of
 -- three times. A note: status before, "-" for a new one, status, when it was created, id; of a new one also its
--- type, target and queue.
+-- type, target and queue, and "alone" if it is in no index of its parent.
 local notes = {}
 
 --@include index
@@ -465,11 +465,11 @@ local function fold_all()
   end
   for _, id in ipairs(by_creation(ids, created_at)) do
     if born[id] then
-      local type_, target, queue = string.match(born[id], "^ (%S+) (%S+) (%S+)$")
+      local type_, target, queue, alone = string.match(born[id], "^ (%S+) (%S+) (%S+)(.*)$")
       note(added, "y:" .. type_, id)
       note(added, "g:" .. target, id)
       note(added, "q:" .. queue, id)
-      local parent = parent_of(id)
+      local parent = alone == "" and parent_of(id)
       if parent then
         note(added, "p:" .. parent, id)
       end
@@ -807,6 +807,7 @@ local function create(born, now)
     set_attributes(id, at, born.ab)
   end
   notes[#notes + 1] = "- pending " .. at .. " " .. id .. " " .. born.ty .. " " .. born.tg .. " " .. born.q
+    .. (born.alone and " alone" or "")
   if born.q ~= "default" then
     -- So that work in a queue that nobody serves can be found; the default queue always is.
     call("SADD", prefix .. "q", born.q)
