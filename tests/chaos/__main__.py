@@ -2,6 +2,7 @@
 
     scripts/chaos --minutes 10
     scripts/chaos --minutes 10 --with HEAD~1   every second worker runs the code of that commit
+    scripts/chaos --minutes 10 --valkey        on the newest Valkey
 
 The exit status is 1 if anything was lost, was there twice, or is stuck; 2 if workers of that commit
 cannot be mixed with this one's.
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from tests.chaos.ground import CannotBeMixed
 from tests.chaos.trial import chaos
+from tests.conftest import valkey_binary
 
 
 def main(arguments: list[str]) -> int:
@@ -24,7 +26,12 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="rhythm-chaos-") as folder:
         seconds = options.minutes * 60
         trial = chaos(
-            Path(folder), seconds, options.seed, workers=options.workers, other=options.other
+            Path(folder),
+            seconds,
+            options.seed,
+            workers=options.workers,
+            other=options.other,
+            binary=valkey_binary() if options.valkey else None,
         )
         try:
             report = asyncio.run(trial)
@@ -54,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--with", dest="other", metavar="COMMIT", help="every second worker runs its code"
     )
+    parser.add_argument("--valkey", action="store_true", help="on the newest Valkey, not Redis")
     return parser
 
 

@@ -33,10 +33,13 @@ class Ground:
         folder: for the server's files, the workers' logs and the workflows.
         workers: how many processes there are.
         other: a commit whose code every second worker runs; None for this one alone.
+        binary: the server; None is the `redis-server` of the path.
     """
 
-    def __init__(self, folder: Path, workers: int, other: str | None = None) -> None:
-        self.folder, self.server = folder, RedisServer(folder)
+    def __init__(
+        self, folder: Path, workers: int, other: str | None = None, binary: Path | None = None
+    ) -> None:
+        self.folder, self.server = folder, RedisServer(folder, binary)
         self.proxy = LosingProxy(self.server.port)
         self.workers: list[subprocess.Popen[bytes] | None] = [None] * workers
         self._flows = folder / "flows"

@@ -59,6 +59,10 @@ class Storm:
 
     async def _mend(self) -> None:
         await asyncio.gather(*self._under_way)
+        self.replace_ended()
+
+    def replace_ended(self) -> None:
+        """Start workers anew that have ended: one that was told to may take its time."""
         for status in self._ground.ended_by_themselves():
             if status not in _EXPECTED:
                 self.problems.append(f"a worker ended by itself with status {status}")

@@ -47,16 +47,23 @@ class Report(msgspec.Struct, frozen=True):
 
 
 async def chaos(
-    folder: Path, seconds: float, seed: int, *, workers: int = 3, other: str | None = None
+    folder: Path,
+    seconds: float,
+    seed: int,
+    *,
+    workers: int = 3,
+    other: str | None = None,
+    binary: Path | None = None,
 ) -> Report:
     """Storms for so many seconds, then calm until all has ended.
 
     Args:
         other: a commit whose code every second worker runs.
+        binary: the server; None is the `redis-server` of the path.
     """
     logging.getLogger("rhythm").setLevel(logging.CRITICAL)
     chance, ledger = random.Random(seed), Ledger()
-    async with Ground(folder, workers, other) as ground:
+    async with Ground(folder, workers, other, binary) as ground:
         builder = InitBuilder().database_url(ground.proxy.url).namespace(NAMESPACE)
         async with builder.workflow_paths([folder / "flows"]) as app:
             loop = asyncio.get_running_loop()
@@ -69,9 +76,9 @@ async def chaos(
             storm = Storm(ground, chance)
             await storm.rage(seconds)
             await asyncio.gather(*clients)
+            await _all_listen(app, ground, storm)
             for problem in storm.problems:
                 ledger.blame(problem)
-            await _all_listen(app, ground)
             for number in range(workers):
                 if status := await ground.drain_worker(number):
                     ledger.blame(f"a worker that was told to stop ended with status {status}")
@@ -82,11 +89,12 @@ async def chaos(
     )
 
 
-async def _all_listen(app: Rhythm, ground: Ground) -> None:
+async def _all_listen(app: Rhythm, ground: Ground, storm: Storm) -> None:
     """Wait until all workers are registered: one that has just begun ends at once by a signal."""
     async with asyncio.timeout(RECOVERY_S):
-        while not ground.pids() <= {one.pid for one in (await app.diagnose()).workers}:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.1)  # nobody tells
+        while not ground.pids() <= {one.pid for one in (await app.diagnose()).workers}:
+            await asyncio.sleep(0.1)
+            storm.replace_ended()
 
 
 class _Numbers:

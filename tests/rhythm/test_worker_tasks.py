@@ -306,14 +306,14 @@ def test_a_lease_is_kept_while_a_task_runs_longer_than_it(
     database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        monkeypatch.setenv("RHYTHM_LEASE", "0.3")
+        monkeypatch.setenv("RHYTHM_LEASE", "0.6")
 
         async def longer_than_a_lease() -> str:
-            await asyncio.sleep(1)  # the work itself, not a wait for something
+            await asyncio.sleep(1.3)  # the work itself, not a wait for something
             return "done"
 
         def blocking() -> str:
-            time.sleep(0.7)
+            time.sleep(1)
             return "done"
 
         registry = a_registry(longer_than_a_lease, blocking)
