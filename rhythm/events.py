@@ -65,7 +65,8 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         inputs: msgpack of the inputs, an object.
-        parent: the id of the workflow that asked for it; `n` is that workflow's command.
+        parent: the id of the workflow that asked for it; `n` is that workflow's command. Its own id
+            says both, so that they are not stored; `decode` fills them in.
         definition: of a workflow, the digest of its source.
         language: of a workflow, the language version that it keeps to its end.
         seed: what a workflow's randomness comes from.
@@ -307,7 +308,11 @@ def decode(execution_id: str, version: int, type: str, payload: bytes) -> Payloa
             execution_id, version, f"its codec {quoted(codec)} is not set here, or cannot read it"
         )
     try:
-        return _DECODERS[kind].decode(without_sum(payload))
+        decoded = _DECODERS[kind].decode(without_sum(payload))
+        if kind is Created and "/" in execution_id:
+            parent, _, run = execution_id.rpartition("/")
+            return msgspec.structs.replace(decoded, parent=parent, n=int(run.partition("~")[0]))
+        return decoded
     except ValueError as error:  # also of msgspec
         raise UnreadableEvent(execution_id, version, str(error)) from error
 

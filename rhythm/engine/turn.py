@@ -269,6 +269,7 @@ class _Chunk:
         queue = options.pop("queue", None) or declared.queue
         options.pop("priority", None), options.pop("key", None)
         self._child(
+            command.n,
             "t",
             in_lane(bounds_of(options), priority, key),
             Created(
@@ -276,8 +277,6 @@ class _Chunk:
                 target=command.name,
                 queue=queue or self._created.queue,
                 inputs=inputs,
-                parent=self._execution_id,
-                n=command.n,
                 options=options,
                 trace=self._trace,
                 priority=priority,
@@ -312,8 +311,6 @@ class _Chunk:
             target=command.name,
             queue=options.get("queue") or known.queue or self._created.queue,
             inputs=inputs,
-            parent=self._execution_id if chosen is None else None,
-            n=command.n if chosen is None else None,
             definition=known.definition,
             seed=child_seed(self._created.seed, command.n),
             started_by=None if chosen is None else self._execution_id,
@@ -322,7 +319,7 @@ class _Chunk:
             key=key,
         )
         if chosen is None:
-            self._child(policy, bounds, created)
+            self._child(command.n, policy, bounds, created)
             return
         self._outbox.append(
             Outgoing(
@@ -350,11 +347,12 @@ class _Chunk:
         received = events.encode(SignalReceived(command.name, payload, self._trace))
         self._outbox.append(Outgoing("signal", command.n, command.execution_id, received))
 
-    def _child(self, policy: Literal["a", "c", "t"], bounds: Bounds, created: Created) -> None:
-        assert created.n is not None
+    def _child(
+        self, n: int, policy: Literal["a", "c", "t"], bounds: Bounds, created: Created
+    ) -> None:
         self._children.append(
             NewChild(
-                created.n,
+                n,
                 created.type,
                 created.target,
                 created.queue,
@@ -380,8 +378,6 @@ class _Chunk:
             target=before.target,
             queue=before.queue,
             inputs=restarted.inputs,
-            parent=before.parent,
-            n=before.n,
             definition=known.definition,
             # 0 is no command's number.
             seed=child_seed(before.seed, 0),
