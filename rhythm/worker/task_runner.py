@@ -174,20 +174,26 @@ class TaskRunner:
         )
         arguments = definition.bind(events.value_of(created.inputs), context, self._resources)
         limit = created.options.get("timeout")
-        limit_s = None if limit is None else duration_ms(limit, "timeout") / 1000
-        try:
-            async with asyncio.timeout(limit_s) as scope:
-                if definition.is_async:
-                    result = await definition.function(**arguments)
-                else:
-                    result = await self._in_thread(claim.id, definition, arguments)
-        except TimeoutError as error:
-            if scope.expired():
-                attempt.abandon()
-                raise _AttemptTimeout(f"the attempt took longer than {limit_s:g} s") from error
-            raise
+        if limit is None:
+            result = await self._run(claim.id, definition, arguments)
+        else:
+            limit_s = duration_ms(limit, "timeout") / 1000
+            try:
+                async with asyncio.timeout(limit_s) as scope:
+                    result = await self._run(claim.id, definition, arguments)
+            except TimeoutError as error:
+                if scope.expired():
+                    attempt.abandon()
+                    message = f"the attempt took longer than {limit_s:g} s"
+                    raise _AttemptTimeout(message) from error
+                raise
         encoded = events.raw(definition.encode_result(result))
         return bounded(encoded, "result", self._settings.payload_limit)
+
+    async def _run(self, id_: str, definition: TaskDefinition, arguments: dict[str, Any]) -> Any:
+        if definition.is_async:
+            return await definition.function(**arguments)
+        return await self._in_thread(id_, definition, arguments)
 
     async def _in_thread(
         self, id_: str, definition: TaskDefinition, arguments: dict[str, Any]
