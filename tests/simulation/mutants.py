@@ -34,7 +34,7 @@ class Mutant(msgspec.Struct, frozen=True):
         plant: breaks it.
         seed: of a short run that saw it, at the time of writing. What the engine does more or less
             moves it; then others see it.
-        profile: of runs that see it soon.
+        profile: of runs that see it soon; empty if that of the seed alone does.
         is_rare: whether some hundred runs are needed: too many for each round of tests.
     """
 
@@ -205,6 +205,13 @@ MUTANTS: Final = (
         ),
         -1,
         "between trees",
+        is_rare=True,
+    ),
+    Mutant(
+        "an answer is for the history that asked",
+        in_lua(_SIGNAL, old='if not event or field_of(event, "k") ~= token then', new="if false then"),
+        80342,
+        "",
         is_rare=True,
     ),
     Mutant(
