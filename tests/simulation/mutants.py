@@ -209,7 +209,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "an answer is for the history that asked",
-        in_lua(_SIGNAL, old='if not event or field_of(event, "k") ~= token then', new="if false then"),
+        in_lua(
+            _SIGNAL, old='if not event or field_of(event, "k") ~= token then', new="if false then"
+        ),
         80342,
         "",
         is_rare=True,

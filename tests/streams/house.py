@@ -64,9 +64,11 @@ class House:
             self.connection, execution_id=id_, request="end", at_once=True, payload=b"R"
         )
 
-    async def seat(self, name: str = "w1", lease_ms: int = 10_000) -> WorkerSeat:
+    async def seat(
+        self, name: str = "w1", lease_ms: int = 10_000, about: bytes = b""
+    ) -> WorkerSeat:
         seat = WorkerSeat(self.connection, self.keys, name, lease_ms=lease_ms)
-        await seat.register(b"about " + name.encode())
+        await seat.register(about or b"about " + name.encode())
         return seat
 
     def timekeeper(

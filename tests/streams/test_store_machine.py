@@ -1,12 +1,13 @@
 """The store under random histories, on both servers: its invariants hold after every step.
 
 Workers claim, settle, report, keep snapshots, lose answers and their leases, come late; clients
-start, signal, cancel, terminate, resume and delete, and repeat themselves; messages go to other
-trees, some twice; time passes, and limits with it. After every step each execution is checked: its
-events are numbered without a gap and end once (2, 3), its projection and indexes are what the
-events fold to (4), and it is where somebody finds it: in its queue once, in one worker's hands, or
-due (8). What a worker settles after it lost its claim is refused (6), what was acknowledged is
-recorded once (1), and what the last claim's worker kept is handed to the next (5).
+start, signal, cancel, terminate, resume and delete, and repeat themselves; schedules start things;
+messages go to other trees, some twice; time passes, and limits with it. After every step each
+execution is checked: its events are numbered without a gap and end once (2, 3), its projection and
+indexes are what the events fold to (4), and it is where somebody finds it: in its queue once, in
+one worker's hands, or due (8). What a worker settles after it lost its claim is refused (6), what
+was acknowledged is recorded once (1), and what the last claim's worker kept is handed to the next
+(5).
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
@@ -33,8 +33,10 @@ import rhythm.events as vocabulary
 from flowlang.protocol import ErrorInfo, SetState
 from rhythm.builder import Rhythm
 from rhythm.engine.fold import fold
+from rhythm.engine.schedule import schedule_of
 from rhythm.events import TERMINAL
 from rhythm.services.firing import Firing
+from rhythm.services.staff import WorkerAbout, encode_about
 from rhythm.settings import Settings
 from rhythm.worker.delivery import deliver_all
 from streams import events, outbox, projections, transitions
@@ -67,6 +69,7 @@ from streams.work import (
 )
 from tests.conftest import RedisServer
 from tests.streams.house import House
+from tests.streams.scheduled import Scheduling
 
 LEASE_MS = 1_000
 QUEUES = ("left", "right")
@@ -85,6 +88,7 @@ BOUNDS = st.builds(
     attempts=st.just(2),
     interval_ms=st.just(50),
 )
+ABOUT = encode_about(WorkerAbout("w", "host", 1, QUEUES, {}, 0))
 STATUSES = ("pending", "running", "suspended", "completed", "failed", "cancelled")
 
 _numbers = itertools.count()
@@ -146,7 +150,7 @@ class Hand(msgspec.Struct):
     chunks: dict[str, int] = {}
 
 
-class Store(RuleBasedStateMachine):
+class Store(Scheduling):
     """Moves and checks. Subclasses say which server."""
 
     url: str
@@ -156,7 +160,7 @@ class Store(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.house = House(self.url, f"machine{next(_numbers)}")
         app = Rhythm(Settings(), self.house.connection)
-        self.firing = Firing(app.worker_connection, app.surroundings, app.execution_service)
+        self.firing = Firing(self.house.connection, app.surroundings, app.execution_service)
         self.hands: dict[str, Hand] = {}
         self.names = itertools.count(1)
         self.counters: Counter[str] = Counter()
@@ -419,7 +423,7 @@ class Store(RuleBasedStateMachine):
 
     def arrive(self) -> None:
         name = f"worker{next(self.names)}"
-        self.hands[name] = Hand(self.do(self.house.seat(name, LEASE_MS)))
+        self.hands[name] = Hand(self.do(self.house.seat(name, LEASE_MS, ABOUT)))
 
     @rule(data=st.data(), room=st.integers(1, 3))
     def claim(self, data: st.DataObject, room: int) -> None:
@@ -766,6 +770,14 @@ class Store(RuleBasedStateMachine):
                 answers = [e.type for e in sender if e.plain.get("n") == str(message.n)]
                 assert answers in (["child_completed"], ["child_failed"])
 
+    @precondition(lambda self: self.fired)
+    @rule(ms=st.sampled_from([600, 2_500]), data=st.data())
+    def a_due_time_comes(self, ms: int, data: st.DataObject) -> None:
+        """Of a schedule: rare by single moves."""
+        self.time_passes(ms)
+        self.tend(256, data)
+        self.deliver(False)
+
     # Checks
 
     async def queued(self) -> Counter[str]:
@@ -858,6 +870,7 @@ class Store(RuleBasedStateMachine):
                 **({"sa": str(facts.started_ms)} if facts.started_ms is not None else {}),
                 **({"co": str(facts.ended_ms)} if facts.ended_ms is not None else {}),
                 **({"at": str(facts.attempt)} if facts.attempt else {}),
+                **({"sc": schedule} if (schedule := schedule_of(id_)) else {}),
                 **({"df": facts.definition} if facts.definition else {}),
                 **({"pv": str(facts.begins_with)} if facts.begins_with else {}),
             } == found.facts, (history, found.facts)
@@ -885,6 +898,7 @@ class Store(RuleBasedStateMachine):
                     "stuck": (0, 0, 0),
                 }
                 assert where == wakes[found.wake]
+        await self.check_schedules(everything)
 
 
 def play(url: str, examples: int) -> None:
