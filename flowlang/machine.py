@@ -257,6 +257,7 @@ class Machine:
         outcome: how it ended; None while it has not.
         now_ms: the time of the event being handled, unix ms; never goes back.
         state: what `State.set` stored, as plain values.
+        attributes: the names of those that the execution has.
         facts: what the program sees as `Context`, as plain values.
         signals: those that came and were not taken, by their name, first come first.
         variables: names that the program created by assigning to them.
@@ -275,6 +276,7 @@ class Machine:
         seed: int = 0,
         now_ms: int = 0,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        attributes: Iterable[str] = (),
     ) -> None:
         """A machine at its beginning.
 
@@ -282,6 +284,7 @@ class Machine:
             inputs, context: plain values for `Inputs` and `Context`.
             seed: where the deterministic random numbers start.
             limits: what it may spend.
+            attributes: names of those that the execution has from its start.
 
         Raises:
             ValueError: an input that no number of JavaScript holds, with the path to it.
@@ -299,6 +302,7 @@ class Machine:
         self.variables: dict[str, Value] = {}
         self.callables: dict[FunctionCode, Callable[..., Value]] = {}
         self.state: dict[str, Any] = {}
+        self.attributes = set(attributes)
         self.outcome: Ended | None = None
         self.numbered = 0
         self.requests: dict[int, Request] = {}
@@ -795,6 +799,10 @@ class Machine:
         """Let outsiders find the execution by this value; None takes the attribute away."""
         charge_memory(COMMAND_UNITS)
         charge_steps(2)
+        if plain is None:
+            self.attributes.discard(key)
+        else:
+            self.attributes.add(key)
         self._commands.append(SetAttribute(key, plain))
 
     def log(self, level: str, text: str) -> None:

@@ -263,6 +263,7 @@ class _Mover:
         made.inputs, made.variables = machine.inputs, machine.variables
         made.signals, made.waiters = machine.signals, machine.waiters
         made.requests, made.state = machine.requests, machine.state
+        made.attributes = machine.attributes
         made.numbered = machine.numbered
         return made
 

@@ -50,7 +50,7 @@ from flowlang.values import (
     RestrictedObject,
 )
 
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 """Raised when what the bytes mean changes."""
 
 _HEAD: Final = struct.Struct(">HHI16s")
@@ -95,6 +95,7 @@ class _State(msgspec.Struct, array_like=True, frozen=True):
     state: dict[str, Any]
     request_numbers: list[int]
     nodes: list[list[Any]]
+    attributes: list[str]
 
 
 def encode(machine: Machine, *, limited: bool = True) -> bytes:
@@ -114,6 +115,7 @@ def encode(machine: Machine, *, limited: bool = True) -> bytes:
             machine.state,
             list(machine.requests),
             _write(roots(machine))[1],
+            sorted(machine.attributes),
         )
     )
     digest = bytes.fromhex(machine.program.digest)
@@ -176,6 +178,7 @@ def _fill(machine: Machine, state: _State) -> None:
     machine.requests = dict(zip(state.request_numbers, requests, strict=True))
     machine.numbered = state.numbered
     machine.state = state.state
+    machine.attributes = set(state.attributes)
 
 
 def roots(machine: Machine) -> list[Any]:

@@ -11,7 +11,7 @@ Nothing of this is charged to the program, and ordinary code knows nothing of it
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import repeat
 from operator import length_hint
 from types import FrameType
@@ -84,6 +84,7 @@ class Stepper:
         seed: int = 0,
         now_ms: int = 0,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        attributes: Collection[str] = (),
     ) -> None:
         """An execution at its beginning, with the arguments of `Machine`."""
         self.program = program.stepping
@@ -93,7 +94,7 @@ class Stepper:
         self._context = context or {}
         self._limits = limits
         self._before: Callable[[], Machine] = lambda: Machine(
-            self.program, inputs, context, seed, now_ms, limits
+            self.program, inputs, context, seed, now_ms, limits, attributes
         )
         self._go: Callable[[Machine], Turn] = Machine.start
         self._machine = self._before()

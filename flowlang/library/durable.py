@@ -43,6 +43,9 @@ MAX_KEY_LENGTH: Final = 128
 ATTRIBUTE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 """What an attribute may be called."""
 
+ATTRIBUTES_MOST: Final = 16
+"""That an execution has at a time: each has an entry in an index."""
+
 ATTRIBUTE_TEXT: Final = 64
 """Characters that the text of an attribute may have."""
 
@@ -149,7 +152,15 @@ def attributes_set(key: Value = UNDEFINED, value: Value = UNDEFINED, *_: Value) 
             "finite number, true or false; or null, to take it away",
         )
     plain = None if value is UNDEFINED else export_value(value, f"attribute {named(name)}")
-    current().set_attribute(name, plain)
+    machine = current()
+    known = machine.attributes
+    if plain is not None and name not in known and len(known) >= ATTRIBUTES_MOST:
+        throw(
+            "RangeError",
+            f"attribute {named(name)} would be one more than the {ATTRIBUTES_MOST} that an "
+            "execution may have: take another one away first, by setting it to null",
+        )
+    machine.set_attribute(name, plain)
     return UNDEFINED
 
 

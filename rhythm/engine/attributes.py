@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from flowlang.library.durable import ATTRIBUTE, ATTRIBUTE_TEXT
+from flowlang.library.durable import ATTRIBUTE, ATTRIBUTE_TEXT, ATTRIBUTES_MOST
 from rhythm.errors import InvalidRequest, number, quoted
 from rhythm.payloads import kind_of
 
 Attribute = str | int | float | bool
-
-MOST: Final = 16
-"""That a start may give: each has an entry in an index."""
 
 
 def check_attributes(given: object, argument: str = "attributes") -> dict[str, Attribute]:
@@ -30,8 +27,8 @@ def check_attributes(given: object, argument: str = "attributes") -> dict[str, A
     """
     if not isinstance(given, Mapping):
         raise InvalidRequest(argument, f"must be a dict of names and values, not {kind_of(given)}")
-    if len(given) > MOST:
-        raise InvalidRequest(argument, f"are {len(given)}, and {MOST} are the most")
+    if len(given) > ATTRIBUTES_MOST:
+        raise InvalidRequest(argument, f"are {len(given)}, and {ATTRIBUTES_MOST} are the most")
     for key in given:
         if not isinstance(key, str) or not ATTRIBUTE.fullmatch(key):
             shown = quoted(key) if isinstance(key, str) else kind_of(key)

@@ -116,6 +116,7 @@ class LiveMachine:
             seed=self.created.seed,
             now_ms=first.at_ms,
             limits=limits or flowlang.Limits(),
+            attributes=attributes_of(first),
         )
         self._take(self._machine.start())
 
@@ -423,8 +424,17 @@ def beginning_of(execution_id: str, history: Sequence[StoredEvent]) -> StoredEve
     for event in reversed(history):
         if event.type == "postponed":
             events.decode(execution_id, event.version, event.type, event.payload)
-            return msgspec.structs.replace(first, payload=event.payload)
+            plain = {name: first.plain[name] for name in first.plain if name != "b"}
+            if "b" in event.plain:
+                plain["b"] = event.plain["b"]
+            return msgspec.structs.replace(first, payload=event.payload, plain=plain)
     return first
+
+
+def attributes_of(first: StoredEvent) -> list[str]:
+    """The names of the attributes that an execution has from its start."""
+    lines = filter(None, first.plain.get("b", "").split("\n"))
+    return [line.partition("=")[0] for line in lines]
 
 
 def definition_of(execution_id: str, history: Iterable[StoredEvent]) -> str | None:

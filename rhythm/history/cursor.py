@@ -18,7 +18,14 @@ from flowlang import Log, Position, Stepper, Stop, Suspended, protocol
 from flowlang.stepper import Lines, Look, Scout, by_line, every_line, stops_of
 from flowlang.values import Value
 from rhythm import events
-from rhythm.engine.history import LiveMachine, beginning_of, chained, context_of, told
+from rhythm.engine.history import (
+    LiveMachine,
+    attributes_of,
+    beginning_of,
+    chained,
+    context_of,
+    told,
+)
 from rhythm.errors import FlowSyntaxError, InvalidRequest, UnreadableEvent
 from rhythm.history.recording import Recording, check_follows, first_of
 from streams.codec import StoredEvent
@@ -466,6 +473,7 @@ class Replay:
                 self._contexts[0][1],
                 self.created.seed,
                 self._first.at_ms,
+                attributes=attributes_of(self._first),
             )
             stepper.start()
             return stepper
@@ -601,6 +609,7 @@ class Replay:
             self._contexts[0][1],
             self.created.seed,
             self._first.at_ms,
+            attributes=attributes_of(self._first),
         )
 
     def _lines(self, lines: Collection[int], condition: str | None) -> Lines:

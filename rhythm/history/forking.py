@@ -332,7 +332,7 @@ def forked(
         InvalidRequest: an edit cannot be made.
     """
     execution_id, history = recording.execution_id, recording.events
-    first, created = history[0], live.created
+    first, created = beginning_of(execution_id, history), live.created
     open_ = unanswered(recording, at, live)
     origin = Origin(execution_id, at)
     born = msgspec.structs.replace(

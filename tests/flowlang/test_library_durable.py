@@ -288,6 +288,29 @@ def test_attributes_are_texts_numbers_and_booleans() -> None:
     ]
 
 
+def test_there_are_sixteen_attributes_at_a_time_with_those_of_the_start() -> None:
+    program = flowlang.compile(
+        """
+        Attributes.set("start", 2)
+        for (let i = 0; i < 15; i++) Attributes.set("a" + i, i)
+        try { Attributes.set("b", 1) } catch (error) { Attributes.set("a0", error.name) }
+        await Signal.when("go")
+        try { Attributes.set("b", 1) } catch (error) { Attributes.set("a1", error.name) }
+        Attributes.set("a2", null)
+        Attributes.set("b", 1)
+        """
+    )
+    machine = flowlang.Machine(program, attributes=["start"])
+
+    assert machine.start().commands[-1] == SetAttribute("a0", "RangeError")
+    for again in (machine, flowlang.decode_state(program, flowlang.encode_state(machine), {})):
+        assert again.feed(SignalReceived("go", None), 0).commands == (
+            SetAttribute("a1", "RangeError"),
+            SetAttribute("a2", None),
+            SetAttribute("b", 1),
+        )
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -297,6 +320,10 @@ def test_attributes_are_texts_numbers_and_booleans() -> None:
         ("Attributes.set('a', {})", "must be a text of at most 64 characters"),
         ("Attributes.set('a', NaN)", "attribute 'a' must be"),
         ("Attributes.set('a', 'x'.repeat(65))", "attribute 'a' must be"),
+        (
+            "for (let i = 0; i < 17; i++) Attributes.set('a' + i, i)",
+            "attribute 'a16' would be one more than the 16 that an execution may have",
+        ),
     ],
 )
 def test_what_is_no_attribute(call: str, said: str) -> None:

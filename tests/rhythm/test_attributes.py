@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rhythm import InvalidRequest
+from rhythm import Debounce, InvalidRequest
 from rhythm.cli import main
 from rhythm.models import parse_create, parse_filters
 from tests.conftest import RedisServer
@@ -128,6 +128,45 @@ def test_what_cannot_be_attributes_is_refused(attributes: Any, said: str) -> Non
     ):
         with pytest.raises(InvalidRequest, match=said):
             parse()
+
+
+FULL = """
+    const told = []
+    const attempt = name => { try { Attributes.set(name, 1) } catch (e) { told.push(e.name) } }
+    attempt("one_more")
+    await Signal.when("go")
+    attempt("one_more")
+    Attributes.set("a0", null)
+    attempt("one_more")
+    attempt("two_more")
+    return told
+"""
+
+
+def test_a_script_cannot_give_more_than_sixteen_with_those_of_the_start(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=FULL) as stage:
+            executions, histories = stage.app.execution_service, stage.app.history_service
+            sixteen = {f"a{n}": n for n in range(16)}
+            given: dict[str, Any] = {"debounce": Debounce(key="k", wait="1h"), "attributes": {}}
+            id_ = await stage.start("it", **given)
+            given = {"debounce": Debounce(key="k", wait="1ms"), "attributes": sixteen}
+            assert await stage.start("it", **given) == id_
+            await stage.app.signal_service.send_signal(workflow_id=id_, signal_name="go")
+            ended = await stage.end(id_)
+            assert ended.result() == ["RangeError"] * 3
+            assert len(ended.attributes) == 16 and ended.attributes["one_more"] == 1
+            await histories.replay(id_)
+            # Its last event before its end is the signal.
+            fork = await histories.fork(id_, at=2)
+            await stage.app.signal_service.send_signal(workflow_id=fork, signal_name="go")
+            assert (await stage.end(fork)).result() == ["RangeError"] * 3
+            assert await executions.count_executions({"attributes": {"one_more": 1}}) == 2
+            await verified(stage)
+
+    run(story())
 
 
 def test_pages_follow_each_other_whatever_changes_between_them(
