@@ -242,21 +242,19 @@ end
 -- How many were created in such a time, as far as so many chunks tell; and up to when the others are, nil if that is all.
 local function index_count(index, newest, oldest, chunks)
   local bounds = prefix .. "i:+" .. index
-  local rank = call("ZCOUNT", bounds, "-inf", "(" .. newest)
-  local number = call("ZCOUNT", chunk_of(index, call("ZRANGE", bounds, rank, rank)[1]), oldest, newest)
-  local older = rank > 0 and call("ZRANGE", bounds, math.max(rank - chunks, 0), rank - 1) or {}
-  local _, created = first_child(index)
-  local more = is_between(created, oldest, newest) and 1 or 0
-  for i = #older, 1, -1 do
-    if not is_between(older[i], oldest, "+inf") then
-      return number + more
-    elseif i > 1 and is_between(older[i - 1], oldest, "+inf") then
-      number = number + call("ZCARD", chunk_of(index, older[i]))
-    elseif i == 1 and rank > chunks then
-      return number, older[1]
-    else
-      number = number + call("ZCOUNT", chunk_of(index, older[i]), oldest, newest)
-    end
+  -- Between the chunks in which the time begins and ends all belongs to it.
+  local last, first = call("ZCOUNT", bounds, "-inf", "(" .. newest), call("ZCOUNT", bounds, "-inf", "(" .. oldest)
+  local from = math.max(first, last - chunks)
+  local found = call("ZRANGE", bounds, from, last)
+  local number = call("ZCOUNT", chunk_of(index, found[last - from + 1]), oldest, newest)
+  for i = 2, last - from do
+    number = number + call("ZCARD", chunk_of(index, found[i]))
   end
-  return number + more
+  if from > first then
+    return number, found[1]
+  elseif last > first then
+    number = number + call("ZCOUNT", chunk_of(index, found[1]), oldest, newest)
+  end
+  local _, created = first_child(index)
+  return number + (is_between(created, oldest, newest) and 1 or 0)
 end
