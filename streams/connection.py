@@ -305,19 +305,30 @@ class Connection:
         """
         if self.is_embedded:
             return inspection.EMBEDDED
-        cluster = self._cluster
-        if cluster is None:
-            info: dict[str, Any] = await self.command("INFO", "everything")
-            return inspection.judged(self.address, info, fsync=self.fsync)
-
-        async def once() -> list[dict[str, Any]]:
-            return await cluster.ask_masters("INFO", "everything")
-
-        of_each = await self._patiently(once, "INFO", "")
+        of_each = await self._info("everything")
         reports = [inspection.judged(self.address, info, fsync=self.fsync) for info in of_each]
         concerns = dict.fromkeys(one for report in reports for one in report.concerns)
         fewest = min(report.replicas for report in reports)
         return reports[0]._replace(concerns=tuple(concerns), replicas=fewest)
+
+    async def processor_s(self) -> list[float]:
+        """Processor seconds that the server's main thread has used by now; of a Cluster those of
+        every master, and none of an embedded server, which is this process."""
+        if self.is_embedded:
+            return []
+        return [inspection.processor_s(info) for info in await self._info("cpu")]
+
+    async def _info(self, section: str) -> list[dict[str, Any]]:
+        """What the server says of itself; of a Cluster every master."""
+        cluster = self._cluster
+        if cluster is None:
+            return [await self.command("INFO", section)]
+
+        async def once() -> list[dict[str, Any]]:
+            return await cluster.ask_masters("INFO", section)
+
+        of_each: list[dict[str, Any]] = await self._patiently(once, "INFO", "")
+        return of_each
 
     async def close(self) -> None:
         """Close all connections opened through this object; calls fail."""

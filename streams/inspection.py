@@ -61,6 +61,16 @@ class ServerReport(NamedTuple):
 EMBEDDED = ServerReport("embedded", "7.2", "none: nothing is kept", "noeviction", ())
 
 
+def processor_s(info: Mapping[str, Any]) -> float:
+    """Processor seconds that a server's main thread has used by now, by its answer to INFO; those
+    of the whole server where it does not tell them apart."""
+    for suffix in ("_main_thread", ""):
+        used = [info.get(f"used_cpu_{kind}{suffix}") for kind in ("user", "sys")]
+        if None not in used:
+            return sum(map(float, used))  # type: ignore[arg-type]  # none is None
+    return 0.0
+
+
 def judged(address: str, info: Mapping[str, Any], *, fsync: bool = False) -> ServerReport:
     """The report of a server by its answer to INFO.
 

@@ -83,6 +83,12 @@ def argument(delivery: Delivery | None, keys: PartitionKeys) -> str:
     return "" if delivery is None else delivery.argument(keys)
 
 
+async def waiting(connection: Connection) -> int:
+    """How many messages were not removed yet, in all partitions."""
+    counts = [await connection.command("XLEN", keys.outbox) for keys in connection.keys.partitions]
+    return sum(map(int, counts))
+
+
 async def read(connection: Connection, keys: PartitionKeys) -> list[Message]:
     """The oldest messages that were not removed yet."""
     entries = await connection.command("XRANGE", keys.outbox, "-", "+", "COUNT", READ_AT_ONCE)

@@ -33,7 +33,7 @@ from rhythm.services.translation import translated
 from rhythm.services.workflows import WorkflowService
 from rhythm.settings import Settings
 from rhythm.surroundings import Surroundings
-from streams import definitions, projections, schedules
+from streams import definitions, outbox, projections, schedules
 from streams.connection import Connection
 from streams.inspection import Concern, ServerReport
 from streams.projections import Description
@@ -53,6 +53,13 @@ FORGOTTEN_S: Final = 24 * 3600.0
 # A schedule that has so many due times waiting will not catch up by itself.
 WAITING_FIRES: Final = 10
 
+# The timekeeper delivers some thousand a second.
+MESSAGES_WAIT: Final = 1_000
+# Of one processor, which is all that Redis uses for scripts: from here on calls wait.
+BUSY: Final = 0.85
+
+# Long enough for what a system counts of a process to be right to some percent.
+_WATCHED_S: Final = 0.1
 _CALLS_TIMED: Final = 5
 _NAMED: Final = 3
 
@@ -63,6 +70,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         own_ms: this process's clock, and `server_ms` the server's, at the same moment.
         call_s: how long a call of the server takes.
+        busy: the share of a processor that the server's main thread takes, of a Cluster the busiest
+            one's; None where nobody looked.
+        messages: how many to other executions wait to be delivered.
         replicas: how many are to confirm a call, by the settings.
         history_limit: events that a live workflow may have, by the settings.
         asked: what each workflow's latest source asks for by name; broken: why one cannot be read.
@@ -76,6 +86,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     own_ms: int
     server_ms: int
     call_s: float
+    busy: float | None = None
+    messages: int = 0
     replicas: int
     history_limit: int
     asked: Mapping[str, Sequence[AskedFor]] = {}
@@ -131,6 +143,8 @@ class DiagnosisService:
                 stored = await schedules.read(self._connection, names)
             own_ms, server_ms, call_s = await self._clocks()
             schema = await definitions.check(self._connection)
+            messages = await outbox.waiting(self._connection)
+            busy = await self._busy() if reads_workflows else None
         asked: dict[str, list[AskedFor]] = {}
         broken: dict[str, str] = {}
         for name in await self._workflows.known_names() if reads_workflows else ():
@@ -147,6 +161,8 @@ class DiagnosisService:
             own_ms=own_ms,
             server_ms=server_ms,
             call_s=call_s,
+            busy=busy,
+            messages=messages,
             replicas=self._settings.replicas,
             history_limit=self._settings.history_limit,
             asked=asked,
@@ -174,6 +190,21 @@ class DiagnosisService:
         middle_s = statistics.median(took_s for took_s, _, _ in timed)
         took_s, server_ms, own_ms = min(timed)
         return own_ms - round(took_s * 500), server_ms, middle_s
+
+    async def _busy(self) -> float | None:
+        """The share of a processor that the server's main thread takes just now."""
+        loop_time = asyncio.get_running_loop().time
+        began, before = loop_time(), await self._connection.processor_s()
+        if not before:
+            return None
+        await asyncio.sleep(_WATCHED_S)
+        after = await self._connection.processor_s()
+        elapsed_s = loop_time() - began
+        # After a failover another one answers.
+        return max(
+            (min(max(b - a, 0) / elapsed_s, 1) for a, b in zip(before, after, strict=False)),
+            default=None,
+        )
 
     def _diagnosis(self, seen: Seen, schema: int) -> Diagnosis:
         report, described = seen.report, seen.described
@@ -287,6 +318,13 @@ def _of_server(seen: Seen) -> Iterator[Finding]:
             f"a call of Redis takes {seen.call_s * 1000:.0f} ms",
             "see 'redis-cli --latency' from here, SLOWLOG GET and the processor there: it "
             "should be near, and its disk its own",
+        )
+    if seen.busy is not None and seen.busy > BUSY:
+        yield _warning(
+            "server-busy",
+            f"Redis's main thread takes {seen.busy:.0%} of a processor: calls wait for each other",
+            "SLOWLOG GET and INFO commandstats show by what; leave it a processor of its own, or "
+            "spread the work over a Cluster",
         )
     apart_ms = seen.own_ms - seen.server_ms
     if abs(apart_ms) > CLOCKS_APART_MS:
@@ -407,6 +445,14 @@ def _of_executions(seen: Seen) -> Iterator[Finding]:
             "histories-long",
             f"{described.long - len(longest):,} more workflows have long histories",
             "see 'history-long'",
+        )
+    if seen.messages > MESSAGES_WAIT and seen.alive:
+        yield _warning(
+            "messages-wait",
+            f"{seen.messages:,} messages to other executions wait to be delivered: signals and "
+            "starts of workflows under ids of their own, and their results, come late",
+            "they are delivered by the worker that keeps the time, the oldest first: its log says "
+            "what keeps it; more partitions share them out among workers",
         )
     late_ms = described.now_ms - described.first_due_ms if described.first_due_ms else 0
     if late_ms > OVERDUE_MS and seen.alive:

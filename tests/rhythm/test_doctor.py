@@ -24,7 +24,7 @@ from rhythm.services.staff import TaskAbout, WorkerAbout
 from rhythm.services.workflows import compile_all
 from rhythm.settings import Settings
 from rhythm.surroundings import Surroundings
-from streams import inspection
+from streams import inspection, projections
 from streams.connection import Connection
 from streams.work import WorkerSeat
 from tests.conftest import RedisServer
@@ -229,6 +229,13 @@ async def histories_long(ward: Ward) -> None:
         await ward.connection.command("ZADD", keys.long_histories, 10_000, f"loops-{number}")
 
 
+async def messages_wait(ward: Ward) -> None:
+    await ward.worker()
+    outbox = ward.connection.keys.partitions[0].outbox
+    many = "for i = 1, 1001 do redis.call('XADD', KEYS[1], i .. '-0', 'k', 'signal') end"
+    await ward.connection.command("EVAL", many, 1, outbox)
+
+
 async def task_unknown(ward: Ward) -> None:
     await ward.worker(tasks={})
 
@@ -266,6 +273,7 @@ AMISS: Mapping[str, tuple[Callable[[Ward], Awaitable[None]], str]] = {
     "executions-stuck": (executions_stuck, r"21 executions do not go on"),
     "history-long": (history_long, r"'loops' has 12,345 events: it is ended .* than 50,000"),
     "histories-long": (histories_long, r"6 more workflows have long histories"),
+    "messages-wait": (messages_wait, r"1,001 messages to other executions wait"),
     "due-is-late": (due_is_late, r"what was due 119 s ago has not been done"),
     "paused-for-long": (paused_for_long, r"task 'pay' is paused since .*: the bank is closed"),
     "paused-for-long ": (schedule_paused_for_long, r"schedule 'nightly' is paused, and has not"),
@@ -514,6 +522,52 @@ def test_what_only_a_broken_disk_or_network_shows(said: dict[str, Any], code: st
     report = inspection.judged("here", {"redis_version": "7.0.15", **said})
 
     assert code in {concern.code for concern in report.concerns}
+
+
+def test_a_server_that_is_at_work_all_the_time_is_told_of() -> None:
+    """As it was seen: how busy one is that a test keeps at work depends on the machine."""
+    seen = diagnosis.Seen(
+        report=inspection.EMBEDDED,
+        described=projections.NOTHING,
+        workers=[],
+        scheduled=[],
+        pauses=[],
+        own_ms=NOON_MS,
+        server_ms=NOON_MS,
+        call_s=0.001,
+        busy=0.97,
+        replicas=0,
+        history_limit=1,
+    )
+
+    (finding,) = diagnosis.findings(seen)
+    assert finding.code == "server-busy" and "takes 97% of a processor" in finding.text
+    assert not diagnosis.findings(msgspec.structs.replace(seen, busy=0.5))
+
+
+@pytest.mark.parametrize(
+    ("info", "seconds"),
+    [
+        ({"used_cpu_user_main_thread": 1.5, "used_cpu_sys_main_thread": 0.25}, 1.75),
+        ({"used_cpu_user": 2, "used_cpu_sys": 1}, 3.0),
+        ({}, 0.0),
+    ],
+)
+def test_how_long_a_server_was_at_work_is_read_from_what_it_says(
+    info: dict[str, Any], seconds: float
+) -> None:
+    assert inspection.processor_s(info) == seconds
+
+
+def test_a_server_says_how_long_it_was_at_work(database_url: str, namespace: str, run: Run) -> None:
+    async def story() -> None:
+        async with in_ward(database_url, namespace) as ward:
+            before = await ward.connection.processor_s()
+            after = await ward.connection.processor_s()
+            assert len(before) == (0 if database_url.startswith("memory") else 1)
+            assert all(0 < one <= other for one, other in zip(before, after, strict=True))
+
+    run(story())
 
 
 # The command.
