@@ -40,6 +40,8 @@ class LimitInfo(msgspec.Struct, frozen=True, kw_only=True):
     """How many of one key may begin within a time."""
     declared: bool
     """Whether a task's declaration says so, and not `set_limits`."""
+    granted: int | None
+    """Of `concurrency`, what the partitions have shared out among them; None with one partition."""
     running: int
     """How many tasks run that count at `concurrency`."""
     began: int

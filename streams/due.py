@@ -28,6 +28,7 @@ class Tended(msgspec.Struct, frozen=True, gc=False):
             was left for another turn.
         lost_workers: whose leases had run out.
         fired: how many timers, starts and retries came due.
+        limits_to_tell: of how many limits something is to be said to their homes: see permits.py.
         until_ms: until when the other worker is timekeeper.
     """
 
@@ -36,6 +37,7 @@ class Tended(msgspec.Struct, frozen=True, gc=False):
     next_due_ms: int = 0
     lost_workers: tuple[str, ...] = ()
     fired: int = 0
+    limits_to_tell: int = 0
     until_ms: int = 0
 
 
@@ -105,8 +107,9 @@ class Timekeeper:
         )
         if answer[0] == b"OTHER":
             return Tended(False, until_ms=answer[1])
-        _, now_ms, next_due_ms, lost, fired = answer
-        return Tended(True, now_ms, next_due_ms, tuple(name.decode() for name in lost), fired)
+        _, now_ms, next_due_ms, lost, fired, to_tell = answer
+        names = tuple(name.decode() for name in lost)
+        return Tended(True, now_ms, next_due_ms, names, fired, to_tell)
 
     async def wait_until_due(self, reader: BlockingReader, timeout_s: float) -> None:
         """As timekeeper: until something earlier is to come, or `timeout_s` passed."""

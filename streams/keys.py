@@ -246,6 +246,11 @@ class PartitionKeys:
         """Hash: ``queue:<name>``, ``task:<name>``, ``declared:<task>`` -> limits, six numbers."""
         return self.prefix + "p"
 
+    @property
+    def shares(self) -> str:
+        """Hash: limit -> what this of several partitions may have of it."""
+        return self.prefix + "p:s"
+
     def aside(self, kind: str, name: str) -> str:
         """List of executions of a paused workflow or task that were to be taken."""
         return f"{self.prefix}f:{kind}:{name}"
@@ -300,5 +305,11 @@ class KeySpace:
         """
         if len(self.partitions) == 1:
             return self.partitions[0]
-        root = execution_id.partition("/")[0].partition("!")[0].partition("~")[0]
-        return self.partitions[binascii.crc_hqx(root.encode(), 0) % len(self.partitions)]
+        return self._by_name(execution_id.partition("/")[0].partition("!")[0].partition("~")[0])
+
+    def home(self, limit: str) -> PartitionKeys:
+        """The partition that grants the others what a limit allows."""
+        return self._by_name(limit)
+
+    def _by_name(self, name: str) -> PartitionKeys:
+        return self.partitions[binascii.crc_hqx(name.encode(), 0) % len(self.partitions)]

@@ -1,13 +1,13 @@
 """How many tasks may run at once, and begin within a time: by queue, by task, and by key of either.
 
 The script that hands out work sees them, so a change holds at once for all workers. They stand in
-the partition's hash, each as six numbers.
+each partition's hash, as six numbers. Of several partitions each has a share: see permits.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Literal
 from urllib.parse import unquote
 
@@ -24,7 +24,9 @@ _FIND = load("find_limits")
 Kind = Literal["queue", "task"]
 
 _FIELD = re.compile(r"(queue|task|declared):(.*)", re.DOTALL)
-_NUMBERS = re.compile(r"[0-9]+(?: [0-9]+){5}")
+# Six numbers; with several partitions also their revision, and zeros for what was removed.
+_NUMBERS = re.compile(r"([0-9]+(?: [0-9]+){5})(?: ([0-9]+))?")
+_REMOVED: Final = "0 0 0 0 0 0"
 
 
 class Limits(msgspec.Struct, frozen=True, gc=False):
@@ -57,6 +59,7 @@ class StoredLimits(msgspec.Struct, frozen=True):
 
     Attributes:
         is_declared: whether a task's declaration says so.
+        granted: of how many may run, what the partitions have shared out among them; 0 with one.
         running: how many run that count; those of a key too.
         began: how many began within the time.
         waiting: how many wait for a limit of this queue or task; of very many some are not counted.
@@ -66,46 +69,105 @@ class StoredLimits(msgspec.Struct, frozen=True):
     name: str
     limits: Limits
     is_declared: bool
+    granted: int
     running: int
     began: int
     waiting: int
 
 
 async def put(
-    connection: Connection,
-    keys: PartitionKeys,
-    limits: Mapping[str, Limits],
-    *,
-    declared: bool = False,
+    connection: Connection, limits: Mapping[str, Limits], *, declared: bool = False
 ) -> int:
-    """Set limits; how many changed anything.
+    """Set limits in every partition; how many changed anything. Broken off, it is to be repeated.
 
     Args:
         limits: what is limited, ``queue:<name>`` or ``task:<name>``; or with `declared`, the task's
             name. Limits of nothing but 0 are forgotten.
     """
-    arguments: list[Argument] = [connection.now()]
-    for scope, given in limits.items():
-        arguments += [f"declared:{scope}" if declared else scope, given.argument()]
-    changed: int = await connection.write(_PUT, [keys.due, keys.limits], arguments)
+    fields = {
+        f"declared:{scope}" if declared else scope: given.argument()
+        for scope, given in limits.items()
+    }
+    partitions = connection.keys.partitions
+    revision: int | str = ""
+    if len(partitions) > 1:
+        newest, differing = await _compare(connection, fields)
+        fields = {field: fields[field] for field in differing}
+        revision = newest + 1
+    if not fields:
+        return 0
+    arguments: list[Argument] = [connection.now(), len(partitions), revision]
+    arguments += [word for pair in fields.items() for word in pair]
+    changed = 0
+    for keys in partitions:
+        here: int = await connection.write(_PUT, [keys.due, keys.limits], arguments)
+        changed = max(changed, here)
     return changed
 
 
-async def read(connection: Connection, keys: PartitionKeys) -> list[StoredLimits]:
-    """All limits, by kind and name."""
+async def _compare(connection: Connection, fields: Mapping[str, str]) -> tuple[int, list[str]]:
+    """The newest revision that any partition has of these fields and of what they stand beside, and
+    the fields that do not say everywhere what they are to."""
+    scopes = {field.removeprefix("declared:").removeprefix("task:") for field in fields}
+    beside = {f"{kind}:{scope}" for scope in scopes for kind in ("task", "declared")}
+    asked = sorted(fields.keys() | beside)
+    newest, found = 0, {field: set[str]() for field in asked}
+    for keys in connection.keys.partitions:
+        values = await connection.command("HMGET", keys.limits, *asked)
+        for field, value in zip(asked, values, strict=True):
+            text = (value or b"").decode(errors="replace")
+            found[field].add(text)
+            if stored := _NUMBERS.fullmatch(text):
+                newest = max(newest, int(stored[2] or 0))
+    return newest, [field for field, given in fields.items() if not _says_only(found[field], given)]
+
+
+def _says_only(texts: Collection[str], given: str) -> bool:
+    if len(texts) > 1:
+        return False
+    (text,) = texts
+    stored = _NUMBERS.fullmatch(text)
+    numbers = stored[1] if stored else text
+    return given == ("" if numbers == _REMOVED else numbers)
+
+
+async def read(connection: Connection) -> list[StoredLimits]:
+    """All limits, by kind and name; of several partitions together."""
+    found: dict[tuple[Kind, str, bool], StoredLimits] = {}
+    for keys in connection.keys.partitions:
+        for one in await _read(connection, keys):
+            what = (one.kind, one.name, one.is_declared)
+            other = found.get(what)
+            found[what] = one if other is None else _together(other, one)
+    return [found[what] for what in sorted(found)]
+
+
+async def _read(connection: Connection, keys: PartitionKeys) -> list[StoredLimits]:
     answer = await connection.call(_READ, [keys.due, keys.limits], [connection.now()])
     found = []
-    for i in range(0, len(answer), 5):
-        field, numbers, running, began, waiting = answer[i : i + 5]
+    for i in range(0, len(answer), 6):
+        field, numbers, granted, running, began, waiting = answer[i : i + 6]
         what = _FIELD.fullmatch(field.decode(errors="replace"))
-        text = numbers.decode(errors="replace")
-        if what is None or not _NUMBERS.fullmatch(text):
+        text = _NUMBERS.fullmatch(numbers.decode(errors="replace"))
+        if what is None or text is None or text[1] == _REMOVED:
             continue
         kind: Kind = "queue" if what[1] == "queue" else "task"
-        limits = Limits(*map(int, text.split()))
+        limits = Limits(*map(int, text[1].split()))
         is_declared = what[1] == "declared"
-        found.append(StoredLimits(kind, what[2], limits, is_declared, running, began, waiting))
-    return sorted(found, key=lambda one: (one.kind, one.name, one.is_declared))
+        found.append(
+            StoredLimits(kind, what[2], limits, is_declared, granted, running, began, waiting)
+        )
+    return found
+
+
+def _together(one: StoredLimits, other: StoredLimits) -> StoredLimits:
+    return msgspec.structs.replace(
+        one,
+        granted=one.granted + other.granted,
+        running=one.running + other.running,
+        began=one.began + other.began,
+        waiting=one.waiting + other.waiting,
+    )
 
 
 class Held(msgspec.Struct, frozen=True):

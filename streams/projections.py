@@ -50,7 +50,7 @@ QUERY_UNITS = 256
 BY_TYPE = ("workflow", "task")
 """Every execution is in the index of its type."""
 
-_OF_NO_EXECUTION = frozenset({"lease", "cron", "release", "admit", "limit"})
+_OF_NO_EXECUTION = frozenset({"lease", "cron", "release", "admit", "limit", "share"})
 """Kinds of what becomes due that name something else: a worker, a schedule, a pause, a limit."""
 
 

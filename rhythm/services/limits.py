@@ -47,8 +47,7 @@ class LimitService:
             Whether that changed something.
 
         Raises:
-            InvalidRequest: nothing to set, or what cannot be; or the namespace has several
-                partitions, as on a Cluster, where limits are not available.
+            InvalidRequest: nothing to set, or what cannot be.
             ConnectionLost: no answer in time; repeat the call.
         """
         given = limits_of(concurrency, rate, key_concurrency, key_rate)
@@ -75,8 +74,9 @@ class LimitService:
 
     async def list_limits(self) -> list[LimitInfo]:
         """All limits, by kind and name, with how they are used."""
+        several = len(self._connection.keys.partitions) > 1
         with translated():
-            found = await limits.read(self._connection, self._connection.keys.partitions[0])
+            found = await limits.read(self._connection)
         return [
             LimitInfo(
                 kind=one.kind,
@@ -86,6 +86,7 @@ class LimitService:
                 key_concurrency=one.limits.key_most or None,
                 key_rate=shown_rate(one.limits.key_begin, one.limits.key_within_ms),
                 declared=one.is_declared,
+                granted=one.granted if several and one.limits.most else None,
                 running=one.running,
                 began=one.began,
                 waiting=one.waiting,
@@ -100,15 +101,6 @@ class LimitService:
                 "kind", f"{quoted(str(kind))} is not {known}{did_you_mean(str(kind), KINDS)}"
             )
         checked = (check_queue if kind == "queue" else check_name)(name, "name")
-        partitions = self._connection.keys.partitions
-        if len(partitions) > 1:
-            raise InvalidRequest(
-                "kind",
-                f"limits hold within one partition, and this namespace has {len(partitions)}: they "
-                "are not available on a Cluster yet",
-            )
         with translated():
-            changed = await limits.put(
-                self._connection, partitions[0], {f"{kind}:{checked}": given}
-            )
+            changed = await limits.put(self._connection, {f"{kind}:{checked}": given})
         return changed > 0

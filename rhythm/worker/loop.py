@@ -33,6 +33,8 @@ from rhythm.worker.health import Condition
 from rhythm.worker.metrics import Metrics
 from rhythm.worker.room import Room
 from rhythm.worker.watch import Watch
+from streams import limits
+from streams.connection import Connection
 from streams.errors import SchemaMismatch, StreamsError, WorkerLost
 from streams.keys import PartitionKeys
 from streams.work import WorkerSeat
@@ -136,6 +138,8 @@ class Worker:
         connection, surroundings = self._app.worker_connection, self._app.surroundings
         name = self._name = surroundings.new_worker_name()
         partitions = connection.keys.partitions
+        if len(partitions) > 1 and not await self._declare_limits(connection):
+            return
         # What fails there is begun again in good time by those who ask: a lease does not wait.
         at_once = connection.another(patience_s=0.0)
         aside: Aside = SideThread(at_once, name) if surroundings.has_threads else SameLoop(at_once)
@@ -160,7 +164,7 @@ class Worker:
             Room(self._concurrency, len(partitions)),
             aside,
             staff.encode_about(await self._about(name)),
-            self._limits(len(partitions)),
+            {} if len(partitions) > 1 else self._limits(),
             self._stopping,
             self._giving_back,
             self._be_registered,
@@ -209,16 +213,24 @@ class Worker:
     def _seats(self) -> list[WorkerSeat]:
         return [desk.seat for desk in list(self._desks.values())]
 
-    def _limits(self, partitions: int) -> Mapping[str, str]:
-        limits = {task.name: task.limits.argument() for task in self._registry}
-        limited = [name for name, text in limits.items() if text]
-        if partitions > 1 and limited:
-            raise ConfigurationError(
-                f"task {limited[0]!r} is declared with limits, which hold within one partition, "
-                f"and this namespace has {partitions}: they are not available on a Cluster yet",
-                "declare it without concurrency, rate, key_concurrency and key_rate",
-            )
-        return limits
+    def _limits(self) -> Mapping[str, str]:
+        return {task.name: task.limits.argument() for task in self._registry}
+
+    async def _declare_limits(self, connection: Connection) -> bool:
+        """Before any partition is served, since all share them; False when the worker was stopped
+        before the store answered."""
+        declared = {task.name: task.limits for task in self._registry}
+        declaring = asyncio.create_task(limits.put(connection, declared, declared=True))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({declaring, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not declaring.done():
+                return False
+            with translated():
+                await declaring
+            return True
+        finally:
+            await end(declaring, stopping)
 
     async def _about(self, name: str) -> WorkerAbout:
         surroundings = self._app.surroundings

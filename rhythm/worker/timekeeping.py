@@ -1,5 +1,6 @@
 """Take part in keeping the time: timers, scheduled starts, retries, the leases of others; and
-deliver what trees send to each other, and what schedules want to be started.
+deliver what trees send to each other, and what schedules want to be started; and carry permits
+between partitions.
 """
 
 from __future__ import annotations
@@ -7,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from rhythm.ending import end
 from rhythm.errors import ConnectionLost
 from rhythm.services.firing import Firing
 from rhythm.worker.delivery import deliver_all
+from streams import permits
 from streams.connection import BlockingReader, Connection
 from streams.due import Timekeeper
 from streams.errors import BackendUnavailable
@@ -36,15 +39,43 @@ async def keep_time(
             that died is followed after at most one and a third terms.
     """
     reader = connection.reader()
+    shares = Permits(connection, keys)
     try:
         while True:
             try:
-                await _turn(connection, keys, keeper, firing, reader, term_s / 3)
+                await _turn(connection, keys, keeper, firing, shares, reader, term_s / 3)
             except (BackendUnavailable, ConnectionLost) as error:
                 logger.warning("timekeeping was interrupted: %s", error)
                 await asyncio.sleep(_AFTER_FAILURE_S)
     finally:
+        await shares.stop()
         await reader.close()
+
+
+class Permits:
+    """Exchanges permits with other partitions, beside what becomes due here: one that does not
+    answer keeps nothing else waiting."""
+
+    def __init__(self, connection: Connection, keys: PartitionKeys) -> None:
+        self._connection, self._keys = connection, keys
+        self._exchanging: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Exchange until there is nothing to say, unless that is going on."""
+        if self._exchanging is None or self._exchanging.done():
+            self._exchanging = asyncio.create_task(self._exchange(), name="rhythm-permits")
+
+    async def _exchange(self) -> None:
+        try:
+            while await permits.exchange(self._connection, self._keys):
+                pass
+        except (BackendUnavailable, ConnectionLost) as error:
+            # What was to be said is due again in a second.
+            logger.warning("permits were not exchanged: %s", error)
+
+    async def stop(self) -> None:
+        """Leave it to the next timekeeper."""
+        await end(self._exchanging)
 
 
 async def _turn(
@@ -52,6 +83,7 @@ async def _turn(
     keys: PartitionKeys,
     keeper: Timekeeper,
     firing: Firing,
+    shares: Permits,
     reader: BlockingReader,
     longest_s: float,
 ) -> None:
@@ -61,6 +93,8 @@ async def _turn(
     if not tended.is_keeper:
         await keeper.wait_for_resignation(reader, longest_s)
         return
+    if tended.limits_to_tell:
+        shares.begin()
     if await deliver_all(connection, keys, firing):
         return
     if tended.next_due_ms == 0:

@@ -3,7 +3,7 @@
 -- KEYS[1]  due     sorted set; gives the partition's prefix
 -- KEYS[2]  limits  hash: what is set -> six numbers: see limits.lua
 -- ARGV[1]  now     unix ms, or "" for the server's clock
--- RETURNS  {field, numbers, how many run, how many began within the time, how many wait at least, …}
+-- RETURNS  {field, numbers, this partition's share of how many may run, how many run, how many began within the time, how many wait at least, …}
 
 --@include transition
 
@@ -31,6 +31,7 @@ for i = 1, #fields, 2 do
   end
   answer[#answer + 1] = fields[i]
   answer[#answer + 1] = fields[i + 1]
+  answer[#answer + 1] = has_shares() and share_of("c||" .. scope).most or 0
   answer[#answer + 1] = call("ZCARD", prefix .. "p:c||" .. scope)
   answer[#answer + 1] = began
   answer[#answer + 1] = waiting[scope] or 0

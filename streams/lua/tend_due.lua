@@ -15,7 +15,8 @@
 -- ARGV[10] closed      encoded reason why children of an ended parent are cancelled
 -- ARGV[11] kept_ms     how long after its end a tree is kept, "" for ever
 -- RETURNS  {"OTHER", until} another worker is timekeeper; writes nothing
---        | {"KEEPER", now, next_due or 0, {lost worker…}, fired}; next_due <= now when work is left
+--        | {"KEEPER", now, next_due or 0, {lost worker…}, fired, told}; next_due <= now when work is left; told: of how
+--          many limits something is to be said to their homes
 
 --@include transition
 --@include deletion
@@ -284,8 +285,26 @@ local function look_at_limits(cursor, _, scope)
   end
 end
 
+-- A partition's share of a limit: who waits asks once more, and what nobody needs goes back.
+local function look_at_share(_, _, name)
+  local share = share_of(name)
+  return_share(name, now)
+  if call("LLEN", prefix .. "p:w:" .. name) > 0 then
+    sharing.tell_home(name, now)
+  elseif share.is_known then
+    share.asked = 0
+    sharing.write(name, share)
+    if sharing.used(name, now) == 0 then
+      sharing.lower(name, share, 0, now)
+      sharing.tell_home(name, now)
+    else
+      sharing.look_by(name, now + SHARE_MS.idle)
+    end
+  end
+end
+
 local FIRE = {
-  release = release, admit = admit, limit = look_at_limits,
+  release = release, share = look_at_share, admit = admit, limit = look_at_limits,
   cron = fire_schedule, timer = fire_timer, ready = make_ready, deadline = end_late, unclaimed = end_unclaimed,
   grace = end_after_grace, beat = miss_beat, close = close_children, ["end"] = end_children,
 }
@@ -352,4 +371,5 @@ if ARGV[11] ~= "" then
 end
 
 local next_due = call("ZRANGE", due_set, 0, 0, "WITHSCORES")[2]
-return commit({ "KEEPER", now, tonumber(next_due or 0), lost_workers, fired })
+local told = call("ZCARD", prefix .. "p:a")
+return commit({ "KEEPER", now, tonumber(next_due or 0), lost_workers, fired, told })

@@ -59,6 +59,9 @@ def test_every_key_is_there() -> None:
         "<ns>:{p}:p:<limit>",
         "<ns>:{p}:1",
         "<ns>:{p}:d",
+        "<ns>:{p}:p:a",
+        "<ns>:{p}:p:g",
+        "<ns>:{p}:p:g:<limit>",
         "<ns>:{p}:p:w",
         "<ns>:{p}:p:w:<limit>",
     }

@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from rhythm import ConfigurationError, InitBuilder, InvalidRequest, Worker, task
+from rhythm import ConfigurationError, InvalidRequest, task
 from rhythm.engine.options import declared_options
 from rhythm.tasks import TaskDefinition
-from streams import definitions
-from streams.connection import Connection
 from streams.limits import Limits
 from tests.rhythm.test_ending import verified
 from tests.rhythm.test_workflows import Stage, a_registry, on_stage
@@ -293,22 +291,43 @@ def test_what_cannot_be_a_limit_is_refused(
     run(story())
 
 
-def test_limits_are_refused_where_there_are_several_partitions(
-    database_url: str, namespace: str, run: Run
+def test_limits_hold_for_several_partitions_together(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def story() -> None:
-        connection = Connection(database_url, namespace)
-        async with connection:
-            await definitions.migrate(connection, 2)
-            async with InitBuilder().database_url(database_url).namespace(namespace) as app:
-                with pytest.raises(InvalidRequest, match="this namespace has 2"):
-                    await app.limit_service.set_limits("task", "a", concurrency=1)
-                worker = Worker(app, registry=a_registry(Gate().definition(most=1)))
-                with pytest.raises(ConfigurationError, match="'gate' is declared with limits"):
-                    await worker.run()
+    monkeypatch.setenv("RHYTHM_PARTITIONS", "3")
+    gate = Gate()
+    registry = a_registry(gate.definition(most=2))
 
-    if not database_url.startswith("memory"):
-        run(story())
+    async def story() -> None:
+        async with on_stage(database_url, namespace, registry, workers=2) as stage:
+            limits, explain = stage.app.limit_service, stage.app.history_service.explain
+            ids = [await stage.start("gate", exec_type="task") for _ in range(9)]
+
+            async def until(runs: int, waiting: int) -> None:
+                while True:
+                    # What is set by hand comes first.
+                    shown, *_ = await limits.list_limits()
+                    if (shown.running, shown.waiting, gate.runs) == (runs, waiting, runs):
+                        assert shown.granted == shown.concurrency
+                        return
+                    await asyncio.sleep(0.005)
+
+            await until(2, 7)
+            told = [str(await explain(id_)) for id_ in ids]
+            assert sum("of task 'gate' 2 run at once" in text for text in told) == 7
+            assert await limits.set_limits("task", "gate", concurrency=4)
+            assert not await limits.set_limits("task", "gate", concurrency=4)
+            await until(4, 5)
+            gate.may_end.set()
+            for id_ in ids:
+                assert (await stage.end(id_)).status == "completed"
+            assert gate.most == 4
+            assert await limits.remove_limits("task", "gate")
+            [shown] = await limits.list_limits()
+            assert (shown.concurrency, shown.declared, shown.running) == (2, True, 0)
+            await verified(stage)
+
+    run(story())
 
 
 @pytest.mark.parametrize(

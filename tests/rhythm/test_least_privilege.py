@@ -84,6 +84,8 @@ WORKING = (
         "hand_over",
         "leave_worker",
         "register_worker",
+        "exchange_permits",
+        "grant_permits",
         "renew_lease",
         "report_attempt",
         "step",

@@ -163,28 +163,30 @@ class Typist:
 
 
 async def judge_limits(app: Rhythm, keys: KeySpace, ledger: Ledger) -> None:
-    """Blame what runs beyond a limit now. Each partition has its own."""
+    """Blame what runs beyond a limit now."""
+    if len(keys.partitions) > 1 and ledger.failovers.total():
+        # What was given up by one partition and granted to another may be lost with either.
+        return
     executions = app.execution_service
     running = await executions.query_executions({"status": "running", "type": "task"})
     for scope, set_ in LIMITS.items():
         kind, _, name = scope.partition(":")
-        counts = Counter[tuple[str, str | None]]()
+        counts = Counter[str | None]()
         for one in running:
             if name == (one.queue if kind == "queue" else one.target_name):
-                counts[keys.partition(one.id).tag, None] += 1
-                counts[keys.partition(one.id).tag, one.key or ""] += 1
-        for (_, key), count in counts.items():
+                counts[None] += 1
+                counts[one.key or ""] += 1
+        for key, count in counts.items():
             most = set_.most if key is None else key and set_.key_most
             if most and count > most:
                 ledger.blame(f"{count} of {scope} run at once, of key {key!r}")
 
 
-async def judge_what_is_left(app: Rhythm, keys: KeySpace, ledger: Ledger) -> None:
+async def judge_what_is_left(app: Rhythm, ledger: Ledger) -> None:
     """Blame what counts at a limit although it has ended; nobody works any more."""
-    for partition in keys.partitions:
-        for one in await limits.read(app._connection, partition):
-            if one.running or one.waiting:
-                ledger.blame(f"of {one.kind} {one.name} {one.running} run, {one.waiting} wait")
+    for one in await limits.read(app._connection):
+        if one.running or one.waiting:
+            ledger.blame(f"of {one.kind} {one.name} {one.running} run, {one.waiting} wait")
 
 
 async def judge_schedule(app: Rhythm, ledger: Ledger) -> None:

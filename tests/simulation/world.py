@@ -207,8 +207,7 @@ class _World:
         await setup.workflow_service.register(PROGRAMS)
         self.ledger.has_limits = random.Random(f"{self.seed} limits").random() < 0.25
         if self.ledger.has_limits:
-            for partition in self.keys.partitions:
-                await limits.put(setup._connection, partition, LIMITS)
+            await limits.put(setup._connection, LIMITS)
         self.network.server.keep()
         for _ in range(self.chance.choice(self.profile.workers)):
             self.start_worker()
@@ -435,7 +434,7 @@ class _World:
         if self.has_schedule:
             await judge_schedule(app, self.ledger)
         if self.ledger.has_limits:
-            await judge_what_is_left(app, self.keys, self.ledger)
+            await judge_what_is_left(app, self.ledger)
         for typist in self.typists:
             await typist.judge(app, self.ledger, ids)
         await judge_forks(app, self.ledger, ids)

@@ -163,7 +163,7 @@ async def _end(house: House) -> None:
     await house.start("urgent", "task", bounds=Bounds(priority=9, key="ada"))
     await house.start("only!one")
     limited = {"task:greet": limits.Limits(1, 9, 1_000), "queue:slow": limits.Limits(key_most=1)}
-    await limits.put(house.connection, house.keys, limited)
+    await limits.put(house.connection, limited)
     for number in range(3):
         await house.start(f"limited{number}", "task", queue="limited")
     limiting = await house.seat("limiting", lease_ms=60_000)

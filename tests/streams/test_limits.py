@@ -18,7 +18,7 @@ pytestmark = pytest.mark.everywhere
 async def limit(house: House, **given: Limits) -> None:
     """Set what is named `task_charge` or `queue_default`, and let the timekeeper look."""
     scopes = {name.replace("_", ":", 1): one for name, one in given.items()}
-    await limits.put(house.connection, house.keys, scopes)
+    await limits.put(house.connection, scopes)
     await house.timekeeper("keeper").tend()
 
 
@@ -73,7 +73,7 @@ def test_so_many_run_at_once_and_the_next_begins_when_one_ends(
         assert await other.claim() == []
         # An attempt that failed, or was given back, makes room as well.
         assert await one.claim(100, "t0", outcome="released") == ["t0"]
-        (about,) = await limits.read(house.connection, house.keys)
+        (about,) = await limits.read(house.connection)
         assert (about.running, about.waiting) == (2, 2)
         assert await one.claim(100, "t0", "t1") == ["t2", "t3"]
         assert await one.claim(100, "t2", "t3") == []
@@ -165,7 +165,7 @@ def test_so_many_begin_within_any_such_time(house: House, run: Run) -> None:
             house.clock.now_ms += 130
             await house.timekeeper("keeper").tend()
             assert house.clock.now_ms < 1_700_000_010_000
-            (about,) = await limits.read(house.connection, house.keys)
+            (about,) = await limits.read(house.connection)
             assert about.began <= 3
 
         for at in began:
@@ -249,9 +249,9 @@ def test_a_lower_limit_holds_for_what_runs_already(house: House, run: Run) -> No
 
 def test_what_is_set_by_hand_goes_before_what_is_declared(house: House, run: Run) -> None:
     async def story() -> None:
-        connection, keys = house.connection, house.keys
-        assert await limits.put(connection, keys, {"charge": Limits(most=1)}, declared=True) == 1
-        assert await limits.put(connection, keys, {"charge": Limits(most=1)}, declared=True) == 0
+        connection = house.connection
+        assert await limits.put(connection, {"charge": Limits(most=1)}, declared=True) == 1
+        assert await limits.put(connection, {"charge": Limits(most=1)}, declared=True) == 0
         for number in range(4):
             await task(house, f"t{number}")
         worker = await hands(house)

@@ -42,6 +42,7 @@ local function claim_in_turn(queue)
     local full, opens = full_one(names)
     if full then
       wait_at(full, opens, lane, queue)
+      keep_shares(names, full, now)
     else
       claim_from(list, queue, 1)
       write_pushed()

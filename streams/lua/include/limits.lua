@@ -2,7 +2,8 @@
 --
 -- What is set stands in the hash p: "queue:<name>" and "task:<name>" as people set it, "declared:<name>" as a task's
 -- declaration does, which holds where nothing is set. A value is six numbers, 0 for no limit: how many may run, how
--- many may begin within how many ms; then the same for each key.
+-- many may begin within how many ms; then the same for each key. With several partitions a seventh is its revision,
+-- the newest holds, and nothing but 0 is what was removed.
 --
 -- A limit in force is named "c|<key>|<scope>" (how many run) or "r|<key>|<scope>" (how many begin), its key empty for
 -- all together. In p:<limit> stand, of the first kind, those that run by when they began; of the second, when the
@@ -13,20 +14,41 @@
 -- Lanes that one script lets go on at one limit: the timekeeper does the rest.
 local ADMITTED_AT_ONCE = 64
 
-local SETTING = "^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$"
+local SETTING = "^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) ?(%d*)$"
+local REMOVED = "0 0 0 0 0 0"
+
+-- What stands in a field, "" for nothing, and its revision.
+local function written_in(field)
+  local text = call("HGET", prefix .. "p", field) or ""
+  local numbers, revision = string.match(text, "^(%d+ %d+ %d+ %d+ %d+ %d+) (%d+)$")
+  numbers = numbers or text
+  return numbers ~= REMOVED and numbers or "", tonumber(revision or 0)
+end
 
 local settings = {}
 local function setting_of(scope)
   if settings[scope] == nil then
     local task = string.match(scope, "^task:(.*)$")
-    local text = call("HGET", prefix .. "p", scope) or (task and call("HGET", prefix .. "p", "declared:" .. task))
-    local most, begin, within, key_most, key_begin, key_within = string.match(text or "", SETTING)
+    local text, revision = written_in(scope)
+    if task and (text == "" or revision > 0) then
+      local declared, since = written_in("declared:" .. task)
+      text = text ~= "" and text or declared
+      revision = math.max(revision, since)
+    end
+    local most, begin, within, key_most, key_begin, key_within = string.match(text, SETTING)
     settings[scope] = most and {
-      c = tonumber(most), r = tonumber(begin), ms = tonumber(within),
+      c = tonumber(most), r = tonumber(begin), ms = tonumber(within), revision = revision,
       kc = tonumber(key_most), kr = tonumber(key_begin), kms = tonumber(key_within),
     } or false
   end
   return settings[scope]
+end
+
+-- How many a limit allows, of all together or of each key; 0 for no limit.
+local function most_at(name)
+  local kind, key, scope = string.match(name, "^(%a)|([^|]*)|(.*)$")
+  local set = setting_of(scope)
+  return set and set[(key == "" and "" or "k") .. kind] or 0, set, kind, key
 end
 
 -- The names of the limits on tasks of a queue, target ("" for any) and key; false without any.
@@ -35,14 +57,15 @@ local function limits_of(queue, target, key)
   local all_three = queue .. " " .. target .. " " .. key
   if known_limits[all_three] == nil then
     local names = {}
-    for _, scope in ipairs({ "queue:" .. queue, target ~= "" and "task:" .. target or nil }) do
-      local set = setting_of(scope) or {}
-      for _, kind in ipairs({ "c", "r" }) do
-        if (set[kind] or 0) > 0 then
-          names[#names + 1] = kind .. "||" .. scope
-        end
-        if key ~= "" and (set["k" .. kind] or 0) > 0 then
-          names[#names + 1] = kind .. "|" .. key .. "|" .. scope
+    local scopes = { "queue:" .. queue, target ~= "" and "task:" .. target or nil }
+    -- In the same order everywhere, those of a key first: what is kept while others are waited for concerns few.
+    for _, of in ipairs(key ~= "" and { key, "" } or { "" }) do
+      for _, scope in ipairs(scopes) do
+        local set = setting_of(scope) or {}
+        for _, kind in ipairs({ "c", "r" }) do
+          if (set[(of == "" and "" or "k") .. kind] or 0) > 0 then
+            names[#names + 1] = kind .. "|" .. of .. "|" .. scope
+          end
         end
       end
     end
@@ -75,14 +98,23 @@ local function choose_lane(control, target)
   end
 end
 
+--@include shares
+
 -- How many more may begin now, and when the next may if none: nil if that is up to those that run.
 local function room_at(name, now)
-  local kind, key, scope = string.match(name, "^(%a)|([^|]*)|(.*)$")
-  local set = setting_of(scope)
-  local most = set and set[(key == "" and "" or "k") .. kind] or 0
+  local most, set, kind, key = most_at(name)
   if most == 0 then
     return math.huge
-  elseif kind == "c" then
+  end
+  if has_shares() then
+    local share = share_of(name)
+    most = math.min(most, share.most)
+    -- Nothing begins by what was granted before the limit was changed.
+    if most == 0 or share.revision < set.revision or is_due_back(share, now) then
+      return 0
+    end
+  end
+  if kind == "c" then
     return most - call("ZCARD", prefix .. "p:" .. name)
   end
   local begun = prefix .. "p:" .. name
@@ -94,8 +126,39 @@ local function room_at(name, now)
   return opens <= now and 1 or 0, opens
 end
 
+-- Others wait for permits: what is wanted back goes as soon as it is free, and what nobody waits for here.
+local function return_share(name, now)
+  local share = share_of(name)
+  if not share.down_to or share.most == 0 then
+    return
+  end
+  local least = math.max(share.down_to, 0)
+  if share.most <= share.down_to then
+    if call("EXISTS", prefix .. "p:w:" .. name) == 1 then
+      return
+    end
+    least = 0
+  end
+  if is_in_turn(share, now) then
+    sharing.look_by(name, share.since + SHARE_MS.turn)
+    return
+  end
+  sharing.lower(name, share, least, now)
+  local _, set, kind, key = most_at(name)
+  if kind == "r" and set and share.most > least then
+    -- When the first of those that began counts no longer.
+    local oldest = tonumber(call("LINDEX", prefix .. "p:" .. name, share.most - 1) or nil)
+    if oldest then
+      sharing.look_by(name, math.max(oldest + (key == "" and set.ms or set.kms), now + 1))
+    end
+  end
+end
+
 -- Something happened at a limit: lanes that wait there go on, as many as it has room for.
 local function look_at_limit(name, now)
+  if has_shares() then
+    return_share(name, now)
+  end
   local waiting = prefix .. "p:w:" .. name
   local length = call("LLEN", waiting)
   if length == 0 then
@@ -117,14 +180,24 @@ local function look_at_limit(name, now)
     call("ZADD", KEYS[1], digits(opens and math.max(opens, now) or now), member)
     ring("due")
   end
+  if admitted < length and room <= admitted then
+    sharing.ask(name, now)
+  end
 end
 
--- Sets the limits of a queue or task, or forgets them when they are ""; whether that changed something.
-local function set_limits(field, numbers, now)
-  if (call("HGET", prefix .. "p", field) or "") == numbers then
+-- Sets the limits of a queue or task, or forgets them when they are ""; whether that changed something. With several
+-- partitions it has a revision, and is passed over if there is a newer one; else that is nil.
+local function set_limits(field, numbers, now, revision)
+  local before, since = written_in(field)
+  if revision then
+    -- Of two that were set at the same time all partitions take the same one.
+    if revision < since or (revision == since and numbers <= before) then
+      return false
+    end
+    call("HSET", prefix .. "p", field, (numbers == "" and REMOVED or numbers) .. " " .. digits(revision))
+  elseif before == numbers then
     return false
-  end
-  if numbers == "" then
+  elseif numbers == "" then
     call("HDEL", prefix .. "p", field)
   else
     call("HSET", prefix .. "p", field, numbers)
@@ -133,7 +206,7 @@ local function set_limits(field, numbers, now)
   local scope = string.gsub(field, "^declared:", "task:")
   call("ZADD", KEYS[1], digits(now), due_member("limit", 0, 0, scope))
   ring("due")
-  return true
+  return before ~= numbers
 end
 
 -- Those that do not run any more make room for others.

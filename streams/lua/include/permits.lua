@@ -32,7 +32,7 @@ end
 local function full_one(names)
   for _, name in ipairs(names) do
     local left, opens = room_at(name, now)
-    if left <= 0 and not opens then
+    if left <= 0 and not opens and string.sub(name, 1, 1) == "c" then
       forget_lost_holders(name)
       left = room_at(name, now)
     end
@@ -51,6 +51,22 @@ local function wait_at(name, opens, lane, queue)
     call("ZADD", KEYS[1], digits(opens), due_member("admit", "", "", name))
     ring("due")
   end
+  sharing.ask(name, now)
+end
+
+-- Of its limits those before the full one had room, and are kept for when that has some; those behind are not.
+local function keep_shares(names, full, now)
+  local since = now + SHARE_MS.kept
+  for _, name in ipairs(has_shares() and names or {}) do
+    if name == full then
+      since = 0
+    else
+      local share = share_of(name)
+      share.since = since
+      sharing.write(name, share)
+      return_share(name, now)
+    end
+  end
 end
 
 local function count_at(names, id)
@@ -58,6 +74,9 @@ local function count_at(names, id)
   for _, name in ipairs(names) do
     local kind, key, scope = string.match(name, "^(%a)|([^|]*)|(.*)$")
     local counted, set = prefix .. "p:" .. name, setting_of(scope)
+    if has_shares() then
+      sharing.use(name, now)
+    end
     if kind == "c" then
       call("ZADD", counted, now, id)
       permits[#permits + 1] = name
