@@ -141,6 +141,11 @@ class PartitionKeys:
         """Stream of messages to other trees that are to be delivered."""
         return self.prefix + "o"
 
+    @property
+    def paused(self) -> str:
+        """Sorted set of executions that are paused each by itself, by when they were, unix ms."""
+        return self.prefix + "h"
+
     def children(self, execution_id: str) -> str:
         """Hash of live children by number."""
         return f"{self.prefix}c:{execution_id}"

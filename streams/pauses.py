@@ -44,6 +44,24 @@ async def put(connection: Connection, kind: Kind, name: str, *, is_paused: bool,
     return changed > 0
 
 
+async def executions(
+    connection: Connection, before_ms: int, most: int
+) -> tuple[int, dict[str, int]]:
+    """How many executions have been paused, each by itself, since before a time; and since when
+    some of them are, the longest first, by id. Times are unix ms."""
+    count, found = 0, list[tuple[int, str]]()
+    for keys in connection.keys.partitions:
+        count += await connection.command("ZCOUNT", keys.paused, "-inf", before_ms)
+        oldest = await connection.command(
+            "ZRANGEBYSCORE", keys.paused, "-inf", before_ms, "LIMIT", 0, most
+        )
+        for id_ in oldest:
+            since = await connection.command("ZSCORE", keys.paused, id_)
+            if since is not None:
+                found.append((int(float(since)), id_.decode(errors="replace")))
+    return count, {id_: since_ms for since_ms, id_ in sorted(found)[:most]}
+
+
 async def read(connection: Connection) -> list[StoredPause]:
     """All pauses of any partition, by kind and name."""
     found: dict[tuple[str, str], StoredPause] = {}

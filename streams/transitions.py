@@ -407,7 +407,7 @@ async def pause_execution(connection: Connection, execution_id: str) -> None:
     answer = await connection.write(
         _PAUSE,
         [keys.due, keys.control(execution_id), keys.projection(execution_id)],
-        [execution_id],
+        [connection.now(), execution_id],
     )
     _refuse(execution_id, answer)
 

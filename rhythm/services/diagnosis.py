@@ -33,7 +33,7 @@ from rhythm.services.translation import translated
 from rhythm.services.workflows import WorkflowService
 from rhythm.settings import Settings
 from rhythm.surroundings import Surroundings
-from streams import definitions, outbox, projections, schedules
+from streams import definitions, outbox, pauses, projections, schedules
 from streams.connection import Connection
 from streams.inspection import Concern, ServerReport
 from streams.projections import Description
@@ -70,6 +70,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         own_ms: this process's clock, and `server_ms` the server's, at the same moment.
         call_s: how long a call of the server takes.
+        rests: since when executions are paused each by itself, the longest of them, by id; resting:
+            how many there are for too long.
         busy: the share of a processor that the server's main thread takes, of a Cluster the busiest
             one's; None where nobody looked.
         messages: how many to other executions wait to be delivered.
@@ -86,6 +88,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     own_ms: int
     server_ms: int
     call_s: float
+    rests: Mapping[str, datetime] = {}
+    resting: int = 0
     busy: float | None = None
     messages: int = 0
     replicas: int
@@ -144,6 +148,9 @@ class DiagnosisService:
             own_ms, server_ms, call_s = await self._clocks()
             schema = await definitions.check(self._connection)
             messages = await outbox.waiting(self._connection)
+            resting, rests = await pauses.executions(
+                self._connection, server_ms - round(FORGOTTEN_S * 1000), _NAMED
+            )
             busy = await self._busy() if reads_workflows else None
         asked: dict[str, list[AskedFor]] = {}
         broken: dict[str, str] = {}
@@ -161,6 +168,8 @@ class DiagnosisService:
             own_ms=own_ms,
             server_ms=server_ms,
             call_s=call_s,
+            rests={id_: from_unix_ms(since_ms) for id_, since_ms in rests.items()},
+            resting=resting,
             busy=busy,
             messages=messages,
             replicas=self._settings.replicas,
@@ -475,6 +484,18 @@ def _of_pauses(seen: Seen) -> Iterator[Finding]:
                 f"{pause.note or 'nobody said why'}",
                 f"rhythm resume --{pause.kind} {pause.name}",
             )
+    for execution_id, since in seen.rests.items():
+        yield _warning(
+            "paused-for-long",
+            f"execution {execution_id!r} is paused since {_moment(since)}",
+            f"rhythm resume {execution_id}, or cancel it",
+        )
+    if seen.resting > len(seen.rests):
+        yield _warning(
+            "many-paused-for-long",
+            f"{seen.resting - len(seen.rests):,} more executions are paused for more than a day",
+            "'rhythm bulk resume' and 'rhythm bulk cancel' have filters for many",
+        )
     for one in seen.scheduled:
         since_ms = max(one.last_due_ms or 0, one.created_ms)
         if one.is_paused and seen.server_ms - since_ms > FORGOTTEN_S * 1000:

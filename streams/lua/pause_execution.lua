@@ -3,15 +3,17 @@
 -- KEYS[1]  due         sorted set; gives the partition's prefix
 -- KEYS[2]  control     hash of the execution
 -- KEYS[3]  projection  hash of the execution
--- ARGV[1]  id          the execution's id
+-- ARGV[1]  now         unix ms, or "" for the server's clock
+-- ARGV[2]  id          the execution's id
 -- RETURNS  {"OK"} | {"UNKNOWN"} | {"OVER", status}; only OK writes
 
 --@include transition
 
-local id = living(ARGV[1])
+local id = living(ARGV[2])
 if not load(id) then
   local status = call("HGET", prefix .. "x:" .. id, "st")
   return status and { "OVER", status } or { "UNKNOWN" }
 end
 call("HSET", prefix .. "k:" .. id, "ps", 1)
+call("ZADD", prefix .. "h", "NX", clock(ARGV[1]), id)
 return { "OK" }

@@ -18,6 +18,7 @@ if control.wk ~= "stuck" and not control.ps then
   return { "NOT", control.wk }
 end
 call("HDEL", prefix .. "k:" .. id, "ps")
+call("ZREM", prefix .. "h", id)
 control.ps = nil
 if control.wk == "stuck" then
   out_of_trouble(control)

@@ -183,6 +183,24 @@ async def paused_for_long(ward: Ward) -> None:
     await ward.worker()
 
 
+async def execution_paused_for_long(ward: Ward) -> None:
+    ids = [await ward.start(queue="mail") for _ in range(3)]
+    for id_ in ids:
+        await ward.app.execution_service.pause_execution(id_)
+    await ward.app.execution_service.resume_execution(ids[1])
+    await ward.app.execution_service.terminate_execution(ids[1])
+    await ward.app.execution_service.terminate_execution(ids[2])
+    ward.passes(2 * 24 * 3600)
+    await ward.worker(queues=("mail",))
+
+
+async def many_paused_for_long(ward: Ward) -> None:
+    for _ in range(5):
+        await ward.app.execution_service.pause_execution(await ward.start(queue="mail"))
+    ward.passes(2 * 24 * 3600)
+    await ward.worker(queues=("mail",))
+
+
 async def schedule_paused_for_long(ward: Ward) -> None:
     await scheduled(ward, paused=True)
     ward.passes(2 * 24 * 3600)
@@ -276,6 +294,8 @@ AMISS: Mapping[str, tuple[Callable[[Ward], Awaitable[None]], str]] = {
     "messages-wait": (messages_wait, r"1,001 messages to other executions wait"),
     "due-is-late": (due_is_late, r"what was due 119 s ago has not been done"),
     "paused-for-long": (paused_for_long, r"task 'pay' is paused since .*: the bank is closed"),
+    "paused-for-long  ": (execution_paused_for_long, r"execution 'exec_.*' is paused since 20"),
+    "many-paused-for-long": (many_paused_for_long, r"2 more executions are paused for more than"),
     "paused-for-long ": (schedule_paused_for_long, r"schedule 'nightly' is paused, and has not"),
     "schedule-late": (schedule_late, r"schedule 'nightly' was due 3,600 s ago"),
     "schedule-fails": (
@@ -297,6 +317,8 @@ IN_ITS_WAKE = {
     "lease-overdue": {"due-is-late", "lease-overdue"},
     "due-is-late": {"due-is-late"},
     "histories-long": {"history-long"},
+    "many-paused-for-long": {"paused-for-long", "queue-waits"},
+    "paused-for-long  ": {"queue-waits"},
     "schedule-late": {"schedule-late", "due-is-late"},
 }
 

@@ -19,6 +19,7 @@ from rhythm import (
     WaitTimeout,
 )
 from rhythm.services.workflows import compile_all
+from streams import pauses
 from tests.rhythm.test_ending import Long, cancel, verified
 from tests.rhythm.test_workflows import Stage, a_registry, on_stage
 
@@ -136,6 +137,8 @@ def test_the_first_id_and_that_of_any_run_reach_the_run_that_lives(
             await executions.pause_execution(id_)
             await send(stage, "sums", "add", "stop")
             assert (await kept(stage, "sums~3")).paused
+            rests = await pauses.executions(stage.app._connection, 2**52, 9)
+            assert (rests[0], list(rests[1])) == (1, ["sums~3"])
             await executions.resume_execution("sums~2")
             assert (await waiting).result() == {"sum": 10, "rounds": 3}
             assert (await late).id == "sums~3"

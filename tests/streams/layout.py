@@ -74,6 +74,7 @@ async def _begin(house: House) -> None:
             await house.start(newer, "task", debounce=Debounce(300_000), attributes="n=3")
     await house.start("again")
     await house.start("long")
+    await transitions.pause_execution(connection, "later")
     await pauses.put(connection, "workflow", "resting", is_paused=True, note="why")
     await projections.register_wait(connection, "flow", "client")
     await schedules.put(
@@ -125,6 +126,7 @@ async def _work(house: House) -> None:
         payload=b"RESTARTED",
         successor=Successor("greet", "d1", BOUNDS, b"CREATED", (b"SIGNAL",)),
     )
+    await transitions.pause_execution(connection, "again")
     is_long = WorkflowSettlement("long", claims["long"].token, 1, decided=b"D", outcome="long")
     await seat.step([], 0, [failed, decided, restarted, is_long])
     await house.signal("flow", "s2")

@@ -47,6 +47,7 @@ local function restart(control, now, token, upto, payload, successor)
   end
   if control.ps then
     keep(follower, "ps", control.ps)
+    call("ZADD", prefix .. "h", call("ZSCORE", prefix .. "h", id) or now, next_id)
   end
   if control.ew then
     call("RENAME", prefix .. "b:x:" .. id, prefix .. "b:x:" .. next_id)

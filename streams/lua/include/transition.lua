@@ -66,7 +66,7 @@ end
 -- transition, or is needed by it, stands in its field c: words in this order, "-" for none. Further fields:
 -- cq: payload of the request to cancel it; dm: the kinds of time limits set for it; of a task, hb: "ms between
 -- heartbeats, attempts at most, ms before the next one", hd: what its heartbeat said, us: since when nobody knows
--- it; ps: whether it is paused; pz: whether something stands in z; ew: whether somebody waits for its end; T<n>: when timer n is due; lh: whether it
+-- it; ps: whether it is paused, since when stands in h; pz: whether something stands in z; ew: whether somebody waits for its end; T<n>: when timer n is due; lh: whether it
 -- stands in v, among those of long histories; fl: the lane that it waits in, if that is not the usual one;
 -- pm: the limits at which it counts, while it runs; db: while starts are merged into it, "unix ms when it is due, how many
 -- have been, what they are known by"; pv: the version of the newest of these;
@@ -928,6 +928,9 @@ local function finish(control, now, token, kind, payload, ...)
   end
   if control.db then
     take_no_more_starts(control)
+  end
+  if control.ps then
+    call("ZREM", prefix .. "h", id)
   end
   out_of_trouble(control)
   if control.lh then
