@@ -21,6 +21,7 @@ from streams.keys import PartitionKeys
 logger = logging.getLogger("rhythm.worker")
 
 _AFTER_FAILURE_S = 0.25
+_ROUNDS_AT_ONCE = 8
 
 
 async def keep_time(
@@ -66,9 +67,13 @@ class Permits:
             self._exchanging = asyncio.create_task(self._exchange(), name="rhythm-permits")
 
     async def _exchange(self) -> None:
+        rounds = 0
         try:
             while await permits.exchange(self._connection, self._keys):
-                pass
+                rounds += 1
+                if rounds % _ROUNDS_AT_ONCE == 0:
+                    # What is short may go to and fro without end: let others have the server.
+                    await asyncio.sleep(_AFTER_FAILURE_S)
         except (BackendUnavailable, ConnectionLost) as error:
             # What was to be said is due again in a second.
             logger.warning("permits were not exchanged: %s", error)
