@@ -7,7 +7,6 @@ of before is left in it. The child is `rhythm dev --work` on the same server.
 
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import signal
@@ -24,9 +23,10 @@ from watchfiles import Change, DefaultFilter, awatch
 from rhythm.cli.connect import MEMORY, Place, command, import_module, import_object
 from rhythm.cli.lifeline import when_input_ends
 from rhythm.cli.live import LiveView
-from rhythm.cli.logs import show_logs
-from rhythm.cli.parameters import input_option, module_option, workflows_option
+from rhythm.cli.logs import Announce, show_logs_as
+from rhythm.cli.parameters import input_option, log_options, module_option, workflows_option
 from rhythm.cli.run import named_queues
+from rhythm.settings import LogFormat
 from rhythm.tasks import registry
 from rhythm.worker import Worker
 
@@ -45,6 +45,7 @@ _LIMIT_S = 20.0
 @click.option("--start", metavar="NAME", help="A workflow to start, and again after every change.")
 @input_option
 @click.option("--memory", is_flag=True, help="Keep nothing, even where there is a redis-server.")
+@log_options
 @click.option("--work", is_flag=True, hidden=True)
 @command
 async def dev(
@@ -55,6 +56,8 @@ async def dev(
     start: str | None,
     inputs: tuple[tuple[str, Any], ...],
     memory: bool,
+    log_format: LogFormat | None,
+    log_level: str | None,
     work: bool,
 ) -> None:
     """Work on workflows: what you change runs at once.
@@ -69,13 +72,14 @@ async def dev(
     """
     if inputs and start is None:
         raise click.UsageError("--input needs --start, the workflow that gets it")
+    announce = show_logs_as(place.settings(), log_format, log_level)
     if work:
-        await _work(place, modules, workflows, resources, start, dict(inputs))
+        await _work(place, modules, workflows, resources, start, dict(inputs), announce)
         return
     async with _server(place, memory) as address:
-        click.echo(f"server: {_shown(address)}", err=True)
+        announce(f"server: {_shown(address)}")
         words = [*_without_address(sys.argv[1:]), "--work", "--redis", address]
-        await _restarting([sys.executable, "-m", "rhythm", *words], workflows)
+        await _restarting([sys.executable, "-m", "rhythm", *words], workflows, announce)
 
 
 async def _work(
@@ -85,9 +89,9 @@ async def _work(
     resources: str | None,
     start: str | None,
     inputs: dict[str, Any],
+    announce: Announce,
 ) -> None:
     """What the child does, until it is told to stop."""
-    show_logs(logging.WARNING)
     for module in modules:
         import_module(module)
     provided = None if resources is None else import_object(resources)
@@ -98,10 +102,7 @@ async def _work(
         def say_ready() -> None:
             names = ", ".join(info.name for info in known) or "none"
             tasks = ", ".join(registry.names()) or "none"
-            click.echo(
-                f"ready: workflows {names}; tasks {tasks}; queues {', '.join(sorted(queues))}",
-                err=True,
-            )
+            announce(f"ready: workflows {names}; tasks {tasks}; queues {', '.join(sorted(queues))}")
 
         worker = Worker(app, queues=sorted(queues), resources=provided, on_ready=say_ready)
         loop = asyncio.get_running_loop()
@@ -109,7 +110,7 @@ async def _work(
         loop.add_signal_handler(signal.SIGUSR1, worker.give_back)
         loop.add_signal_handler(signal.SIGINT, lambda: None)  # the parent says when to stop
         when_input_ends(worker.give_back)
-        view = asyncio.create_task(LiveView(app, datetime.now(UTC)).follow())
+        view = asyncio.create_task(LiveView(app, datetime.now(UTC), announce).follow())
         try:
             if start is not None:
                 await app.execution_service.create_execution(target_name=start, inputs=inputs)
@@ -122,7 +123,7 @@ async def _work(
         os._exit(0)  # Python would wait for the threads of these tasks, which nothing can end
 
 
-async def _restarting(child: list[str], workflows: Iterable[str]) -> None:
+async def _restarting(child: list[str], workflows: Iterable[str], announce: Announce) -> None:
     """Keep a child going, another after every change, until Ctrl-C or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -130,7 +131,7 @@ async def _restarting(child: list[str], workflows: Iterable[str]) -> None:
         loop.add_signal_handler(number, stop.set)
     process = await _begin(child)
     async for changes in awatch(".", *workflows, watch_filter=_Sources(), stop_event=stop):
-        click.echo(f"changed: {_named(changes)}", err=True)
+        announce(f"changed: {_named(changes)}")
         await _end(process)
         process = await _begin(child)
     await _end(process)

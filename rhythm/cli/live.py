@@ -10,6 +10,7 @@ from datetime import datetime
 import click
 
 from rhythm.builder import Rhythm
+from rhythm.cli.logs import Announce
 from rhythm.cli.show import duration, short_json, status
 from rhythm.models import Execution, ExecutionFilters, ExecutionStatus, ExecutionType
 
@@ -23,16 +24,17 @@ class LiveView:
     """Follows the workflows of an application.
 
     Args:
+        announce: is given the lines.
         since: those that were created from then on, and those that were not over when it began.
     """
 
-    def __init__(self, app: Rhythm, since: datetime) -> None:
-        self._app, self._since = app, since
+    def __init__(self, app: Rhythm, since: datetime, announce: Announce) -> None:
+        self._app, self._since, self._announce = app, since, announce
         self._open: dict[str, Execution] = {}
         self._over: set[str] = set()
 
     async def follow(self) -> None:
-        """Write lines to standard error until cancelled."""
+        """Announce what happens until cancelled."""
         for waiting in (
             ExecutionStatus.PENDING,
             ExecutionStatus.RUNNING,
@@ -48,7 +50,7 @@ class LiveView:
                 self._open[execution.id] = execution
         while True:
             for execution in await self.changes():
-                click.echo(await self._line(execution), err=True)
+                self._announce(await self._line(execution))
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def changes(self) -> list[Execution]:

@@ -12,6 +12,9 @@ import click
 from rhythm.logs import JsonLines
 from rhythm.settings import LogFormat, Settings
 
+Announce = Callable[[str], None]
+"""What says on standard error what becomes of a command."""
+
 RHYTHM = logging.getLogger("rhythm")
 CONSOLE = logging.getLogger("rhythm.flow")
 """What scripts write with `console`."""
@@ -45,19 +48,18 @@ def show_logs(level: int, format: LogFormat = "text") -> None:
     CONSOLE.setLevel(min(level, logging.INFO))
 
 
-def show_logs_as(
-    settings: Settings, format: LogFormat | None, level: str | None
-) -> Callable[[str], None]:
+def show_logs_as(settings: Settings, format: LogFormat | None, level: str | None) -> Announce:
     """Log as the options of a command say, else its settings.
 
     Returns:
-        What says on standard error what becomes of the command: in a log of JSON as one more line.
+        What says it, in a log of JSON as one more line.
     """
     chosen: LogFormat = format or settings.log_format
     usual = "info" if chosen == "json" else "warning"
     show_logs(logging.getLevelNamesMapping()[(level or usual).upper()], chosen)
     if chosen == "json":
-        return functools.partial(logging.getLogger("rhythm.cli").info, "%s")
+        log = logging.getLogger("rhythm.cli")
+        return lambda told: log.info("%s", click.unstyle(told))
     return functools.partial(click.echo, err=True)
 
 

@@ -1,17 +1,23 @@
 """`rhythm run`: one workflow from start to end in this process, with live progress."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rhythm.cli.connect import Place, command, import_module, import_object
-from rhythm.cli.logs import show_logs
+from rhythm.cli.logs import show_logs_as
 from rhythm.cli.outcome import end_with
-from rhythm.cli.parameters import input_option, module_option, timeout_option, workflows_option
+from rhythm.cli.parameters import (
+    input_option,
+    log_options,
+    module_option,
+    timeout_option,
+    workflows_option,
+)
 from rhythm.cli.progress import wait_showing_progress
 from rhythm.models import WorkflowInfo
+from rhythm.settings import LogFormat
 from rhythm.tasks import registry
 from rhythm.worker import Worker
 
@@ -33,6 +39,7 @@ from rhythm.worker import Worker
 @click.option(
     "--resources", metavar="MODULE:NAME", help="What gives the tasks their Provided[...] values."
 )
+@log_options
 @command
 async def run(
     place: Place,
@@ -43,6 +50,8 @@ async def run(
     timeout: float | None,
     queues: tuple[str, ...],
     resources: str | None,
+    log_format: LogFormat | None,
+    log_level: str | None,
 ) -> None:
     """Run one workflow from start to end and print its output.
 
@@ -52,7 +61,8 @@ async def run(
     \b
     rhythm run hello.flow -m tasks --input name=Ada
     """
-    show_logs(logging.WARNING)
+    settings = place.settings()
+    announce = show_logs_as(settings, log_format, log_level)
     for module in modules:
         import_module(module)
     provided = None if resources is None else import_object(resources)
@@ -67,8 +77,12 @@ async def run(
             execution_id = await app.execution_service.create_execution(
                 target_name=name, inputs=dict(inputs)
             )
-            click.echo(f"{name} is {execution_id} on {app.database_url_shown}", err=True)
-            execution = await wait_showing_progress(app, execution_id, timeout=timeout)
+            announce(f"{name} is {execution_id} on {app.database_url_shown}")
+            if (log_format or settings.log_format) == "json":
+                executions = app.execution_service
+                execution = await executions.wait_for_execution(execution_id, timeout=timeout)
+            else:
+                execution = await wait_showing_progress(app, execution_id, timeout=timeout)
     end_with(place, execution)
 
 

@@ -132,6 +132,20 @@ def test_nothing_is_left_when_it_is_killed(shop: Path) -> None:
 ORDER = ("--start", "order", "-i", "item=tea", "-i", "quantity=2")
 
 
+def test_all_that_it_says_is_json_where_that_is_wanted(shop: Path) -> None:
+    with developing(shop, "--memory", *ORDER, "--log-format", "json") as until:
+        for part in ("server: memory", "ready: workflows order", "completed after"):
+            line = json.loads(until(part))
+            assert (line["level"], line["logger"]) == ("info", "rhythm.cli")
+
+    words = ["run", "flows/order.flow", "-m", "tasks", *ORDER[2:]]
+    environ = {**os.environ, "RHYTHM_LOG_FORMAT": "json"}
+    ran = subprocess.run([*RHYTHM, *words], cwd=shop, env=environ, capture_output=True, text=True)
+    told = [json.loads(line)["message"] for line in ran.stderr.splitlines()]
+    assert json.loads(ran.stdout)["status"] == "paid"
+    assert any(said.startswith("order is exec_") for said in told)
+
+
 def test_what_is_changed_is_run_and_a_mistake_is_shown(shop: Path) -> None:
     flow = shop / "flows" / "order.flow"
     right = flow.read_text()
