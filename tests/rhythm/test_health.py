@@ -152,13 +152,15 @@ def test_a_worker_whose_loop_is_blocked_says_that_it_is_unable(
     registry.add(TaskDefinition("block", None, block))
 
     def look(url: str) -> None:
-        answer = asked(url, "/health")
-        while answer[0] == 200:
+        try:
             answer = asked(url, "/health")
-        seen.append(answer)
-        words = ["doctor", "--redis", redis_server.url, "--namespace", namespace]
-        doctor.append(CliRunner().invoke(main, words, catch_exceptions=False).output)
-        told.set()
+            while answer[0] == 200:
+                answer = asked(url, "/health")
+            seen.append(answer)
+            words = ["doctor", "--redis", redis_server.url, "--namespace", namespace]
+            doctor.append(CliRunner().invoke(main, words, catch_exceptions=False).output)
+        finally:
+            told.set()
 
     async def story() -> None:
         builder = InitBuilder().database_url(redis_server.url).namespace(namespace)
@@ -167,10 +169,12 @@ def test_a_worker_whose_loop_is_blocked_says_that_it_is_unable(
             with HealthServer("127.0.0.1", 0, worker.condition) as server:
                 async with worker:
                     await until(lambda: worker.condition().healthy)
+                    looking = asyncio.get_running_loop().run_in_executor(None, look, server.url)
+                    # Its worker may have begun with it before the answer is read.
                     await app.execution_service.create_execution(
                         exec_type="task", target_name="block"
                     )
-                    await asyncio.to_thread(look, server.url)
+                    await looking
 
     run(story())
 
