@@ -88,6 +88,8 @@ async def put(
         f"declared:{scope}" if declared else scope: given.argument()
         for scope, given in limits.items()
     }
+    if not fields:
+        return 0
     partitions = connection.keys.partitions
     revision: int | str = ""
     if len(partitions) > 1:

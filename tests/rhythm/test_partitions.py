@@ -69,6 +69,16 @@ def test_one_worker_serves_all_partitions(database_url: str, namespace: str, run
     run(story())
 
 
+def test_a_worker_that_knows_no_task_serves_workflows(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace, TaskRegistry(), it="return 1") as stage:
+            assert (await stage.end(await stage.start("it"))).result() == 1
+
+    run(story())
+
+
 def test_trees_of_different_partitions_reach_each_other(
     database_url: str, namespace: str, run: Run
 ) -> None:
