@@ -255,7 +255,9 @@ def test_a_rate_of_a_queue(database_url: str, namespace: str, run: Run) -> None:
             for first, third in zip(began, began[2:], strict=False):
                 assert third - first >= timedelta(milliseconds=200)
             told = str(await stage.app.history_service.explain(ids[5]))
-            assert "of queue 'default' of key 'ada' 1 begins within 3600 s; the next at" in told
+            assert "of queue 'default' of key 'ada' 1 begins within 3600 s" in told
+            # Where others have it all, only they know when.
+            assert len(stage.app._connection.keys.partitions) > 1 or "s; the next at" in told
             await limits.remove_limits("queue", "default")
             await stage.end(ids[5])
 
