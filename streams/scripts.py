@@ -82,6 +82,11 @@ _COMMENT = re.compile(r"^\s*--(?!@).*\n", re.MULTILINE)
 _DECLARATION = re.compile(r"^local (?:function )?(\w+(?:, \w+)*).*?(?=^local |\Z)", re.M | re.S)
 
 
+_DECLARED = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
+# Names that every script has, and most of its functions use, come first.
+_OUTSIDE = 40
+
+
 def load(name: str) -> Script:
     """The script in ``lua/<name>.lua``."""
     text = (files("streams") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
@@ -96,7 +101,24 @@ def compose(name: str, text: str) -> Script:
         include = includes[-1]
         needed = text[include.end() :]
         text = text[: include.start()] + _of_use(_included(include[1]), needed) + needed
-    return Script(name, text)
+    return Script(name, _nested(text))
+
+
+def _nested(text: str) -> str:
+    """A script, all but the first of its names within a function.
+
+    Where a function uses a local of the one around it, Lua 5.1 looks for it among all that are used
+    so, from the newest on; what that one has from outside itself it just hands on. So a script's
+    functions are made in two thirds of the time, at each call. Lua takes at most 60 names from
+    outside, and 200 locals in a function: with this more of them.
+    """
+    outside = 0
+    for declaration in _DECLARED.finditer(text):
+        outside += 1 + declaration[1].count(",")
+        if outside > _OUTSIDE:
+            at = declaration.start()
+            return f"{text[:at]}return (function()\n{text[at:]}\nend)()\n"
+    return text
 
 
 def _included(name: str) -> str:
