@@ -42,11 +42,11 @@ from tests.simulation.scenario import (
 )
 
 # Each decides as the flow of its name does, by another program and with one variable more.
+_OTHER_SOURCES: Final = {
+    name: f"let generation = 2\n{source}" for name, source in {**FLOWS, **TENDED_FLOWS}.items()
+}
 OTHERS: Final[Mapping[str, Program]] = compile_all(
-    [
-        (name, f"let generation = 2\n{source}", f"{name}.flow")
-        for name, source in {**FLOWS, **TENDED_FLOWS}.items()
-    ]
+    [(name, source, f"{name}.flow") for name, source in _OTHER_SOURCES.items()]
 )
 
 # Their runs follow each other under one id, or they talk to others that are not forked with them.
@@ -75,10 +75,12 @@ async def fork_one(
     quiet_at_s: float,
     over_at_s: float,
 ) -> None:
-    """Fork what a client asked for, after any of its events; it ends as that does."""
+    """Fork what a client asked for, after any of its events, perhaps onto another script and with
+    another value in it; it ends as that does."""
     loop = asyncio.get_running_loop()
     fork = f"{source}.fork"
     results, signals = chance.random() < 0.5, chance.random() < 0.5
+    script = _OTHER_SOURCES[wish.target] if chance.random() < 0.4 else None
     await asyncio.sleep(chance.uniform(0, quiet_at_s))
     began, failovers, at = ledger.failovers_of(fork), -1, 0
     while failovers != ledger.failovers_of(fork):
@@ -89,7 +91,14 @@ async def fork_one(
 
             async def make(at: int = at) -> None:
                 await app.history_service.fork(
-                    source, at, id=fork, results=results, signals=signals
+                    source,
+                    at,
+                    id=fork,
+                    # It has no variables before its first turn.
+                    edits={"generation": 3} if script and at > 1 else None,
+                    source=script,
+                    results=results,
+                    signals=signals,
                 )
 
             try:
