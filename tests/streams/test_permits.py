@@ -262,6 +262,85 @@ def test_a_lower_limit_is_kept_to_as_what_runs_comes_to_its_end(town: Town, run:
     played(town, run, story)
 
 
+def test_nothing_begins_by_what_was_granted_before_a_limit_was_lowered(
+    town: Town, run: Run
+) -> None:
+    async def story() -> None:
+        await town.limit(task_charge=Limits(most=4))
+        for number in range(4):
+            await town.task(number, where=number % 2)
+        ids = await town.claim()
+        here, there = town.places[:2]
+        assert len(here.running) == len(there.running) == 2
+        # One has room, and nobody told it yet.
+        await here.claim(0, *here.running)
+        await limits.put(town.house.connection, {"task:charge": Limits(most=2)})
+        late = await town.task(10, where=0)
+        assert await here.claim() == []
+        await town.tend()
+        assert await town.claim() == []
+        assert await town.finish(*there.running) == [late]
+        assert late not in ids
+
+    played(town, run, story)
+
+
+def test_a_lower_limit_does_not_wait_for_the_end_of_anybodys_turn(town: Town, run: Run) -> None:
+    async def story() -> None:
+        await town.limit(task_charge=Limits(most=4))
+        for number in range(4):
+            await town.task(number, where=number % 2)
+        await town.claim()
+        assert len(town.running()) == 4
+        for number in range(4, 10):
+            await town.task(number, where=number % 2)
+        assert await town.claim() == []
+        await town.limit(task_charge=Limits(most=3))
+        place = next(one for one in town.places if len(one.running) > 1)
+        assert await place.claim(100, next(iter(place.running))) == []
+        await town.tend()
+        assert await town.claim() == []
+
+    played(town, run, story)
+
+
+def test_what_is_said_once_more_says_nothing_new(
+    town: Town, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[Sequence[Any]] = []
+
+    async def story() -> None:
+        connection = town.house.connection
+        write = connection.write
+
+        async def overheard(script: Any, keys: Any, arguments: Any) -> Any:
+            if script.name in ("exchange_permits", "grant_permits"):
+                said.append((script, keys, arguments))
+            return await write(script, keys, arguments)
+
+        monkeypatch.setattr(connection, "write", overheard)
+        await town.limit(task_charge=Limits(most=2))
+        for turn in range(3):
+            # From place to place.
+            for number in range(2):
+                await town.task(10 * turn + number, where=turn % 2)
+            for _ in range(5):
+                # What was said once more may leave permits unused until somebody asks again.
+                town.clock.now_ms += 1_500
+                await town.claim()
+            assert len(town.running()) == 2
+            for again in [*said, *reversed(said)]:
+                await write(*again)
+            for where in range(3):
+                await town.task(10 * turn + 5 + where, where=where)
+            assert await town.claim() == []
+            assert len(town.running()) == 2
+            while town.running():
+                await town.finish(*town.running())
+
+    played(town, run, story)
+
+
 def test_keys_that_are_gone_leave_nothing_behind(town: Town, run: Run) -> None:
     async def story() -> None:
         await town.limit(task_charge=Limits(key_most=1))
@@ -284,8 +363,7 @@ def test_keys_that_are_gone_leave_nothing_behind(town: Town, run: Run) -> None:
 
 
 class Mishaps:
-    """What goes between partitions gets lost, or its answer, or it comes twice, the second time
-    late."""
+    """What goes between partitions is lost, or its answer, or it comes once more, however late."""
 
     def __init__(self, connection: Connection, chance: random.Random) -> None:
         self._write, self._chance = connection.write, chance
@@ -297,18 +375,17 @@ class Mishaps:
         if script.name not in ("exchange_permits", "grant_permits"):
             return await self._write(script, keys, arguments)
         is_likely = self._chance.random() < self.likely
-        what = self._chance.choice(("lost", "unanswered", "twice", "late")) if is_likely else ""
-        if self._late and self._chance.random() < 0.3:
-            # Its sender has long given up.
-            await self._write(*self._late.pop(self._chance.randrange(len(self._late))))
+        what = self._chance.choice(("lost", "unanswered", "late")) if is_likely else ""
+        if self._late and self._chance.random() < self.likely:
+            # Its sender has long given up, or heard the answer to the first.
+            await self._write(*self._chance.choice(self._late))
+        if what != "lost":
+            self._late.append((script, keys, arguments))
         if what == "lost":
             raise BackendUnavailable(script.name, "lost")
         if what == "late":
-            self._late.append((script, keys, arguments))
             raise BackendUnavailable(script.name, "late")
         answer = await self._write(script, keys, arguments)
-        if what == "twice":
-            self._late.append((script, keys, arguments))
         if what == "unanswered":
             raise BackendUnavailable(script.name, "unanswered")
         return answer
