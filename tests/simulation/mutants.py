@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 import streams.due
+import streams.permits
 import streams.projections
 import streams.transitions
 import streams.work
@@ -293,6 +294,16 @@ MUTANTS: Final = (
         "what waits at a rate goes on when its time has come",
         in_lua(_TEND, old="admit = admit", new="admit = function() end"),
         32,
+    ),
+    Mutant(
+        "no more is granted to other partitions than what is not in use",
+        in_lua(
+            *(_STEP, _TEND, streams.permits._EXCHANGE),
+            old="local most = math.max(least, sharing.used(name, now))",
+            new="local most = least",
+        ),
+        1,
+        "limits",
     ),
     Mutant(
         "a snapshot keeps the request to end",

@@ -36,6 +36,8 @@ class Profile(msgspec.Struct, frozen=True):
         typists: how likely each of two is who asks for the same again and again.
         interventions: how likely each kind is that somebody forks, migrates, retries all that
             failed, or ends and deletes many at once.
+        limits: how likely tasks are limited.
+        is_for_any: whether seeds choose it; else it is for who asks for it.
     """
 
     takes_all: bool = False
@@ -52,6 +54,8 @@ class Profile(msgspec.Struct, frozen=True):
     spares_snapshots: tuple[bool, ...] = (False, True)
     typists: float = 0.1
     interventions: float = 0.04
+    limits: float = 0.25
+    is_for_any: bool = True
 
 
 PROFILES: Final[Mapping[str, Profile]] = {
@@ -107,5 +111,13 @@ PROFILES: Final[Mapping[str, Profile]] = {
         upheavals=(0, 3),
         upheaval_kinds=("kill", "failover", "pause"),
         interventions=0.6,
+    ),
+    # Tasks that wait for permits of other partitions.
+    "limits": Profile(
+        partitions=(2, 3),
+        wishes=("fan", "square", "steps", "race", "parent"),
+        upheavals=(0, 3, 8),
+        limits=1.0,
+        is_for_any=False,
     ),
 }

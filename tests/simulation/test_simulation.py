@@ -17,6 +17,7 @@ from tests.simulation.world import Report, simulate
 # Thousands are run by scripts/simulate. A real server takes half the time for one.
 SEEDS = range(10_000, 10_040)
 ON_REDIS = range(20_000, 20_060)
+OF_LIMITS = range(30_000, 30_004)
 
 # Whoever plants a bug of which less than a tenth of the runs tells, is told so by scripts/simulate.
 HUNTED = range(80)
@@ -45,6 +46,12 @@ def test_nothing_is_violated_on_a_real_server(own_redis_server: RedisServer) -> 
     with redis.Redis(port=own_redis_server.port) as client:
         for seed in ON_REDIS:
             assert simulate(seed, client).violations == ()
+
+
+def test_limits_of_several_partitions_are_kept_to(own_redis_server: RedisServer) -> None:
+    with redis.Redis(port=own_redis_server.port) as client:
+        for seed in OF_LIMITS:
+            assert simulate(seed, client, profile="limits").violations == ()
 
 
 def test_a_seed_tells_the_same_story_every_time() -> None:

@@ -99,7 +99,8 @@ OVER_AT_S = 300.0
 INSPECTIONS = 3
 
 # The usual one in most runs.
-_OF_SEEDS = (*PROFILES, *["usual"] * 2 * (len(PROFILES) - 1))
+_FOR_ANY = [name for name, profile in PROFILES.items() if profile.is_for_any]
+_OF_SEEDS = (*_FOR_ANY, *["usual"] * 2 * (len(_FOR_ANY) - 1))
 
 PROGRAMS = compile_all(
     [(name, source, f"{name}.flow") for name, source in {**FLOWS, **TENDED_FLOWS}.items()]
@@ -205,7 +206,7 @@ class _World:
         setup = self.app("setup", self.network.connect_at_once(self.namespace))
         await definitions.migrate(setup._connection, len(self.keys.partitions))
         await setup.workflow_service.register(PROGRAMS)
-        self.ledger.has_limits = random.Random(f"{self.seed} limits").random() < 0.25
+        self.ledger.has_limits = random.Random(f"{self.seed} limits").random() < self.profile.limits
         if self.ledger.has_limits:
             await limits.put(setup._connection, LIMITS)
         self.network.server.keep()
@@ -226,7 +227,12 @@ class _World:
         ]
         interventions = [each async for each in self.intervene(setup, wanted)]
         await asyncio.gather(
-            *clients, *self.operate(), *interventions, self.upheave(), self.watch(setup)
+            *clients,
+            *self.operate(),
+            *interventions,
+            self.upheave(),
+            self.watch(setup),
+            self.watch_limits(setup),
         )
         await self.until_all_ended(setup)
         if self.is_retried:
@@ -337,6 +343,13 @@ class _World:
             await asyncio.sleep(max(at - loop.time(), 0))
             await self.network.until_commands(self.chance.randint(1, 8))
             await self.inspect(app)
+
+    async def watch_limits(self, app: Rhythm) -> None:
+        """Where that is what a run is about: again and again."""
+        loop = asyncio.get_running_loop()
+        while self.profile.limits == 1.0 and loop.time() < QUIET_AT_S:
+            await asyncio.sleep(0.2)
+            await judge_limits(app, self.keys, self.ledger)
 
     async def inspect(self, app: Rhythm) -> set[str]:
         """Blame what does not agree with the events; all executions there are."""
