@@ -47,6 +47,7 @@ NOT_FOR_USERS: Final = frozenset(
         "workflow_service.know",
         "workflow_service.latest",
         "workflow_service.program",
+        "workflow_service.programs_of",
         "workflow_service.register",
         "workflow_service.registered",
         "workflow_service.resolve",
