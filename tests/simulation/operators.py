@@ -182,10 +182,13 @@ async def judge_limits(app: Rhythm, keys: KeySpace, ledger: Ledger) -> None:
                 ledger.blame(f"{count} of {scope} run at once, of key {key!r}")
 
 
-async def judge_what_is_left(app: Rhythm, ledger: Ledger) -> None:
+async def judge_what_is_left(app: Rhythm, keys: KeySpace, ledger: Ledger) -> None:
     """Blame what counts at a limit although it has ended; nobody works any more."""
+    # A partition that has no share of a limit takes out what waits there, and has been cancelled,
+    # when it is given one.
+    may_wait = len(keys.partitions) > 1
     for one in await limits.read(app._connection):
-        if one.running or one.waiting:
+        if one.running or (one.waiting and not may_wait):
             ledger.blame(f"of {one.kind} {one.name} {one.running} run, {one.waiting} wait")
 
 

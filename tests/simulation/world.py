@@ -447,7 +447,7 @@ class _World:
         if self.has_schedule:
             await judge_schedule(app, self.ledger)
         if self.ledger.has_limits:
-            await judge_what_is_left(app, self.ledger)
+            await judge_what_is_left(app, self.keys, self.ledger)
         for typist in self.typists:
             await typist.judge(app, self.ledger, ids)
         await judge_forks(app, self.ledger, ids)
