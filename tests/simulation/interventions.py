@@ -246,9 +246,10 @@ async def tend_herd(
             await _bulk(app, "resume", {"target_name": HERD})
             # A start may still arrive whose sender has given up: it would begin a deleted one anew.
             await asyncio.sleep(MOST_LATE_S)
+            before = {id_: ledger.failovers_of(id_) for id_ in ids}
             await _bulk(app, how, {"target_name": HERD})
             for id_ in ids:
-                ended = await wait(app, id_, wish, over_at_s, ledger, ledger.failovers_of(id_))
+                ended = await wait(app, id_, wish, over_at_s, ledger, before[id_])
                 if ended is None:
                     break
                 if ended.status is not ExecutionStatus.CANCELLED:
