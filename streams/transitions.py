@@ -255,6 +255,7 @@ async def tell_execution(
     n: int | None = None,
     asked: str = "",
     delivery: Delivery | None = None,
+    sent: tuple[str, str] | None = None,
 ) -> int:
     """Append an event of the world to a live workflow, once per `request`; return its version.
 
@@ -264,14 +265,19 @@ async def tell_execution(
         n: the command that it answers; None for a signal.
         asked: which event of it asked, see `Message.asked`; empty for a signal.
         delivery: of the message that this delivers; done also by what is raised, but for the last.
+        sent: the signal whose delivery this tells of: receiver and request. It is not told if that
+            lies in the same partition and has not got it, or no longer.
 
     Raises:
+        Overtaken: the message is not the next one, or the step before it is undone.
         UnknownExecution: there is no such execution.
         ExecutionAlreadyOver: it has ended.
         TakesNoSignals: it is a task.
         NotAsked: its history has no event that asked for this answer.
     """
     keys = connection.keys.partition(execution_id)
+    is_near = sent is not None and connection.keys.partition(sent[0]) == keys
+    receiver, request_of_it = sent if sent is not None and is_near else ("", "")
     answer = await connection.write(
         _TELL,
         [
@@ -290,6 +296,8 @@ async def tell_execution(
             asked,
             connection.sealing.seal(payload),
             argument(delivery, keys),
+            receiver,
+            request_of_it,
         ],
     )
     if answer[0] == b"OVERTAKEN" and delivery is not None:

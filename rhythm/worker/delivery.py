@@ -87,7 +87,8 @@ async def _signal(connection: Connection, message: Message) -> str:
     except TakesNoSignals as error:
         refused = errors.InvalidRequest("executionId", takes_no_signals(error.execution_id))
         return await _refuse(connection, message, refused, None)
-    return await _answer(connection, message, "child_completed", _SENT)
+    sent = message.to, _request(message, "signal")
+    return await _answer(connection, message, "child_completed", _SENT, sent)
 
 
 async def _start(connection: Connection, message: Message) -> str:
@@ -155,12 +156,23 @@ async def _end(connection: Connection, message: Message) -> str:
     return await _tell_of_end(connection, message, message.to, message.plain["t"], message.payload)
 
 
-async def _answer(connection: Connection, message: Message, type_: str, payload: bytes) -> str:
-    return await _tell_of_end(connection, message, message.sender, type_, payload)
+async def _answer(
+    connection: Connection,
+    message: Message,
+    type_: str,
+    payload: bytes,
+    sent: tuple[str, str] | None = None,
+) -> str:
+    return await _tell_of_end(connection, message, message.sender, type_, payload, sent)
 
 
 async def _tell_of_end(
-    connection: Connection, message: Message, waiting: str, type_: str, payload: bytes
+    connection: Connection,
+    message: Message,
+    waiting: str,
+    type_: str,
+    payload: bytes,
+    sent: tuple[str, str] | None = None,
 ) -> str:
     """Tell who sent, or started, how that has ended: the last step."""
     try:
@@ -173,6 +185,7 @@ async def _tell_of_end(
             n=message.n,
             asked=message.asked,
             delivery=Delivery(message, last=True),
+            sent=sent,
         )
     except (UnknownExecution, ExecutionAlreadyOver):
         logger.debug("%s has ended before it heard of command %d", waiting, message.n)

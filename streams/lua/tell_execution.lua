@@ -13,6 +13,8 @@
 -- ARGV[6]  asked        "<version> <token>" of the event that asked, "" for a signal
 -- ARGV[7]  payload      encoded event
 -- ARGV[8]  delivery     the message that it delivers, "" for none: see transition.lua
+-- ARGV[9]  receiver     of the signal whose delivery this tells of, if it lies in this partition; else ""
+-- ARGV[10] sent         request id of that signal
 -- RETURNS  {"OK", version} | {"UNKNOWN"} | {"TASK"} | {"OVER", status} | {"OVERTAKEN"} | {"UNASKED"} there is no
 --          such event: a failover has lost it, or the id is another's by now; an answer to what
 --          has ended only takes the child from its tree, anything else than a first OK appends nothing
@@ -23,7 +25,8 @@ local request, type_, n, asked, payload = ARGV[3], ARGV[4], ARGV[5], ARGV[6], AR
 -- An answer is for the run that asked.
 local id = n == "" and living(ARGV[2]) or ARGV[2]
 
-if is_overtaken(ARGV[8]) then
+-- A failover may have undone the step before, and left the message that both are of.
+if is_overtaken(ARGV[8]) or (ARGV[9] ~= "" and not answered_before(living(ARGV[9]), ARGV[10])) then
   return { "OVERTAKEN" }
 end
 delivered(ARGV[8])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -289,3 +290,44 @@ def test_an_answer_goes_to_the_history_that_asked(house: House, run: Run, ends_f
         assert await house.history("f") == ["created", "decided", "child_completed"]
 
     play(house, run, story)
+
+
+def test_a_signal_that_a_failover_lost_is_not_told_to_have_arrived(house: House, run: Run) -> None:
+    """Whoever delivers may stand still between the two steps, while the store fails over."""
+    keys, ask = house.keys, house.connection.command
+    lost = [keys.events("g"), keys.control("g"), keys.projection("g"), keys.requests("g")]
+
+    async def deliver() -> None:
+        # Nothing is to be fired.
+        await deliver_all(house.connection, keys, None)  # type: ignore[arg-type]
+
+    async def fail_over_between(connection: Connection, **given: Any) -> int:
+        if given["type"] != "signal_received":
+            await ask("DEL", *lost)
+            for key, copy in before.items():
+                if copy is not None:
+                    await ask("RESTORE", key, 0, copy)
+            patched.undo()
+        return await tell(connection, **given)
+
+    async def story() -> None:
+        await house.start("f")
+        await house.start("g", queue="nobody")
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        sends = Outgoing("signal", 1, "g", b"S")
+        decided = WorkflowSettlement("f", claim.token, 1, decided=b"D", outbox=(sends,))
+        await seat.step([], 0, [decided])
+        before.update({key: await ask("DUMP", key) for key in lost})
+
+        patched.setattr(transitions, "tell_execution", fail_over_between)
+        await deliver()
+        assert await house.history("f") == ["created", "decided"]
+        await deliver()
+
+        assert await house.history("g") == ["created", "signal_received"]
+        assert await house.history("f") == ["created", "decided", "child_completed"]
+
+    tell, before = transitions.tell_execution, dict[str, Any]()
+    with pytest.MonkeyPatch.context() as patched:
+        play(house, run, story)
