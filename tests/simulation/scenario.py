@@ -183,11 +183,6 @@ class Ledger:
         places = self._places_of(execution_id)
         return len(places) > 1 and bool(places & self.torn)
 
-    def may_lack_a_message(self, execution_id: str) -> bool:
-        """Whether one between it and what it starts may be lost: they are torn apart, or the word
-        that it had arrived came after the failover that lost it."""
-        return bool(self._places_of(execution_id) & self.torn)
-
     def _places_of(self, execution_id: str) -> set[str]:
         ids = (execution_id, peer_of(execution_id), source_of(execution_id))
         return {self._place_of(id_) for id_ in ids}
@@ -376,13 +371,13 @@ async def client(
                 ledger.blame(f"{execution_id} ({wish.target}) was acknowledged and is gone")
             continue
         except (ConnectionLost, WaitTimeout) as error:
-            if wish.target == "peers" and ledger.may_lack_a_message(execution_id):
+            if wish.target == "peers" and ledger.is_torn(execution_id):
                 await _end_both(app, execution_id)
                 return
             ledger.blame(f"{execution_id} ({wish.target}) is stuck: {error}")
             return
         if ended is not None:
-            if wish.target == "peers" and ledger.may_lack_a_message(execution_id):
+            if wish.target == "peers" and ledger.is_torn(execution_id):
                 await _end_both(app, execution_id)
             judge(execution_id, wish, ended, ledger)
             await asyncio.sleep(max(quiet_at_s - loop.time(), 0))
@@ -402,7 +397,7 @@ async def wait(
         except (ConnectionLost, WaitTimeout):
             if ledger.failovers_of(execution_id) != failovers:
                 return None
-            may_never_end = wish.target == "peers" and ledger.may_lack_a_message(execution_id)
+            may_never_end = wish.target == "peers" and ledger.is_torn(execution_id)
             if may_never_end or asyncio.get_running_loop().time() > over_at_s:
                 raise
 
@@ -412,7 +407,7 @@ def judge(execution_id: str, wish: Wish, ended: Execution, ledger: Ledger) -> No
         if wish.ends == "cancel" and ended.state not in ({}, {"cleaned": 2}):
             ledger.blame(f"{execution_id} was cancelled with the state {ended.state}")
         return
-    if wish.target == "peers" and ledger.may_lack_a_message(execution_id):
+    if wish.target == "peers" and ledger.is_torn(execution_id):
         # Its peer may have done with an earlier it, or wait for a signal that was lost.
         return
     if wish.fails:
