@@ -23,12 +23,13 @@ _VALUE = re.compile(r"([0-9]+) (.*)", re.DOTALL)
 
 
 class StoredPause(msgspec.Struct, frozen=True):
-    """A pause: of what, since when (unix ms), and why."""
+    """A pause: of what, since when (unix ms), why, and in how many partitions."""
 
     kind: Kind
     name: str
     since_ms: int
     note: str
+    partitions: int = 1
 
 
 async def put(connection: Connection, kind: Kind, name: str, *, is_paused: bool, note: str) -> bool:
@@ -73,5 +74,7 @@ async def read(connection: Connection) -> list[StoredPause]:
             why = _VALUE.fullmatch(value.decode(errors="replace"))
             if what and why:
                 kind: Kind = what[1]  # type: ignore[assignment] # one of them, by the expression
-                found[kind, what[2]] = StoredPause(kind, what[2], int(why[1]), why[2])
+                before = found.get((kind, what[2]))
+                partitions = 1 if before is None else before.partitions + 1
+                found[kind, what[2]] = StoredPause(kind, what[2], int(why[1]), why[2], partitions)
     return [found[key] for key in sorted(found)]

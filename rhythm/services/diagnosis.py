@@ -477,6 +477,13 @@ def _of_executions(seen: Seen) -> Iterator[Finding]:
 def _of_pauses(seen: Seen) -> Iterator[Finding]:
     now = from_unix_ms(seen.server_ms)
     for pause in seen.pauses:
+        if pause.is_partial:
+            yield _warning(
+                "paused-in-part",
+                f"{pause.kind} {pause.name!r} is paused in some partitions and not in others: a "
+                "call that paused or resumed it was broken off",
+                f"rhythm resume --{pause.kind} {pause.name}, or pause it again",
+            )
         if (now - pause.since).total_seconds() > FORGOTTEN_S:
             yield _warning(
                 "paused-for-long",

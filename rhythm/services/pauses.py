@@ -62,6 +62,7 @@ class PauseService:
                 name=one.name,
                 since=from_unix_ms(one.since_ms),
                 note=one.note or None,
+                is_partial=one.partitions < len(self._connection.keys.partitions),
             )
             for one in found
         ]

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from rhythm import Rhythm
+from rhythm import InitBuilder, Rhythm
 from rhythm.builder import prepare
 from rhythm.cli import main
 from rhythm.models import Finding, Severity, from_unix_ms
@@ -24,7 +25,7 @@ from rhythm.services.staff import TaskAbout, WorkerAbout
 from rhythm.services.workflows import compile_all
 from rhythm.settings import Settings
 from rhythm.surroundings import Surroundings
-from streams import inspection, projections
+from streams import inspection, pauses, projections
 from streams.connection import Connection
 from streams.work import WorkerSeat
 from tests.conftest import RedisServer
@@ -689,6 +690,31 @@ def test_where_there_is_no_commit_there_is_no_build(
     monkeypatch.chdir(tmp_path)
 
     assert Surroundings().software().commit == ""
+
+
+def test_a_pause_that_was_broken_off_is_told_and_can_be_repeated(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RHYTHM_PARTITIONS", "3")
+
+    async def story() -> None:
+        async with InitBuilder().database_url(database_url).namespace(namespace) as app:
+            some = app._connection.another(patience_s=10)
+            some.keys = copy(some.keys)
+            some.keys.partitions = some.keys.partitions[:2]
+            await pauses.put(some, "queue", "mail", is_paused=True, note="")
+            await some.close()
+
+            [part] = await app.pause_service.list_pauses()
+            told = {finding.code for finding in (await app.diagnose()).findings}
+            await app.pause_service.pause("queue", "mail")
+            [whole] = await app.pause_service.list_pauses()
+            told_later = {finding.code for finding in (await app.diagnose()).findings}
+
+        assert part.is_partial and not whole.is_partial
+        assert "paused-in-part" in told - told_later
+
+    run(story())
 
 
 # Nothing is told that is not provoked here and explained in the docs.
