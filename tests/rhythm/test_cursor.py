@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 import flowlang
 from flowlang import show
 from rhythm import InvalidRequest, NondeterminismError
+from rhythm.history import cursor
 from rhythm.history.cursor import Replay
 from rhythm.history.files import read
 from rhythm.history.recording import Recording
 from tests.rhythm.made_up import history_of_tasks
 
-# Walking step by step through the crowd takes most of a minute, and shows nothing more. Of what was
-# mapped onto another source, the turns before that cannot be walked through in it.
+# Walking step by step through the crowd takes most of a minute, and shows nothing more.
 HISTORIES = [
     path
     for path in sorted((Path(__file__).parents[1] / "histories").glob("*.json"))
-    if path.stem not in ("crowd", "mapped")
+    if path.stem != "crowd"
 ]
 MOVES = ("forward", "back", "over", "out", "next_event", "previous_event")
 
@@ -38,9 +38,7 @@ def recorded(path: Path) -> Recording:
 
 
 def opened(path: Path) -> Replay:
-    recording = recorded(path)
-    program = flowlang.compile(recording.source, recording.path)
-    return Replay(recording.execution_id, program, recording.events)
+    return cursor.opened(recorded(path))
 
 
 def seen(replay: Replay) -> dict[str, Any]:
@@ -58,7 +56,7 @@ def seen(replay: Replay) -> dict[str, Any]:
 def walked(path: Path) -> tuple[list[Place], dict[Place, dict[str, Any]]]:
     """All places of a history in order, each with what is seen there, going straight on."""
     replay = opened(path)
-    replay.goto(1, stop=1)
+    replay.goto(replay.first, stop=1)
     order, sights = [replay.place], {replay.place: seen(replay)}
     while not replay.is_over:
         replay.forward()
@@ -114,7 +112,7 @@ def test_a_line_is_found_in_both_directions() -> None:
     line = sights[order[len(order) // 2]]["stop"][0]
     on_it = [place for place in order if sights[place]["stop"] and sights[place]["stop"][0] == line]
 
-    replay.goto(1, stop=1)
+    replay.goto(replay.first, stop=1)
     there = [replay.place] if replay.stop is not None and replay.stop.line == line else []
     while replay.run_to(line) is not None:
         there.append(replay.place)
@@ -145,7 +143,7 @@ def test_a_condition_stops_where_it_first_holds_in_both_directions() -> None:
     recording = looping()
     program = flowlang.compile(recording.source)
     replay = Replay(recording.execution_id, program, recording.events)
-    replay.goto(1, stop=1)
+    replay.goto(replay.first, stop=1)
 
     replay.run_to(condition="total > 100")
     first = show(replay.variables()["i"]), show(replay.variables()["total"])
@@ -218,7 +216,7 @@ def test_running_to_a_line_finds_what_walking_there_does(path: Path) -> None:
         passed = [at for at in order if sights[at]["stop"] and sights[at]["stop"][0] == line]
         # The walk begins at the first stop, to which it did not run.
         expected = [at for at in passed if at != order[0]]
-        replay.goto(1, stop=1)
+        replay.goto(replay.first, stop=1)
         going = [replay.place for _ in expected if replay.run_to(line)]
         assert replay.run_to(line) is None
         assert going == expected
