@@ -155,7 +155,7 @@ class Debugger(App[None]):
         self._moved()
 
     def action_first(self) -> None:
-        self.cursor.goto(1, stop=1)
+        self.cursor.goto(self.cursor.first, stop=1)
         self._moved()
 
     def action_last(self) -> None:

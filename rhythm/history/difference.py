@@ -104,7 +104,7 @@ def _side(
         waiting = replay.where()
         last_line = waiting[0].line if waiting else None
     else:
-        replay.goto(1, stop=1)
+        replay.goto(replay.first, stop=1)
     if turn is None:
         return Side(replay.version, replay.event.type, None, last_line)
     line = turn.seen[at] if at < len(turn.seen) else None

@@ -84,6 +84,10 @@ def test_what_waits_goes_on_in_a_source_that_would_have_decided_otherwise(
             assert (before.program.source, before.version) == (OLD, 3)
             with pytest.raises(InvalidRequest, match="another source ran before event 4"):
                 replay.goto(3)
+            await stage.start("it", id="unmoved")
+            await stage.until("unmoved", "child_completed")
+            parted = await histories.diff("one", "unmoved")
+            assert parted.parts == "told" and parted.a is not None and parted.a.version == 4
 
             file = tmp_path / "one.bundle"
             file.write_bytes(bundle.encode(await histories.export_bundle("one", values=True)))
