@@ -6,7 +6,7 @@ import click
 
 from rhythm.builder import Rhythm
 from rhythm.cli.connect import Place, command
-from rhythm.cli.subject import Subject, subject
+from rhythm.cli.subject import Subject, replay_at, subject
 from rhythm.history.cursor import Replay
 
 
@@ -23,19 +23,15 @@ async def debug(place: Place, subject: Subject, version: int | None) -> None:
     Press ? for all keys.
     """
     if subject.bundle is not None:
-        await _shown(subject.bundle.replay(subject.id), version, None)
+        await _shown(*await replay_at(subject, None, version), None)
         return
     async with place.open() as app:
-        cursor = await app.history_service.replay(subject.id)
-        await _shown(cursor, version, app)
+        await _shown(*await replay_at(subject, app, version), app)
 
 
-async def _shown(cursor: Replay, version: int | None, app: Rhythm | None) -> None:
+async def _shown(cursor: Replay, is_whole: bool, app: Rhythm | None) -> None:
     # Here, since it takes longer to load than all other commands to run.
     from rhythm.debugger import Debugger
-
-    if version is not None:
-        cursor.goto(version)
 
     async def updates() -> AsyncIterator[Replay]:
         assert app is not None
@@ -43,5 +39,5 @@ async def _shown(cursor: Replay, version: int | None, app: Rhythm | None) -> Non
             if event.version > cursor.last:
                 yield await app.history_service.replay(cursor.execution_id)
 
-    is_live = app is not None and cursor.outcome is None
+    is_live = app is not None and is_whole and cursor.outcome is None
     await Debugger(cursor, updates if is_live else None).run_async()

@@ -8,7 +8,7 @@ import flowlang
 from flowlang.values import TDZ, Value
 from rhythm.cli.connect import Place, command
 from rhythm.cli.show import count, moment, print_json
-from rhythm.cli.subject import Subject, subject
+from rhythm.cli.subject import Subject, replay_at, subject
 from rhythm.history.cursor import Replay
 from rhythm.models import from_unix_ms
 
@@ -32,12 +32,10 @@ async def replay(place: Place, subject: Subject, version: int | None, trace: boo
     otherwise than was recorded.
     """
     if subject.bundle is not None:
-        cursor = subject.bundle.replay(subject.id)
+        cursor, _ = await replay_at(subject, None, version)
     else:
         async with place.open() as app:
-            cursor = await app.history_service.replay(subject.id)
-    if version is not None:
-        cursor.goto(version)
+            cursor, _ = await replay_at(subject, app, version)
     if place.as_json:
         print_json(_facts(cursor))
     elif trace:

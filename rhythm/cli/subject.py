@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from rhythm.builder import Rhythm
 from rhythm.history import files
 from rhythm.history.bundle import Bundle
+from rhythm.history.cursor import Replay
 
 
 class Subject:
@@ -29,6 +31,26 @@ class Subject:
     def is_file(given: str) -> bool:
         """Whether a file is meant, not an execution of the store."""
         return given.endswith(files.SUFFIX) or Path(given).is_file()
+
+
+async def replay_at(
+    subject: Subject, app: Rhythm | None, version: int | None
+) -> tuple[Replay, bool]:
+    """A workflow's history, replayed, that stands at an event or at its end; and whether it is all
+    there is. Of one that was moved onto another source later than that, it is what was before."""
+
+    async def replayed(upto: int | None = None) -> Replay:
+        if subject.bundle is not None:
+            return subject.bundle.replay(subject.id, upto)
+        assert app is not None
+        return await app.history_service.replay(subject.id, upto)
+
+    whole = cursor = await replayed()
+    if version is not None:
+        if version < whole.first:
+            cursor = await replayed(version)
+        cursor.goto(version)
+    return cursor, cursor is whole
 
 
 def subject(action: Callable[..., None]) -> Callable[..., None]:

@@ -475,6 +475,9 @@ def test_an_execution_is_moved_by_its_place(rhythm: Rhythm, folder: Path) -> Non
         "  main: line 2 -> line 3\n"
     )
     assert done["moved"] == [{"function": "main", "old_line": 2, "new_line": 3}]
+    now, before = (rhythm("replay", id_, "--at", at).stdout for at in ("3", "2"))
+    assert "main waits at line 3" in now and "a = 1" in now
+    assert "main waits at line 2" in before and "a = 1" in before
 
 
 def test_history_of_a_task_names_worker_and_attempt(rhythm: Rhythm) -> None:
