@@ -313,7 +313,7 @@ def test_a_lease_is_kept_while_a_task_runs_longer_than_it(
             return "done"
 
         def blocking() -> str:
-            time.sleep(1)
+            time.sleep(1)  # as above
             return "done"
 
         registry = a_registry(longer_than_a_lease, blocking)

@@ -44,6 +44,7 @@ class Scheduling(RuleBasedStateMachine):
         self.disowned: set[tuple[str, str]] = set()
 
     def do(self, coroutine: Any) -> Any:
+        """Run it to its end, as the machine does that these moves are of."""
         raise NotImplementedError
 
     def schedule(self, id_: str) -> StoredSchedule | None:
