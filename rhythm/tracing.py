@@ -3,7 +3,8 @@
 The API (`rhythm-flow[otel]`) is looked for only where the program itself has loaded it, and used
 only where a provider of tracers has been set: who does not trace pays nothing. A trace goes on by
 what the first event of an execution carries (W3C trace context), so that it holds across processes,
-crashes and months, and goes through workers that do not trace.
+crashes and months, and goes through workers that do not trace. Each run of a workflow that restarts
+begins a trace of its own, or an endless one's would never end.
 
 =================== ========= ==============================================================
 span                kind      from … to
@@ -14,6 +15,7 @@ span                kind      from … to
 ``run NAME``        consumer  one attempt of a task; what its function does is part of it
 ``turn NAME``       consumer  one turn of a workflow, with replay; what it asks for is part of it
 ``workflow NAME``   internal  a workflow's whole life, told when it ends
+``restart NAME``    producer  a workflow that restarts goes on; linked to the turn that did so
 =================== ========= ==============================================================
 
 Attributes carry ids, names, numbers and the names of errors, never values.
@@ -23,7 +25,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -177,6 +179,20 @@ class Tracer:
         name = f"turn {work.created.target}"
         with self._consuming(name, work, began_ns, links, waited=is_first) as span:
             yield self._carried(span)
+
+    def succeeding(self, work: Work) -> tuple[TraceContext | None, Callable[[], None]]:
+        """What the successor of a workflow that restarts is to carry, a new trace that is linked to
+        the turn under way here; and how to tell that it begins, if it does."""
+        before = self._api.get_current_span().get_span_context()
+        span = self._tracer.start_span(
+            f"restart {work.created.target}",
+            self._no_context,
+            kind=self._api.SpanKind.PRODUCER,
+            attributes=_attributes(work),
+            links=[self._api.Link(before)],
+        )
+        # What is not ended is not exported.
+        return self._carried(span), span.end
 
     def finished(self, work: Work, outcome: str, error: str | None, lived_ms: int) -> None:
         """A workflow has ended that began so long ago; its last turn is under way here."""

@@ -124,6 +124,7 @@ def settle(
     history_limit: int,
     history_warning: int,
     trace: TraceContext | None,
+    successor_trace: TraceContext | None,
 ) -> list[WorkflowSettlement]:
     """What to settle for an activation whose machine has been fed, in the order to send it.
 
@@ -132,13 +133,14 @@ def settle(
         history_limit: events that the history of a workflow which goes on may have.
         history_warning: events from which on its history is told to be long.
         trace: what its children are to be part of.
+        successor_trace: what its successor is to be part of, if it restarts.
     """
     chunks = [live.undecided[i : i + UNITS] for i in range(0, len(live.undecided), UNITS)] or [[]]
     settlements = []
     for number, commands in enumerate(chunks, start=1):
         last = number == len(chunks)
         settlements.append(
-            _Chunk(claim.id, live.created, names, payload_limit, trace).settlement(
+            _Chunk(claim.id, live.created, names, payload_limit, trace, successor_trace).settlement(
                 claim, live, commands, number, last
             )
         )
@@ -172,8 +174,10 @@ class _Chunk:
         names: Names,
         payload_limit: int,
         trace: TraceContext | None,
+        successor_trace: TraceContext | None,
     ) -> None:
-        self._execution_id, self._created, self._trace = execution_id, created, trace
+        self._execution_id, self._created = execution_id, created
+        self._trace, self._successor_trace = trace, successor_trace
         self._names, self._payload_limit = names, payload_limit
         self._children: list[NewChild] = []
         self._refusals: list[Refusal] = []
@@ -383,7 +387,7 @@ class _Chunk:
             seed=child_seed(before.seed, 0),
             started_by=before.started_by,
             restarted_from=self._execution_id,
-            trace=self._trace,
+            trace=self._successor_trace,
             priority=before.priority,
             key=before.key,
         )

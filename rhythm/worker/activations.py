@@ -133,12 +133,18 @@ class Activations:
                 self._metrics.count_wait(live.created.queue, "workflow", waited_ms / 1000)
             if tracer is None:
                 # Who traces may be another worker: what it began goes on.
-                settlements = self._decided(claim, live, names, live.created.trace)
+                began = live.created.trace
+                settlements = self._decided(claim, live, names, began, began)
             else:
                 work = Work(claim.id, live.created, worker, waited_ms=waited_ms)
                 heard = traces_heard(claim)
                 with tracer.turn(work, began_ns, is_first=claim.upto == 0, heard=heard) as trace:
-                    settlements = self._decided(claim, live, names, trace)
+                    then, begins = None, None
+                    if isinstance(live.outcome, protocol.Restarted):
+                        then, begins = tracer.succeeding(work)
+                    settlements = self._decided(claim, live, names, trace, then)
+                    if begins is not None and settlements[-1].outcome == "restarted":
+                        begins()
                     if live.outcome is not None:
                         self._tell_end(tracer, work, live, settlements[-1], now_ms)
         except Exception as error:
@@ -152,7 +158,12 @@ class Activations:
         return settlements
 
     def _decided(
-        self, claim: WorkflowClaim, live: LiveMachine, names: Names, trace: TraceContext | None
+        self,
+        claim: WorkflowClaim,
+        live: LiveMachine,
+        names: Names,
+        trace: TraceContext | None,
+        successor_trace: TraceContext | None,
     ) -> list[WorkflowSettlement]:
         settings = self._settings
         return settle(
@@ -163,6 +174,7 @@ class Activations:
             settings.history_limit,
             settings.history_warning,
             trace,
+            successor_trace,
         )
 
     def give_back_damaged(self, claim: DamagedClaim, now_ms: int) -> WorkflowSettlement:

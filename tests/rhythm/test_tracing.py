@@ -236,6 +236,63 @@ def test_what_was_begun_under_no_trace_begins_one_of_its_own(
     run(story())
 
 
+def test_each_run_of_an_endless_workflow_has_a_trace_that_leads_to_the_one_before(
+    database_url: str, namespace: str, run: Run, spans: InMemorySpanExporter
+) -> None:
+    async def story() -> None:
+        endless = """
+            const { n = 1 } = Inputs
+            await Task.run("pay", { amount: n })
+            if (n < 3) Workflow.restart({ n: n + 1 })
+        """
+        builder = InitBuilder().database_url(database_url).namespace(namespace)
+        async with builder.workflows(flows(endless=endless)) as app:
+            id_ = await ran(app, "endless")
+            last = await app.execution_service.get_execution(id_)
+        found = by_name(spans)
+
+        runs = [f"{span.context.trace_id:032x}" for span in found["run pay"]]
+        assert len(set(runs)) == 3
+        assert last is not None and last.trace_id == runs[-1]
+        for number, began in enumerate(found["restart endless"]):
+            assert began.parent is None
+            assert f"{began.context.trace_id:032x}" == runs[number + 1]
+            [link] = began.links
+            [before] = [
+                turn
+                for turn in found["turn endless"]
+                if turn.context.span_id == link.context.span_id
+            ]
+            assert f"{before.context.trace_id:032x}" == runs[number]
+            assert attributes(before)["rhythm.outcome"] == "restarted"
+        assert len(found["restart endless"]) == 2
+        assert parent_of(found["run pay"][2], found) == "turn endless"
+        assert parent_of(found["workflow endless"][2], found) == "restart endless"
+
+    run(story())
+
+
+def test_a_restart_that_is_refused_begins_no_trace(
+    database_url: str, namespace: str, run: Run, spans: InMemorySpanExporter
+) -> None:
+    async def story() -> None:
+        picky = """```
+inputs:
+  type: object
+  properties: { n: { type: number } }
+```
+Workflow.restart({ n: "one" })"""
+        builder = InitBuilder().database_url(database_url).namespace(namespace)
+        async with builder.workflows(flows(picky=picky)) as app:
+            id_ = await app.execution_service.create_execution(target_name="picky")
+            async with Worker(app):
+                ended = await app.execution_service.wait_for_execution(id_, timeout=30)
+        assert ended.status == "failed"
+        assert "restart picky" not in by_name(spans)
+
+    run(story())
+
+
 def test_a_trace_id_is_read_from_a_sound_context_alone() -> None:
     sound = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
