@@ -636,6 +636,7 @@ _LONGEST_WAIT_S = 10**9
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_LAST = datetime(9999, 12, 31, 23, 59, 59, 999_000, UTC)
 
 
 def check_name(name: object, argument: str) -> str:
@@ -725,8 +726,9 @@ def check_timeout(value: object, argument: str = "timeout") -> float | None:
 
 
 def unix_ms(at: datetime) -> int:
-    """Unix milliseconds of an aware time; a fraction counts as whole, so nothing is early."""
-    return -((_EPOCH - at) // _MILLISECOND)
+    """Unix milliseconds of an aware time; a fraction counts as whole, so nothing is early, but for
+    the last millisecond of the year 9999: the next could not be shown."""
+    return -((_EPOCH - min(at, _LAST)) // _MILLISECOND)
 
 
 def from_unix_ms(ms: int) -> datetime:

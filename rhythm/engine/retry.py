@@ -30,7 +30,7 @@ _UNITS_MS: Final[Mapping[str, int]] = {
     "d": 86_400_000,
 }
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_MOST_MS: Final = 10**14
+_MOST_DAYS: Final = 1_000_000
 
 
 def duration_ms(value: object, what: str) -> int:
@@ -46,8 +46,12 @@ def duration_ms(value: object, what: str) -> int:
         milliseconds = value * 1000
     elif isinstance(value, str) and (match := _DURATION.fullmatch(value)):
         milliseconds = float(match[1]) * _UNITS_MS[match[2]]
-    if not 0 <= milliseconds <= _MOST_MS:
-        raise InvalidRequest(what, 'give seconds, or text such as "500ms", "30s", "5m", "24h"')
+    if not 0 <= milliseconds <= _MOST_DAYS * _UNITS_MS["d"]:
+        raise InvalidRequest(
+            what,
+            'give seconds, or text such as "500ms", "30s", "5m", "24h"; '
+            f"none are negative or longer than {_MOST_DAYS:,} days",
+        )
     return round(milliseconds)
 
 

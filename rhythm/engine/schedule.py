@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -28,6 +29,9 @@ SHORTEST_MS: Final = 1_000
 MOST_COUNTED: Final = 1_000
 """Of due times that are passed over at once so many are counted; looking at each takes time."""
 
+_LAST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999: Python's times go no further."""
+
 _NICKNAMES: Final[Mapping[str, str]] = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -37,6 +41,8 @@ _NICKNAMES: Final[Mapping[str, str]] = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+_OF_THE_MACHINE: Final = re.compile(r"(?:posix|right)/.*|posixrules|localtime")
+"""Files beside the zones of the tz database: what they say differs from machine to machine."""
 _FIRED_ID = re.compile(r"([^/!]+)!([0-9]{1,15})")
 
 
@@ -94,6 +100,8 @@ def zone_of(timing: Timing) -> tzinfo:
     if timing.time_zone == "UTC":
         return UTC
     try:
+        if _OF_THE_MACHINE.fullmatch(timing.time_zone):
+            raise ZoneInfoNotFoundError(timing.time_zone)
         return ZoneInfo(timing.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidRequest(
@@ -104,19 +112,21 @@ def zone_of(timing: Timing) -> tzinfo:
 
 
 def due_times(timing: Timing, after_ms: int) -> Iterator[int]:
-    """The due times after a time, in order."""
+    """The due times after a time, in order, up to the year 9999."""
     if timing.cron is None:
         first = (after_ms - timing.offset_ms) // timing.every_ms + 1
-        yield from itertools.count(first * timing.every_ms + timing.offset_ms, timing.every_ms)
+        yield from range(first * timing.every_ms + timing.offset_ms, _LAST_MS + 1, timing.every_ms)
         return
-    after = datetime.fromtimestamp(after_ms / 1000, zone_of(timing))
     last_ms = after_ms
-    for moment in CronSim(_expression(timing.cron), after):
-        due_ms = round(moment.timestamp() * 1000)
-        # In the repeated hour it begins with the first of the two.
-        if due_ms > last_ms:
-            last_ms = due_ms
-            yield due_ms
+    # Python's calendar ends in the zone's time, up to a day before or after it does in UTC.
+    with suppress(OverflowError, ValueError):
+        after = datetime.fromtimestamp(after_ms / 1000, zone_of(timing))
+        for moment in CronSim(_expression(timing.cron), after):
+            due_ms = round(moment.timestamp() * 1000)
+            # In the repeated hour it begins with the first of the two.
+            if last_ms < due_ms <= _LAST_MS:
+                last_ms = due_ms
+                yield due_ms
 
 
 def next_due(timing: Timing, after_ms: int) -> int | None:

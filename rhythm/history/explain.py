@@ -97,13 +97,17 @@ def _explained(
         return Explanation([*_how_it_ended(execution, script)], [*_failures(around)], [])
     stands = [f"{_name(execution)} is {execution.status}."]
     amiss: list[str] = []
-    for function in script.waiting:
+    waiting = script.waiting
+    if execution.status is ExecutionStatus.PENDING:
+        # It stands nowhere yet, although its script can tell what it will ask for first.
+        stands, waiting = [_until_begun(execution, history, around)], ()
+    for function in waiting:
         stands.append(_place(function, script))
         for awaited in _leaves(function.waits_for):
             sentence, trouble = _what_of(awaited, execution, around)
             stands += sentence
             amiss += trouble
-    if not script.waiting or execution.status is ExecutionStatus.PENDING:
+    if not waiting:
         amiss += _unserved(execution.queue, around, "it")
     if execution.paused:
         amiss.append(_paused(execution))
@@ -113,6 +117,26 @@ def _explained(
             f"rhythm resume {execution.id}."
         )
     return Explanation(stands, [*_failures(around)], list(dict.fromkeys(amiss)))
+
+
+def _until_begun(
+    execution: Execution, history: Sequence[HistoryEvent], around: Surroundings
+) -> str:
+    """What a workflow before its first turn, or a task before its next attempt, waits for."""
+    last = next(
+        event
+        for event in reversed(history)
+        if event.type in ("created", "postponed", "attempt_failed")
+    )
+    due_ms = last.data.get("due_ms", last.data.get("run_at_ms"))
+    if due_ms is not None and (due := from_unix_ms(due_ms)) > around.now:
+        verb = "is tried again" if last.type == "attempt_failed" else "is to begin"
+        return f"{_name(execution)} {verb} {_when(due, around)}."
+    since = _ago(max(execution.created_at, from_unix_ms(due_ms or 0)), around)
+    return (
+        f"{_name(execution)} waits in queue {execution.queue!r} since {since}."
+        f"{_held_back(execution, around)}"
+    )
 
 
 def _paused(execution: Execution) -> str:
@@ -227,11 +251,7 @@ def _of_task(
     elif execution.status.finished:
         stands = [f"{name} is {execution.status}."]
     else:
-        since = _ago(execution.created_at, around)
-        stands = [
-            f"{name} waits in queue {execution.queue!r} since {since}."
-            f"{_held_back(execution, around)}"
-        ]
+        stands = [_until_begun(execution, history, around)]
         amiss = _unserved(execution.queue, around, "it")
         if execution.paused:
             amiss.append(_paused(execution))

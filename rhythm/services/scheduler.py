@@ -281,7 +281,8 @@ class SchedulerService:
         off is repeated. With "queue" they run one after the other.
 
         Args:
-            start, end: from when, and until before when; at most now, and 10,000 due times.
+            start, end: from when (1970 or later), and until before when (now or earlier); with
+                10,000 due times at most.
             overlap: what becomes of one while others run.
             on_progress: called with how many are done, and of how many.
 
@@ -293,6 +294,10 @@ class SchedulerService:
         """
         policy = check_overlap(overlap).value
         start_ms, end_ms = unix_ms(utc(start, "start")), unix_ms(utc(end, "end"))
+        if start_ms < 0:
+            raise InvalidRequest("start", "must not lie before 1970")
+        if end_ms < start_ms:
+            raise InvalidRequest("end", "must not lie before start")
         schedule = await self._existing(schedule_id)
         plan = plan_of(schedule)
         if end_ms > await self._now_ms():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.rhythm.test_workflows import on_stage
+from rhythm import RetryPolicy
+from rhythm.tasks import TaskDefinition
+from tests.rhythm.test_workflows import a_registry, fail, on_stage
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -107,5 +109,46 @@ def test_a_failed_task_shows_its_traceback(database_url: str, namespace: str, ru
 
         assert "no luck" in explanation.stands[0]
         assert "Traceback" in explanation.stands[1]
+
+    run(story())
+
+
+def test_what_has_not_begun_stands_nowhere(database_url: str, namespace: str, run: Run) -> None:
+    source = 'await Task.run("greet", { name: "Ada" })'
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, workers=0, it=source) as stage:
+            for name, type_ in (("it", "workflow"), ("greet", "task")):
+                id_ = await stage.start(name, {"name": "Ada"}, exec_type=type_)
+                explanation = await stage.app.history_service.explain(id_)
+                (sentence,) = explanation.stands
+                assert f"{name!r} ({id_}) waits in queue 'default' since " in sentence
+                assert explanation.amiss == [
+                    "No worker serves queue 'default', where it waits: start one."
+                ]
+
+                later = await stage.app.execution_service.create_execution(
+                    exec_type=type_, target_name=name, inputs={"name": "Ada"}, delay="3h"
+                )
+                (sentence,) = (await stage.app.history_service.explain(later)).stands
+                assert f"{name!r} ({later}) is to begin at " in sentence
+                assert sentence.endswith(", in 3 h.")
+
+    run(story())
+
+
+def test_a_task_that_failed_says_when_it_is_tried_again(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        retry = RetryPolicy(max_attempts=2, initial_interval="3h", max_interval="3h", jitter=0)
+        again = TaskDefinition("fail_later", None, fail, options={"retry": retry.as_option()})
+        async with on_stage(database_url, namespace, registry=a_registry(again)) as stage:
+            id_ = await stage.start("fail_later", exec_type="task")
+            await stage.until(id_, "attempt_failed")
+            explanation = await stage.app.history_service.explain(id_)
+
+        assert explanation.stands[0].endswith(", in 3 h.")
+        assert "is tried again at " in explanation.stands[0]
 
     run(story())

@@ -65,6 +65,18 @@ def test_each_due_time_is_the_next_after_the_one_before(cron: str, time_zone: st
         after_ms = due_ms
 
 
+@pytest.mark.parametrize("time_zone", ["UTC", "Pacific/Apia", "America/New_York"])
+def test_times_end_with_the_year_9999(time_zone: str) -> None:
+    for timing in (
+        Timing("0 0 * * *", time_zone=time_zone),
+        Timing("0 0 29 2 *", time_zone=time_zone),
+        Timing(every_ms=MINUTE),
+    ):
+        found = list(due_times(timing, unix_ms(datetime(9999, 12, 31, 23, 0, tzinfo=UTC))))
+        assert all(from_unix_ms(due_ms).year == 9999 for due_ms in found)
+        assert next_due(timing, unix_ms(datetime.max.replace(tzinfo=UTC))) is None
+
+
 def test_what_is_long_past_is_passed_over_as_far_as_it_is_to_be_caught_up() -> None:
     timing = Timing(every_ms=MINUTE)
 

@@ -482,6 +482,36 @@ def test_a_past_range_is_had_once(database_url: str, namespace: str, run: Run) -
     run(story())
 
 
+def test_an_interval_of_millennia_can_be_listed(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    """Python's calendar ends before its fourth time: it stood in the way of the whole list."""
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace) as stage:
+            rare: Any = {**MINUTE, "cron": None, "every": "1000000d"}
+            made = await stage.service.create_schedule(rare)
+            assert [f"{at:%Y-%m-%d}" for at in made.next_times] == ["4707-11-29", "7445-10-25"]
+            assert await stage.service.list_schedules() == [made]
+
+    run(story())
+
+
+def test_a_range_that_cannot_be_is_refused(database_url: str, namespace: str, run: Run) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace) as stage:
+            await stage.service.create_schedule(MINUTE)
+            with pytest.raises(InvalidRequest, match="start: must not lie before 1970"):
+                await stage.service.backfill_schedule("minutely", "1969-12-31", "1970-01-02")
+            with pytest.raises(InvalidRequest, match="start: must not lie before 1970"):
+                await stage.service.backfill_schedule("minutely", "0001-01-01", "1970-01-02")
+            with pytest.raises(InvalidRequest, match="end: must not lie before start"):
+                await stage.service.backfill_schedule("minutely", "2020-01-02", "2020-01-01")
+            assert await stage.service.next_times("minutely", 3, datetime.max) == []
+
+    run(story())
+
+
 def test_what_cannot_be_started_is_told_and_does_not_end_the_schedule(
     database_url: str, namespace: str, run: Run
 ) -> None:
@@ -586,6 +616,8 @@ def test_created_twice_alike_it_is_one(database_url: str, namespace: str, run: R
         ({"cron": None, "every": 5, "offset": 5}, "offset: goes with every"),
         ({"time_zone": "Europe/Atlantis"}, "time_zone: there is no"),
         ({"time_zone": "/etc/passwd"}, "time_zone: there is no"),
+        ({"time_zone": "localtime"}, "time_zone: there is no"),
+        ({"time_zone": "right/UTC"}, "time_zone: there is no"),
         ({"overlap": "both"}, "overlap: 'both' is none of"),
         ({"jitter": -1}, "jitter: give seconds"),
         ({"paused": 1}, "paused: must be True or False"),
