@@ -134,12 +134,17 @@ class Server:
 
 
 class _CompilingOnce:
-    """A Lua runtime that keeps the functions it compiled."""
+    """A Lua runtime that keeps the functions it compiled, and shows globals between scripts alone.
+
+    The embedded server looks for those of a script at each of its commands, and once more at its
+    end, which is enough.
+    """
 
     def __init__(self, runtime: Any) -> None:
         self._runtime = runtime
         self._compiled: dict[bytes | str, Any] = {}
         self._collections = 0
+        self._is_running = False
 
     def execute(self, source: bytes | str) -> Any:
         if source == "collectgarbage()":
@@ -149,7 +154,14 @@ class _CompilingOnce:
         function = self._compiled.get(source)
         if function is None:
             function = self._compiled[source] = self._runtime.compile(source)
-        return function()
+        self._is_running = True
+        try:
+            return function()
+        finally:
+            self._is_running = False
+
+    def globals(self) -> Any:
+        return {} if self._is_running else self._runtime.globals()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runtime, name)
