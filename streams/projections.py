@@ -15,9 +15,8 @@ import msgspec
 from streams import codec
 from streams.codec import StoredExecution
 from streams.connection import BlockingReader, Connection, DirectCaller
-from streams.errors import CorruptRecord, Overtaken, UnknownExecution
+from streams.errors import CorruptRecord, UnknownExecution
 from streams.keys import PartitionKeys, run_id
-from streams.outbox import Delivery, argument
 from streams.scripts import Argument, ScriptCall, load
 
 T = TypeVar("T")
@@ -345,31 +344,23 @@ async def count_executions(connection: Connection, filters: Filters) -> int:
     return sum(await _from_each(connection, ask))
 
 
-async def register_wait(
-    connection: Connection, execution_id: str, client: str, delivery: Delivery | None = None
-) -> bool:
+async def register_wait(connection: Connection, execution_id: str, client: str) -> bool:
     """Ask that `client`'s reply list gets the id when the execution ends.
-
-    Args:
-        delivery: of the message that asks for it; done only when the end is to come.
 
     Returns:
         False when it has already ended, and nothing will be sent.
 
     Raises:
         UnknownExecution: there is no such execution.
-        Overtaken: the message is not the next one.
     """
     keys = connection.keys.partition(execution_id)
     answer = await connection.call(
         _AWAIT,
         [keys.due, keys.control(execution_id), keys.projection(execution_id)],
-        [execution_id, client, argument(delivery, keys)],
+        [execution_id, client],
     )
     if answer == b"UNKNOWN":
         raise UnknownExecution(execution_id)
-    if answer == b"OVERTAKEN" and delivery is not None:
-        raise Overtaken(delivery.message.entry)
     return bool(answer == b"WAITING")
 
 

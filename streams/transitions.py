@@ -81,6 +81,7 @@ async def create_execution(
     attributes: str = "",
     debounce: Debounce | None = None,
     delivery: Delivery | None = None,
+    waiter: str = "",
 ) -> bool:
     """Append the first event of a root execution; False if this start was made before. Starts that
     are asked for at the same time go to the store together.
@@ -95,9 +96,12 @@ async def create_execution(
         attributes: by which it is found, a line each: ``name=JSON``.
         debounce: it waits for further starts of its type, target, queue and what its id begins
             with, "<name>!<other than a digit>…".
-        delivery: of the message that asks for it; not done by a conflict.
+        delivery: of the message that asks for it; not done by what is raised.
+        waiter: who hears of its end; empty for nobody.
 
     Raises:
+        ExecutionAlreadyOver: this start was made before, and what it began has ended: the waiter
+            will not hear of it.
         ExecutionConflict: the id belongs to an execution of other content.
         OtherLives: the id is of a singleton, as above, and one lives; or it was merged into one
             that waits, and that was done.
@@ -119,14 +123,16 @@ async def create_execution(
         attributes,
         "" if debounce is None else debounce.argument(),
     )
-    if delivery is not None:
-        (answer,) = await _create(connection, keys, [start], argument(delivery, keys))
-    else:
+    if delivery is None and not waiter:
         answer = await connection.starts(keys, _create).ask(start, len(sealed))
+    else:
+        (answer,) = await _create(connection, keys, [start], argument(delivery, keys), waiter)
     if answer == b"CONFLICT":
         raise ExecutionConflict(execution_id)
     if isinstance(answer, bytes) and answer.startswith((b"LIVES ", b"MERGED ")):
         raise OtherLives(answer.partition(b" ")[2].decode())
+    if isinstance(answer, bytes) and answer.startswith(b"OVER "):
+        raise ExecutionAlreadyOver(execution_id, answer.partition(b" ")[2].decode())
     if answer == b"OVERTAKEN" and delivery is not None:
         raise Overtaken(delivery.message.entry)
     if isinstance(answer, list):
@@ -138,7 +144,11 @@ _Start = tuple[Argument, ...]
 
 
 async def _create(
-    connection: Connection, keys: PartitionKeys, starts: Sequence[_Start], delivery: str = ""
+    connection: Connection,
+    keys: PartitionKeys,
+    starts: Sequence[_Start],
+    delivery: str = "",
+    waiter: str = "",
 ) -> Sequence[Any]:
     """Begin executions of one partition in one call; the script's answers."""
     declared: list[str] = []
@@ -149,7 +159,7 @@ async def _create(
     answers: Sequence[Any] = await connection.write(
         _CREATE,
         [keys.due, *declared],
-        [connection.now(), delivery, *(word for start in starts for word in start)],
+        [connection.now(), delivery, waiter, *(word for start in starts for word in start)],
     )
     return answers
 

@@ -106,19 +106,16 @@ async def _start(connection: Connection, message: Message) -> str:
             due_ms=None,
             payload=message.payload,
             bounds=Bounds.parse(message.plain["b"]),
-            delivery=Delivery(message, last=not is_awaited),
+            delivery=Delivery(message, last=True),
+            waiter=starters_name(message) if is_awaited else "",
         )
-        if not is_awaited or await projections.register_wait(
-            connection, message.to, starters_name(message), Delivery(message, last=True)
-        ):
-            return message.to
     except ExecutionConflict as error:
         taken = errors.ExecutionExists(error.execution_id)
         return await _refuse(connection, message, taken, FAILED_TYPES["workflow"])
-    except UnknownExecution:
-        ended = None
-    else:
+    except ExecutionAlreadyOver:
         (ended,) = await projections.get_executions(connection, [message.to])
+    else:
+        return message.to
     if ended is None:
         # It has come and gone: deleted between two calls.
         gone = errors.ExecutionNotFound(message.to)

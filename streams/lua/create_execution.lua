@@ -3,8 +3,9 @@
 -- KEYS[1]   due       sorted set; gives the partition's prefix
 -- KEYS[2..] declared  the keys of the executions, for Redis Cluster; derived in here
 -- ARGV[1]   now       unix ms, or "" for the server's clock
--- ARGV[2]   delivery  the message that the only one delivers, "" for none: see transition.lua; not done by CONFLICT
--- ARGV[3..] id, request, content, type, target, queue, definition, due, bounds, payload, attributes, debounce each
+-- ARGV[2]   delivery  the message that the only one delivers, "" for none: see transition.lua; not done by CONFLICT and OVER
+-- ARGV[3]   waiter    who hears of the end of the only one, "" for nobody
+-- ARGV[4..] id, request, content, type, target, queue, definition, due, bounds, payload, attributes, debounce each
 --             request     names this start; the same request again is the same start
 --             content     digest of type, target and inputs; decides whether a second start is the same
 --             type        "workflow" or "task"
@@ -16,12 +17,13 @@
 --             debounce    "" or "wait most": it waits so many ms for further starts of its type, target, queue and what stands
 --                         before the "!" of its id, which are merged into it, all in all so many, 0 for any time
 -- RETURNS  one answer each, in order: "CREATED" | "LIVES <id>" (an execution of this singleton does) | "MERGED <id>" (into what
---          waits) | "EXISTS" (the same start was made before) | "CONFLICT" | "OVERTAKEN" |
+--          waits) | "EXISTS" (the same start was made before) | "OVER <status>" (the same, and it has ended: the
+--          waiter will not hear of it) | "CONFLICT" | "OVERTAKEN" |
 --          {what is wrong with what is stored there}; only CREATED and the first MERGED of a request write
 
 --@include transition
 
-local now, delivery = clock(ARGV[1]), ARGV[2]
+local now, delivery, waiter = clock(ARGV[1]), ARGV[2], ARGV[3]
 if is_overtaken(delivery) then
   return { "OVERTAKEN" }
 end
@@ -91,6 +93,9 @@ local function start(at)
     local fields = first and first[2] or {}
     for i = 1, #fields, 2 do
       if fields[i] == "h" and fields[i + 1] == content then
+        if waiter ~= "" and not wait_for(id, waiter) then
+          return "OVER " .. (call("HGET", prefix .. "x:" .. newest_run(id), "st") or "over")
+        end
         delivered(delivery)
         return "EXISTS"
       end
@@ -116,11 +121,14 @@ local function start(at)
     call("HSET", prefix .. "1", single, id)
   end
   create(born, now)
+  if waiter ~= "" then
+    wait_for(id, waiter)
+  end
   return "CREATED"
 end
 
 local answers = {}
-for at = 3, #ARGV, 12 do
+for at = 4, #ARGV, 12 do
   local done, answer = apart(start, at)
   answers[#answers + 1] = done and answer or { answer }
 end

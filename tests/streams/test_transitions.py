@@ -391,6 +391,26 @@ def test_a_waiting_client_is_told_of_the_end(house: House, run: Run) -> None:
     play(house, run, story)
 
 
+def test_who_starts_is_told_of_the_end_by_the_same_call(house: House, run: Run) -> None:
+    """A failover between two calls would take what the first one began."""
+
+    async def story() -> None:
+        assert await house.start("t", "task", waiter="c1")
+        assert not await house.start("t", "task", waiter="c1")
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        await seat.step([], 0, [TaskSettlement("t", claim.token, "completed", b"OUT")])
+
+        reader = house.connection.reader()
+        ended = await projections.next_ended(house.connection, house.keys, reader, "c1", 5)
+        assert list(ended) == ["t"]
+        with pytest.raises(ExecutionAlreadyOver, match="'t' is already completed"):
+            await house.start("t", "task", waiter="c1")
+        assert not await house.start("t", "task")
+
+    play(house, run, story)
+
+
 def test_queries_page_through_more_than_one_call_sees(house: House, run: Run) -> None:
     async def story() -> None:
         for i in range(projections.QUERY_UNITS + 40):

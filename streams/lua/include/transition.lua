@@ -188,6 +188,20 @@ local function keep(control, ...)
   call("HSET", prefix .. "k:" .. control.id, ...)
 end
 
+-- Who waits hears of the end of an execution, by any of its runs' ids; false where that has come.
+local function wait_for(id, waiter)
+  local control = load(living(id))
+  if not control then
+    return false
+  end
+  local waiting = prefix .. "b:x:" .. control.id
+  -- A server that is full refuses a script that begins by storing, and who waits stores next to nothing.
+  call("SREM", waiting, waiter)
+  call("SADD", waiting, waiter)
+  keep(control, "ew", "1")
+  return true
+end
+
 -- What stops an execution stands in the hash z under its id, in words, for people alone: its records are
 -- damaged, a worker cannot go on with it, or worker after worker was lost with it.
 local function in_trouble(id, reason)
