@@ -38,8 +38,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         outbox: key of the stream that it lies in.
         plain: more of it by stored names: ``t`` type of an ``end``; of a ``signal`` and ``start``
             ``v`` version of the event that sent it; of a ``start`` ``w`` policy,
-            ``tg`` target, ``q`` queue, ``df`` definition, ``h`` content, ``b`` bounds; of a
-            ``fire`` ``a`` when its time had come, unix ms.
+            ``tg`` target, ``q`` queue, ``df`` definition, ``h`` content, ``b`` bounds,
+            ``ab`` attributes; of a ``fire`` ``a`` when its time had come, unix ms.
         payload: encoded event or reason.
     """
 

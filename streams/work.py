@@ -144,6 +144,7 @@ class NewChild(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         policy: ``c`` is cancelled when its parent ends, ``a`` goes on and is not cancelled with it
             either, ``t`` goes on but is cancelled with it.
+        attributes: by which it is found, a line each: ``name=JSON``.
     """
 
     n: int
@@ -154,6 +155,7 @@ class NewChild(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     policy: Literal["a", "c", "t"] = "t"
     bounds: Bounds = UNBOUNDED
+    attributes: str = ""
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -177,7 +179,8 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
         kind: a ``signal`` to the execution `to`, or the ``start`` of one of that id.
         n: the command that asked for it.
         policy: of what is started: as of a child; empty when the starter is not told of its end.
-        target, queue, definition, content, bounds: of what is started, as for a start by a client.
+        target, queue, definition, content, bounds, attributes: of what is started, as for a start
+            by a client.
         payload: encoded `signal_received` or `created` event.
     """
 
@@ -191,6 +194,7 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     definition: str = ""
     content: str = ""
     bounds: Bounds = UNBOUNDED
+    attributes: str = ""
 
 
 class Successor(msgspec.Struct, frozen=True, gc=False):
@@ -261,6 +265,11 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
             parts.append(("s", sealed(self.state)))
         if self.attributes:
             parts.append(("b", self.attributes))
+        found_by = "\n".join(
+            f"{one.n}\n{one.attributes}" for one in self.children if one.attributes
+        )
+        if found_by:
+            parts.append(("c", found_by))
         if self.reason:
             parts.append(("r", sealed(self.reason)))
         if self.snapshot:
@@ -291,7 +300,8 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         flat += self.ended
         for sent in self.outbox:
             flat += [sent.kind, sent.n, sent.to, sent.policy, sent.target, sent.queue]
-            flat += [sent.definition, sent.content, sent.bounds.argument(), sealed(sent.payload)]
+            flat += [sent.definition, sent.content, sent.bounds.argument(), sent.attributes]
+            flat.append(sealed(sent.payload))
         flat += [part for _, part in parts]
         if (then := self.successor) is not None:
             flat += [then.target, then.definition, then.bounds.argument(), sealed(then.payload)]

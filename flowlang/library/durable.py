@@ -137,6 +137,21 @@ def state_get(key: Value = UNDEFINED, *_: Value) -> Value:
 @static("Attributes.set", 2)
 def attributes_set(key: Value = UNDEFINED, value: Value = UNDEFINED, *_: Value) -> Value:
     name = _name_of(key, "Attributes.set", "an attribute's name")
+    _check_attribute(name, value, "to take it away")
+    plain = None if value is UNDEFINED else export_value(value, f"attribute {named(name)}")
+    machine = current()
+    known = machine.attributes
+    if plain is not None and name not in known and len(known) >= ATTRIBUTES_MOST:
+        throw(
+            "RangeError",
+            f"attribute {named(name)} would be one more than the {ATTRIBUTES_MOST} that an "
+            "execution may have: take another one away first, by setting it to null",
+        )
+    machine.set_attribute(name, plain)
+    return UNDEFINED
+
+
+def _check_attribute(name: str, value: Value, null: str) -> None:
     if not ATTRIBUTE.fullmatch(name):
         throw(
             "TypeError",
@@ -149,19 +164,8 @@ def attributes_set(key: Value = UNDEFINED, value: Value = UNDEFINED, *_: Value) 
         throw(
             "TypeError",
             f"attribute {named(name)} must be a text of at most {ATTRIBUTE_TEXT} characters, a "
-            "finite number, true or false; or null, to take it away",
+            f"finite number, true or false; or null, {null}",
         )
-    plain = None if value is UNDEFINED else export_value(value, f"attribute {named(name)}")
-    machine = current()
-    known = machine.attributes
-    if plain is not None and name not in known and len(known) >= ATTRIBUTES_MOST:
-        throw(
-            "RangeError",
-            f"attribute {named(name)} would be one more than the {ATTRIBUTES_MOST} that an "
-            "execution may have: take another one away first, by setting it to null",
-        )
-    machine.set_attribute(name, plain)
-    return UNDEFINED
 
 
 def duration_ms(value: Value, what: str) -> int:
@@ -257,6 +261,20 @@ def _check_key(value: Value, what: str) -> None:
         throw("TypeError", f"{what} must be a whole number or a text of 1 to 128 characters")
 
 
+def _check_attributes(value: Value, what: str) -> None:
+    if not isinstance(value, JSObject):
+        throw("TypeError", f"{what} must be an object of names and values")
+    names = own_keys(value)
+    charge_steps(len(names))
+    there = 0
+    for name in names:
+        one = get_member(value, name)
+        _check_attribute(from_units(name), one, "for none")
+        there += one is not None and one is not UNDEFINED
+    if there > ATTRIBUTES_MOST:
+        throw("RangeError", f"{what} are {there}, and {ATTRIBUTES_MOST} are the most")
+
+
 def _check_policy(value: Value, what: str) -> None:
     if value not in ("cancel", "abandon"):
         throw("TypeError", f"{what} must be 'cancel' or 'abandon'")
@@ -313,6 +331,7 @@ RUN_OPTIONS: Final[_Checks] = {
     "onParentClose": _check_policy,
     "priority": _check_priority,
     "key": _check_key,
+    "attributes": _check_attributes,
 }
 
 RESTART_OPTIONS: Final[_Checks] = {"definition": _check_definition}

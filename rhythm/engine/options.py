@@ -22,7 +22,9 @@ TASK_OPTIONS: Final = frozenset(
 `queueTimeout` of waiting for the first, `heartbeat` the longest silence of an attempt; for
 `priority` and `key` see `rhythm.engine.lanes`."""
 
-WORKFLOW_OPTIONS: Final = frozenset({"id", "onParentClose", "queue", "timeout", "priority", "key"})
+WORKFLOW_OPTIONS: Final = frozenset(
+    {"id", "onParentClose", "queue", "timeout", "priority", "key", "attributes"}
+)
 """What `Workflow.run` takes. `timeout` is of the whole run."""
 
 KEY_EXPRESSION: Final = "keyExpression"

@@ -135,7 +135,7 @@ def settle(
         trace: what its children are to be part of.
         successor_trace: what its successor is to be part of, if it restarts.
     """
-    chunks = [live.undecided[i : i + UNITS] for i in range(0, len(live.undecided), UNITS)] or [[]]
+    chunks = _chunks(live.undecided)
     settlements = []
     for number, commands in enumerate(chunks, start=1):
         last = number == len(chunks)
@@ -153,6 +153,28 @@ def settle(
     elif live.outcome is None and claim.version >= history_warning:
         settlements[-1] = msgspec.structs.replace(settlements[-1], outcome="long")
     return settlements
+
+
+def _chunks(commands: Sequence[Command]) -> list[list[Command]]:
+    """The commands in parts that one script can commit; at least one, perhaps empty."""
+    chunks: list[list[Command]] = [[]]
+    units = 0
+    for command in commands:
+        cost = 1 + len(child_attributes(command))
+        if units + cost > UNITS:
+            chunks.append([])
+            units = 0
+        chunks[-1].append(command)
+        units += cost
+    return chunks
+
+
+def child_attributes(command: Command) -> dict[str, Attribute]:
+    """The attributes that the child of a command begins with."""
+    if not isinstance(command, protocol.RunWorkflow):
+        return {}
+    given = (command.options or {}).get("attributes") or {}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _too_long(events_: int, limit: int) -> ErrorInfo:
@@ -309,6 +331,7 @@ class _Chunk:
             self._refuse(command.n, ErrorInfo(type(error).__name__, str(error), "workflow_failed"))
             return
         policy, bounds = terms_of(command, known, priority, key)
+        attributes = lines_of(child_attributes(command))
         chosen = options.get("id")
         created = Created(
             type="workflow",
@@ -323,7 +346,7 @@ class _Chunk:
             key=key,
         )
         if chosen is None:
-            self._child(command.n, policy, bounds, created)
+            self._child(command.n, policy, bounds, created, attributes)
             return
         self._outbox.append(
             Outgoing(
@@ -337,6 +360,7 @@ class _Chunk:
                 known.definition,
                 events.content_of(created),
                 bounds,
+                attributes,
             )
         )
 
@@ -352,7 +376,12 @@ class _Chunk:
         self._outbox.append(Outgoing("signal", command.n, command.execution_id, received))
 
     def _child(
-        self, n: int, policy: Literal["a", "c", "t"], bounds: Bounds, created: Created
+        self,
+        n: int,
+        policy: Literal["a", "c", "t"],
+        bounds: Bounds,
+        created: Created,
+        attributes: str = "",
     ) -> None:
         self._children.append(
             NewChild(
@@ -364,6 +393,7 @@ class _Chunk:
                 events.encode(created),
                 policy,
                 bounds,
+                attributes,
             )
         )
 

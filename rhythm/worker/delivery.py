@@ -106,6 +106,7 @@ async def _start(connection: Connection, message: Message) -> str:
             due_ms=None,
             payload=message.payload,
             bounds=Bounds.parse(message.plain["b"]),
+            attributes=message.plain.get("ab", ""),
             delivery=Delivery(message, last=True),
             waiter=starters_name(message) if is_awaited else "",
         )

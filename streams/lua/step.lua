@@ -24,7 +24,7 @@
 --       outcome   "long" (it goes on, and its history is long) | "completed" | "failed" | "cancelled" | "restarted" |
 --                 "released";  due  as for a task
 --       holds     "1": the worker keeps the machine, and has it when there is news; else "0"
---       parts     letters in this order: "s" state, "b" attributes, "r" reason, "n" identity and snapshot, "p" payload, "t" trouble
+--       parts     letters in this order: "s" state, "b" attributes, "c" those of children, "r" reason, "n" identity and snapshot, "p" payload, "t" trouble
 --       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
 --       children  "n type policy target queue definition bounds", payload each; "-" for no definition
 --         policy    "c" is cancelled when its parent ends, "a" and "t" (a task) are not; "a" is also
@@ -35,11 +35,12 @@
 --       refusals  n, payload each: children that cannot be; answered at once
 --       timers    n, due each;  stopped  n each
 --       ended     n each: children that are not needed any more
---       outbox    kind, n, to, policy, target, queue, definition, content, bounds, payload each
+--       outbox    kind, n, to, policy, target, queue, definition, content, bounds, attributes, payload each
 --         kind      "signal" to the execution `to` | "start" an execution of that id
 --         policy    of what is started: as of a child, "" when nobody is told of its end
 --       state     encoded state that outsiders read, where it changed
---       attributes those that changed, as in transition.lua; "name=" takes one away
+--       attributes those that changed, as in transition.lua; "name=" takes one away; those of children: a
+--                 line with a child's number, then its own
 --       reason    encoded request to cancel those that are not needed any more
 --       snapshot  encoded machine as it stands at `upto`, whose event has this identity
 --       trouble   of what is released: why nobody can go on with it
@@ -197,6 +198,18 @@ end
 local OUTLINE = "^" .. string.rep("(%S+) ", 12) .. "(%S+)$"
 local CHILD = "^(%d+) (%S+) (%S+) (%S+) (%S+) (%S+) ?(.*)$"
 
+local function attributes_by_child(lines)
+  local by_child, n = {}, nil
+  for line in string.gmatch(lines, "[^\n]+") do
+    if string.find(line, "=", 1, true) then
+      by_child[n] = (by_child[n] and by_child[n] .. "\n" or "") .. line
+    else
+      n = line
+    end
+  end
+  return by_child
+end
+
 local function part(parts, letter)
   return string.find(parts, letter, 1, true) and take() or ""
 end
@@ -227,13 +240,14 @@ local function settle_workflow(id)
   for i = 1, tonumber(sent) do
     outbox[i] = {
       k = take(), n = take(), to = take(), policy = take(), tg = take(), q = take(), df = take(), h = take(),
-      b = take(), d = take(),
+      b = take(), ab = take(), d = take(),
     }
   end
-  local state, attributes, reason, identity = "", "", "", ""
+  local state, attributes, of_children, reason, identity = "", "", "", "", ""
   local snapshot, payload, trouble = "", "", ""
   if parts ~= "-" then
-    state, attributes, reason, identity = part(parts, "s"), part(parts, "b"), part(parts, "r"), part(parts, "n")
+    state, attributes, of_children = part(parts, "s"), part(parts, "b"), part(parts, "c")
+    reason, identity = part(parts, "r"), part(parts, "n")
     snapshot = string.find(parts, "n", 1, true) and take() or ""
     payload, trouble = part(parts, "p"), part(parts, "t")
   end
@@ -278,8 +292,9 @@ local function settle_workflow(id)
   if attributes ~= "" then
     set_attributes(id, control.cr, attributes)
   end
-  local standing = {}
+  local standing, found_by = {}, of_children ~= "" and attributes_by_child(of_children)
   for _, child in ipairs(children) do
+    child.ab = found_by and found_by[child.n]
     child.id = id .. "/" .. child.n
     child.p = id
     child["in"] = token
@@ -304,7 +319,7 @@ local function settle_workflow(id)
       call("HSET", prefix .. "c:" .. id, sent.n, "@" .. sent.policy .. "|" .. sent.to)
     end
     post("k", sent.k, "f", id, "i", control["in"], "to", sent.to, "n", sent.n, "c", token, "w", sent.policy, "tg", sent.tg,
-      "v", digits(control.v), "q", sent.q, "df", sent.df, "h", sent.h, "b", sent.b, "d", sent.d)
+      "v", digits(control.v), "q", sent.q, "df", sent.df, "h", sent.h, "b", sent.b, "ab", sent.ab, "d", sent.d)
   end
   if #ended > 0 then
     -- A child that nobody runs ends at once, and its end is an event of this stream.

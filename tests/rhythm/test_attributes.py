@@ -108,6 +108,94 @@ def test_a_script_sets_attributes_and_takes_them_away(
     run(story())
 
 
+CHILDREN = """
+    const attributes = { customer: "é\u2028\\n=", total: 3, none: null, missing: undefined }
+    const one = await Workflow.run("below", {}, { attributes })
+    await Workflow.run("below", {}, { id: "own", attributes: { ...attributes, total: -0.5 } })
+    const ids = [1, 2].map(n => Workflow.start("waits", {}, { attributes: { n, twin: true } }))
+    const plain = await Workflow.run("below")
+    return one
+"""
+
+
+def test_a_script_gives_attributes_to_the_children_it_starts(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    below = """
+        if (!Inputs.again) Workflow.restart({ again: true })
+        Attributes.set("step", "over")
+    """
+
+    async def story() -> None:
+        async with on_stage(
+            database_url, namespace, it=CHILDREN, below=below, waits=WAITS
+        ) as stage:
+            id_ = await stage.start("it", id="it", attributes={"customer": "not handed down"})
+            await stage.end(id_)
+            for n in (3, 4):
+                await stage.until(f"it/{n}", "decided")
+            customer = "é\u2028\n="
+            runs = ["it/1", "it/1~2", "own", "own~2"]
+            assert await found(stage, customer=customer) == runs
+            assert await found(stage, customer=customer, total=3) == runs[:2]
+            assert await found(stage, total=-0.5, step="over") == ["own~2"]
+            assert await found(stage, twin=True) == ["it/3", "it/4"]
+            assert await found(stage, n=2) == ["it/4"]
+            of_first, without = await stage.app.execution_service.get_executions(["it/1", "it/5"])
+            assert of_first.attributes == {"customer": customer, "total": 3}
+            assert without.attributes == {}
+            await stage.app.history_service.replay(id_)
+            await verified(stage)
+
+    run(story())
+
+
+def test_children_with_many_attributes_are_begun_in_pieces(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    """Each attribute costs the server as much as a child."""
+    source = """
+        for (let n = 0; n < 40; n++) {
+            const attributes = { n }
+            for (let i = 1; i < 16; i++) attributes["a" + i] = i
+            Workflow.start("waits", {}, { attributes })
+        }
+    """
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=source, waits=WAITS) as stage:
+            id_ = await stage.start("it", id="it")
+            await stage.end(id_)
+            history = await stage.app.history_service.events(id_)
+            pieces = [len(one.data["commands"]) for one in history if one.type == "decided"]
+            assert pieces == [15, 15, 10]
+            assert len(await found(stage, a15=15)) == 40
+            assert await found(stage, n=39) == ["it/40"]
+            await verified(stage)
+
+    run(story())
+
+
+def test_a_child_with_more_than_sixteen_attributes_is_refused_where_it_is_asked_for(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    source = """
+        const attributes = { none: null }
+        for (let n = 0; n < 17; n++) attributes["a" + n] = n
+        try { await Workflow.run("it", {}, { attributes }) } catch (e) { return e.message }
+    """
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=source) as stage:
+            ended = await stage.ended("it")
+            assert ended.result() == (
+                "the option attributes of Workflow.run are 17, and 16 are the most"
+            )
+            assert await stage.app.execution_service.count_executions() == 1
+
+    run(story())
+
+
 @pytest.mark.parametrize(
     ("attributes", "said"),
     [

@@ -108,7 +108,7 @@ async def _work(house: House) -> None:
         attributes='customer=\nstep="paid"',
         children=(
             NewChild(1, "task", "add", "other", "", b"CREATED", "c", BOUNDS),
-            NewChild(2, "workflow", "greet", "other", "d1", b"CREATED", "a"),
+            NewChild(2, "workflow", "greet", "other", "d1", b"CREATED", "a", attributes="vip=true"),
         ),
         timers=(NewTimer(3, now_ms + 80_000),),
         outbox=(
