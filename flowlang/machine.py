@@ -289,7 +289,7 @@ class Machine:
         Raises:
             ValueError: an input that no number of JavaScript holds, with the path to it.
         """
-        from flowlang.library import import_value  # it stands on this module
+        from flowlang.library.border import import_value  # it stands on this module
 
         self.program = program
         self.limits = limits
@@ -317,7 +317,7 @@ class Machine:
     @cached_property
     def context(self) -> Namespace:
         """The program's `Context`, made when it is first looked at: most programs never do."""
-        from flowlang.library import import_value
+        from flowlang.library.border import import_value
 
         return Namespace("Context", import_value(self.facts).items(), enumerable=True)
 
@@ -456,7 +456,7 @@ class Machine:
             self.reject(each.promise, _error_value(error, each.line))
 
     def _imported(self, value: Any, event: Event) -> Value:
-        from flowlang.library import import_value
+        from flowlang.library.border import import_value
 
         try:
             return import_value(value)
@@ -478,7 +478,7 @@ class Machine:
 
     def _ended(self, state: int, value: Value) -> Completed | Failed:
         """What a result, or what was thrown, is to the world."""
-        from flowlang.library import export_value
+        from flowlang.library.border import export_value
 
         if state == REJECTED:
             return Failed(error_info(value))
@@ -779,7 +779,7 @@ class Machine:
 
     def restart(self, inputs: dict[str, Any], definition: Literal["latest", "same"]) -> NoReturn:
         """End here and now, to go on as a new execution: no statement runs after this one."""
-        from flowlang.library import export_value
+        from flowlang.library.border import export_value
 
         signals = tuple(
             SignalReceived(name, export_value(value, f"the payload of signal {named(name)}"))
@@ -910,7 +910,7 @@ _SWEPT_FROM: Final = 8
 
 def error_info(value: Value) -> ErrorInfo:
     """What leaves the program when `value` was thrown and nobody caught it."""
-    from flowlang.library import export_value
+    from flowlang.library.border import export_value
 
     if not isinstance(value, JSError):
         try:
@@ -951,7 +951,7 @@ def described(value: Value) -> str:
 
 def _error_value(info: ErrorInfo, line: int) -> JSError:
     """The error that a program catches for a failure that came from outside."""
-    from flowlang.library import import_value
+    from flowlang.library.border import import_value
 
     error = make_error("Error", to_units(info.message))
     error.define_hidden("name", to_units(info.name))

@@ -190,30 +190,25 @@ def event(entry: Any, stream: str, unsealed: Change) -> StoredEvent:
         CorruptRecord: it is not an event of ours, naming stream and entry.
     """
     entry_id, fields = entry
-    entry_name = bytes(entry_id).decode(errors="replace")
-    version, _, rest = entry_name.partition("-")
     try:
-        if rest != "0":
+        version, _, rest = entry_id.partition(b"-")
+        if rest != b"0":
             raise ValueError("its number is not of this kind")
-        plain: dict[str, str] = {}
-        payload = b""
-        for key, value in fields.items() if isinstance(fields, dict) else pairs(fields):
-            if key == b"d":
-                payload = value
-            else:
-                plain[key.decode()] = value.decode()
+        found = dict(fields if isinstance(fields, dict) else pairs(fields))
+        payload = found.pop(b"d", b"")
         return StoredEvent(
-            version=int(version),
-            type=plain.pop("t"),
-            at_ms=int(plain.pop("a")),
-            cause=plain.pop("k"),
-            payload=unsealed(payload),
-            plain=plain,
+            int(version),
+            found.pop(b"t").decode(),
+            int(found.pop(b"a")),
+            found.pop(b"k").decode(),
+            unsealed(payload),
+            {key.decode(): value.decode() for key, value in found.items()} if found else {},
         )
-    except KeyError as error:
-        raise CorruptRecord(stream, f"its field {error} is missing", entry_name) from error
-    except (ValueError, AttributeError) as error:
-        raise CorruptRecord(stream, str(error), entry_name) from error
+    except (KeyError, ValueError, AttributeError) as error:
+        reason = str(error)
+        if isinstance(error, KeyError):
+            reason = f"its field {error.args[0].decode()!r} is missing"
+        raise CorruptRecord(stream, reason, entry_id.decode(errors="replace")) from error
 
 
 def claim(

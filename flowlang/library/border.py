@@ -205,6 +205,8 @@ def _import(plain: Any) -> Value:
         return to_units(plain)
     if kind is float or kind is bool or plain is None:
         return plain
+    if kind is int and -_SAFE <= plain <= _SAFE:
+        return float(plain)
     if isinstance(plain, dict):
         return JSObject({to_units(key): _import(value) for key, value in plain.items()})
     if isinstance(plain, list | tuple):

@@ -145,7 +145,7 @@ class LiveMachine:
         live.cancel = kept.cancel
         live.upto, live.identity = snapshot.upto, snapshot.identity
         # It was stored together with the decision it had made, which need not be made again.
-        live._recorded_before = snapshot.upto
+        live.be_recorded()
         return live
 
     def _begin(self, execution_id: str, first: StoredEvent) -> None:
@@ -163,6 +163,11 @@ class LiveMachine:
         self._recorded_before = 0
         self._execution_id = execution_id
         self._later: list[flowlang.Program] = []
+
+    def be_recorded(self) -> None:
+        """The store has what was decided up to here: it need not be read and compared."""
+        self._recorded_before = self.upto
+        self.undecided.clear()
 
     def kept(self) -> bytes:
         """The machine for a snapshot at `upto`; to be stored with what is `undecided`.
@@ -214,13 +219,13 @@ class LiveMachine:
         """
         recorded: list[tuple[int, Command]] = []
         for event in news:
-            payload = events.decode(self._execution_id, event.version, event.type, event.payload)
-            if isinstance(payload, Decided):
+            if event.type == "decided":
                 if self._number(event, "u") > self._recorded_before:
-                    recorded += [(event.version, command) for command in payload.commands]
+                    recorded += self._recorded(event)
                 if self.outcome is None:
                     self._stand_at(event)
                 continue
+            payload = events.decode(self._execution_id, event.version, event.type, event.payload)
             if self.outcome is not None:
                 continue
             if isinstance(payload, CancelRequested):
@@ -234,6 +239,11 @@ class LiveMachine:
                 self._machine = self._moved(payload.definition, payload.mapping, event)
             self._stand_at(event)
         self._compare(recorded)
+
+    def _recorded(self, event: StoredEvent) -> list[tuple[int, Command]]:
+        decided = events.decode(self._execution_id, event.version, event.type, event.payload)
+        assert isinstance(decided, Decided)
+        return [(event.version, command) for command in decided.commands]
 
     def _number(self, event: StoredEvent, name: str) -> int:
         return events.plain_number(self._execution_id, event.version, event.plain, name)
@@ -416,13 +426,13 @@ def beginning_of(execution_id: str, history: Sequence[StoredEvent]) -> StoredEve
         UnreadableEvent: it does not begin with its first event.
     """
     first = history[0]
-    created = events.decode(execution_id, first.version, first.type, first.payload)
-    if first.type != "created" or not isinstance(created, Created) or first.version != 1:
+    if first.type != "created" or first.version != 1:
         raise UnreadableEvent(execution_id, first.version, "it is not the first event")
-    if created.forked_from is not None:
-        return first
     for event in reversed(history):
         if event.type == "postponed":
+            created = events.decode(execution_id, first.version, first.type, first.payload)
+            if isinstance(created, Created) and created.forked_from is not None:
+                break
             events.decode(execution_id, event.version, event.type, event.payload)
             plain = {name: first.plain[name] for name in first.plain if name != "b"}
             if "b" in event.plain:
@@ -492,5 +502,10 @@ def context_of(execution_id: str, created: Created, at_ms: int) -> dict[str, Any
 
 def _iso(at_ms: int) -> str:
     """As JavaScript's toISOString writes it."""
-    seconds = datetime.fromtimestamp(at_ms // 1000, UTC).isoformat()
-    return f"{seconds.removesuffix('+00:00')}.{at_ms % 1000:03}Z"
+    return f"{_second(at_ms // 1000)}.{at_ms % 1000:03}Z"
+
+
+@functools.lru_cache(maxsize=1)
+def _second(at_s: int) -> str:
+    # Many executions are created in the same one.
+    return datetime.fromtimestamp(at_s, UTC).isoformat().removesuffix("+00:00")

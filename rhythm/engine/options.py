@@ -72,7 +72,8 @@ def merged(*sources: Mapping[str, Any] | None) -> dict[str, Any]:
     """All options, the earlier source before the later one; an option that is null is not given."""
     options: dict[str, Any] = {}
     for source in reversed(sources):
-        options.update((k, v) for k, v in (source or {}).items() if v is not None)
+        if source:
+            options |= {name: value for name, value in source.items() if value is not None}
     return options
 
 

@@ -73,6 +73,13 @@ FAILED_TYPES: Final[Mapping[str, str]] = {"task": "task_failed", "workflow": "wo
 
 _Ending = Completed | Failed | Cancelled | Restarted
 
+_KINDS: Final[Mapping[type, Literal["completed", "failed", "cancelled", "restarted"]]] = {
+    Completed: "completed",
+    Failed: "failed",
+    Cancelled: "cancelled",
+    Restarted: "restarted",
+}
+
 
 class KnownWorkflow(msgspec.Struct, frozen=True):
     """What a workflow's name meant when an execution was started by it.
@@ -224,7 +231,8 @@ class _Chunk:
         # A turn without commands writes no event, but for the first: a workflow that only waits
         # for a signal is suspended, and its history must say so.
         is_told = bool(commands) or (claim.upto == 0 and live.outcome is None)
-        settlement = WorkflowSettlement(
+        outcome = self._ending(live) if last and live.outcome is not None else None
+        return WorkflowSettlement(
             claim.id,
             claim.token,
             live.upto,
@@ -241,20 +249,8 @@ class _Chunk:
             outbox=tuple(self._outbox),
             identity=live.identity,
             reason=events.encode(live.cancel or CancelRequested()) if self._ended else b"",
-        )
-        if not last or live.outcome is None:
-            return settlement
-        outcome = self._ending(live)
-        kinds: dict[type, Literal["completed", "failed", "cancelled", "restarted"]] = {
-            Completed: "completed",
-            Failed: "failed",
-            Cancelled: "cancelled",
-            Restarted: "restarted",
-        }
-        return msgspec.structs.replace(
-            settlement,
-            outcome=kinds[type(outcome)],
-            payload=events.encode(outcome),
+            outcome="" if outcome is None else _KINDS[type(outcome)],
+            payload=b"" if outcome is None else events.encode(outcome),
             successor=self._successor(outcome, live) if isinstance(outcome, Restarted) else None,
         )
 

@@ -11,7 +11,7 @@ from flowlang import RunTask, RunWorkflow
 from rhythm import events
 from rhythm.engine.history import LiveMachine
 from rhythm.errors import NondeterminismError, UnreadableEvent
-from rhythm.events import Completed, Created, Decided
+from rhythm.events import Completed, Created, Decided, SignalReceived
 from streams.codec import StoredEvent
 
 SOURCE = """
@@ -102,6 +102,28 @@ def test_replay_equals_live_at_every_point(
     assert replayed.outcome == live.machine.outcome
     assert replayed.upto == live.machine.upto
     assert standing(replayed) == standing(live.machine)
+
+
+def test_a_decision_that_is_known_to_be_recorded_is_not_read_again() -> None:
+    """Also one that came after news: what those lead to is decided next, and stays."""
+    program = flowlang.compile(
+        """
+        await Promise.all([Task.run("a"), Signal.when("go").then(() => Task.run("b"))])
+        """,
+        path="it.flow",
+    )
+    machine = LiveMachine("e", program, created(0))
+    asked = [command.n for command in machine.undecided if isinstance(command, RunTask)]
+    go = events.encode(SignalReceived("go", events.raw(None)))
+
+    machine.be_recorded()
+    machine.advance([stored(2, "signal_received", go), stored(3, "decided", b"\xc1", u="1")])
+
+    assert asked == [1]
+    assert [(one.n, one.name) for one in machine.undecided if isinstance(one, RunTask)] == [
+        (2, "b")
+    ]
+    assert machine.upto == 3
 
 
 def test_a_script_that_decides_otherwise_is_told_with_both_and_the_line() -> None:
