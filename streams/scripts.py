@@ -3,7 +3,8 @@
 One file is one atomic operation; its header is the contract. ``--@include name`` on a line of its
 own stands for what the script needs of the file of that name under ``lua/include/``: Redis has no
 modules for scripts, and makes every function of a script anew at each call, which takes longer than
-most of them run.
+most of them run. So what few calls need is included ``when called``: made when one of its
+names is first used. Other files use such names, and never assign to them.
 """
 
 from __future__ import annotations
@@ -73,13 +74,17 @@ class ScriptCall(NamedTuple):
     arguments: Sequence[Argument]
 
 
-_INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^--@include (\w+)( when called)?$", re.MULTILINE)
 
 
 _WORD = re.compile(r"\w+")
 _COMMENT = re.compile(r"^\s*--(?!@).*\n", re.MULTILINE)
 # What an included file declares at its outermost level, up to the next such declaration.
-_DECLARATION = re.compile(r"^local (?:function )?(\w+(?:, \w+)*).*?(?=^local |\Z)", re.M | re.S)
+_DECLARATION = re.compile(
+    r"^(?:local (?:function )?(\w+(?:, \w+)*)|--@include (\w+) when called$)"
+    r".*?(?=^local |^--@include |\Z)",
+    re.M | re.S,
+)
 
 
 _DECLARED = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
@@ -96,12 +101,19 @@ def load(name: str) -> Script:
 def compose(name: str, text: str) -> Script:
     """A script of this text, which may include as those in ``lua/`` do."""
     text = _COMMENT.sub("", text)
+    groups: dict[str, str] = {}
     while includes := list(_INCLUDE.finditer(text)):
         # From the last on: what is included may need what was included before.
         include = includes[-1]
         needed = text[include.end() :]
-        text = text[: include.start()] + _of_use(_included(include[1]), needed) + needed
-    return Script(name, _nested(text))
+        shared = include[0] if include[2] else _included(include[1])
+        words = set(_WORD.findall("\n".join([needed, *groups.values()])))
+        used = _of_use(shared, words, groups)
+        text = text[: include.start()] + used + needed
+    text = _nested(text)
+    for group, declared in groups.items():
+        text = _made_when_called(text, group, declared)
+    return Script(name, text)
 
 
 def _nested(text: str) -> str:
@@ -121,19 +133,54 @@ def _nested(text: str) -> str:
     return text
 
 
+def _opener(group: str) -> str:
+    # One declaration, which is not to be divided.
+    return f"local made_{group}, open_{group}\n"
+
+
+def _made_when_called(text: str, group: str, declared: str) -> str:
+    """A script in which the declarations of a group are made when one of them is first used."""
+    # What stands before cannot use them.
+    before, _, after = text.partition(_opener(group))
+    own = _names_in(after)
+    names = [
+        name
+        for name in _names_in(declared)
+        if name not in own and re.search(rf"(?<![\w.]){name}\b", after)
+    ]
+    for name in names:
+        after = re.sub(rf"(?<![\w.]){name}\b", f"open_{group}().{name}", after)
+    answer = ", ".join(f"{name} = {name}" for name in names)
+    opened = (
+        f"local made_{group}\nlocal function open_{group}()\nif made_{group} then\n"
+        f"return made_{group}\nend\n{declared}made_{group} = {{ {answer} }}\n"
+        f"return made_{group}\nend\n"
+    )
+    return before + opened + after
+
+
+def _names_in(text: str) -> list[str]:
+    return [name for declaration in _DECLARED.finditer(text) for name in declaration[1].split(", ")]
+
+
 def _included(name: str) -> str:
-    """A file of ``lua/include``, with those that it includes itself in their places."""
+    """A file of ``lua/include``, with those that it includes itself in their places, but for those
+    that are made when called."""
     file = files("streams") / "lua" / "include" / f"{name}.lua"
     text = _COMMENT.sub("", file.read_text(encoding="utf-8"))
-    return _INCLUDE.sub(lambda include: _included(include[1]), text)
+    return _INCLUDE.sub(lambda include: include[0] if include[2] else _included(include[1]), text)
 
 
-def _of_use(shared: str, needed: str) -> str:
-    """The declarations in `shared` that `needed` uses, and those that they use themselves."""
-    words = set(_WORD.findall(needed))
+def _of_use(shared: str, words: set[str], groups: dict[str, str]) -> str:
+    """The declarations in `shared` that have a name among `words`, and those that they use
+    themselves, whose words are added. Those that are made when called go to `groups`, by file."""
     kept: list[str] = []
     for declaration in reversed(list(_DECLARATION.finditer(shared))):
-        if words.intersection(_WORD.findall(declaration[1])):
+        group = declaration[2]
+        if group and (of_use := _of_use(_included(group), words, groups)):
+            groups[group] = of_use
+            kept.append(_opener(group))
+        elif not group and words.intersection(_WORD.findall(declaration[1])):
             kept.append(declaration[0])
             words.update(_WORD.findall(declaration[0]))
     return "".join(reversed(kept))

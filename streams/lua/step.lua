@@ -404,7 +404,9 @@ for i = 1, #let_go_of, 256 do
   call("HDEL", held, unpack(let_go_of, i, math.min(i + 255, #let_go_of)))
 end
 -- Others may begin at once in their place.
-release_permits()
+if any_permits then
+  release_permits()
+end
 write_pushed()
 
 local told = {}
@@ -524,7 +526,15 @@ local function put_aside(control)
   return true
 end
 
---@include permits
+-- A task that was enqueued before it had limits goes to a lane of those; what one call moves.
+local LANES_CHANGED_AT_ONCE = 256
+local changes_of_lane = 0
+
+-- Nearly always neither lanes nor limits.
+local has_flow_control = #queues > 0 and call("EXISTS", prefix .. "g", prefix .. "p") > 0
+local has_limits = has_flow_control and call("EXISTS", prefix .. "p") == 1
+
+--@include permits when called
 
 local function claim(id, incarnation, payload, queue)
   local control = load(id)
@@ -599,7 +609,7 @@ local function claim_from(list, queue, most)
   end
 end
 
---@include lanes
+--@include lanes when called
 
 -- What goes on comes before what begins.
 claim_from(prefix .. "h:" .. worker)

@@ -258,3 +258,88 @@ local function index_count(index, newest, oldest, chunks)
   local _, created = first_child(index)
   return number + (is_between(created, oldest, newest) and 1 or 0)
 end
+
+-- What was created earlier first.
+local function by_creation(ids, created_at)
+  local times, of_time, sorted = {}, {}, {}
+  for _, id in ipairs(ids) do
+    local created = created_at[id]
+    if not of_time[created] then
+      of_time[created] = {}
+      times[#times + 1] = tonumber(created)
+    end
+    local same = of_time[created]
+    same[#same + 1] = id
+  end
+  table.sort(times)
+  for _, time in ipairs(times) do
+    for _, id in ipairs(of_time[digits(time)]) do
+      sorted[#sorted + 1] = id
+    end
+  end
+  return sorted
+end
+
+local function fold_all()
+  local found = call("LRANGE", prefix .. "i", 0, -1)
+  if #found == 0 then
+    return
+  end
+  -- First, since it frees memory.
+  call("LTRIM", prefix .. "i", #found, -1)
+  local ids, before, last, created_at, born = {}, {}, {}, {}, {}
+  for i = 1, #found do
+    local from, to, created, id, more = string.match(found[i], "^(%S+) (%S+) (%d+) (%S+)(.*)$")
+    if id then
+      if not last[id] then
+        before[id], created_at[id] = from, created
+        ids[#ids + 1] = id
+      end
+      last[id] = to
+      if from == "-" then
+        created_at[id], born[id] = created, more
+      end
+    end
+  end
+  local added, removed = {}, {}
+  local function note(groups, index, id)
+    local group = groups[index]
+    if not group then
+      group = {}
+      groups[index] = group
+      groups[#groups + 1] = index
+    end
+    local size = #group
+    group[size + 1] = created_at[id]
+    group[size + 2] = id
+  end
+  for _, id in ipairs(by_creation(ids, created_at)) do
+    if born[id] then
+      local type_, target, queue, alone = string.match(born[id], "^ (%S+) (%S+) (%S+)(.*)$")
+      note(added, "y:" .. type_, id)
+      note(added, "g:" .. target, id)
+      note(added, "q:" .. queue, id)
+      local parent = alone == "" and parent_of(id)
+      if parent then
+        note(added, "p:" .. parent, id)
+      end
+      local schedule = schedule_of(id)
+      if schedule then
+        note(added, "c:" .. schedule, id)
+      end
+    end
+    if before[id] ~= last[id] then
+      if before[id] ~= "-" then
+        note(removed, "s:" .. before[id], id)
+      end
+      note(added, "s:" .. last[id], id)
+    end
+  end
+  -- What is no index is left as it is; `rhythm verify` tells of it.
+  for _, index in ipairs(removed) do
+    pcall(index_remove, index, removed[index])
+  end
+  for _, index in ipairs(added) do
+    pcall(index_add, index, added[index])
+  end
+end

@@ -86,14 +86,10 @@ local function lane_of_limits(lane, target)
 end
 
 -- A new task begins in the lane of its limits, if it has any.
-local any_limits
 local function choose_lane(control, target)
-  if any_limits == nil then
-    any_limits = call("EXISTS", prefix .. "p") == 1
-  end
   local lane = control.fl or USUAL_LANE
   local _, key = parts_of(lane)
-  if any_limits and limits_of(control.q, target, key) then
+  if limits_of(control.q, target, key) then
     keep(control, "fl", lane_of_limits(lane, target))
   end
 end
@@ -211,9 +207,6 @@ end
 
 -- Those that do not run any more make room for others.
 local function release_permits()
-  if not any_permits then
-    return
-  end
   for _, control in ipairs(changed) do
     local has_ended = controls[control.id] ~= control
     if control.pm and (has_ended or control.wk ~= "claimed") then

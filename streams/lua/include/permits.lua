@@ -1,13 +1,5 @@
 -- permits: let tasks begin as far as limits allow, when they are claimed. Included by step.
 
--- A task that was enqueued before it had limits goes to a lane of those; what one call moves.
-local LANES_CHANGED_AT_ONCE = 256
-local changes_of_lane = 0
-
--- Nearly always neither lanes nor limits.
-local has_flow_control = #queues > 0 and call("EXISTS", prefix .. "g", prefix .. "p") > 0
-local has_limits = has_flow_control and call("EXISTS", prefix .. "p") == 1
-
 -- The limits on a lane that is one of tasks with limits.
 local function limits_of_lane(lane, queue)
   if string.sub(lane, -1) == "|" then

@@ -28,9 +28,16 @@ local function clock(given)
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- A whole number as text: Lua and Redis format numbers as fractions, which takes five times as long.
+-- A whole number as text: Lua and Redis format numbers as fractions, which takes five times as long. Most are those of
+-- others in the same call: its time, and small ones.
+local texts = {}
 local function digits(number)
-  return string.format("%d", number)
+  local text = texts[number]
+  if not text then
+    text = string.format("%d", number)
+    texts[number] = text
+  end
+  return text
 end
 
 -- How errors begin that come of what is stored: those of these scripts and Lua's own, and the server's about
@@ -421,102 +428,19 @@ end
 -- type, target and queue, and "alone" if it is in no index of its parent.
 local notes = {}
 
---@include index
-
--- What was created earlier first.
-local function by_creation(ids, created_at)
-  local times, of_time, sorted = {}, {}, {}
-  for _, id in ipairs(ids) do
-    local created = created_at[id]
-    if not of_time[created] then
-      of_time[created] = {}
-      times[#times + 1] = tonumber(created)
-    end
-    local same = of_time[created]
-    same[#same + 1] = id
-  end
-  table.sort(times)
-  for _, time in ipairs(times) do
-    for _, id in ipairs(of_time[digits(time)]) do
-      sorted[#sorted + 1] = id
-    end
-  end
-  return sorted
-end
-
-local function fold_all()
-  local found = call("LRANGE", prefix .. "i", 0, -1)
-  if #found == 0 then
-    return
-  end
-  -- First, since it frees memory.
-  call("LTRIM", prefix .. "i", #found, -1)
-  local ids, before, last, created_at, born = {}, {}, {}, {}, {}
-  for i = 1, #found do
-    local from, to, created, id, more = string.match(found[i], "^(%S+) (%S+) (%d+) (%S+)(.*)$")
-    if id then
-      if not last[id] then
-        before[id], created_at[id] = from, created
-        ids[#ids + 1] = id
-      end
-      last[id] = to
-      if from == "-" then
-        created_at[id], born[id] = created, more
-      end
-    end
-  end
-  local added, removed = {}, {}
-  local function note(groups, index, id)
-    local group = groups[index]
-    if not group then
-      group = {}
-      groups[index] = group
-      groups[#groups + 1] = index
-    end
-    local size = #group
-    group[size + 1] = created_at[id]
-    group[size + 2] = id
-  end
-  for _, id in ipairs(by_creation(ids, created_at)) do
-    if born[id] then
-      local type_, target, queue, alone = string.match(born[id], "^ (%S+) (%S+) (%S+)(.*)$")
-      note(added, "y:" .. type_, id)
-      note(added, "g:" .. target, id)
-      note(added, "q:" .. queue, id)
-      local parent = alone == "" and parent_of(id)
-      if parent then
-        note(added, "p:" .. parent, id)
-      end
-      local schedule = schedule_of(id)
-      if schedule then
-        note(added, "c:" .. schedule, id)
-      end
-    end
-    if before[id] ~= last[id] then
-      if before[id] ~= "-" then
-        note(removed, "s:" .. before[id], id)
-      end
-      note(added, "s:" .. last[id], id)
-    end
-  end
-  -- What is no index is left as it is; `rhythm verify` tells of it.
-  for _, index in ipairs(removed) do
-    pcall(index_remove, index, removed[index])
-  end
-  for _, index in ipairs(added) do
-    pcall(index_add, index, added[index])
-  end
-end
+--@include index when called
 
 local function due_member(kind, id, n, incarnation)
   return kind .. "|" .. id .. "|" .. n .. "|" .. incarnation
 end
 
---@include limits
+--@include limits when called
 
 -- Every script that changes something ends with this.
 local function commit(answer)
-  release_permits()
+  if any_permits then
+    release_permits()
+  end
   for _, control in ipairs(changed) do
     if controls[control.id] == control then
       call("HSET", prefix .. "k:" .. control.id, "c", record_of(control))
@@ -697,57 +621,10 @@ local function lift_limit(control, letter)
   return false
 end
 
--- Attributes by which an execution is found: lines of a name, "=", and the value as JSON, or nothing to take it away.
--- In the projection each is a field, "@" and its name, and in an index of its own; ab tells that there are some.
-local function set_attributes(id, created, lines)
-  local facts = prefix .. "x:" .. id
-  for key, value in string.gmatch(lines, "([^=\n]+)=([^\n]*)") do
-    local before = call("HGET", facts, "@" .. key)
-    if before and before ~= value then
-      index_remove("a:" .. key .. "=" .. before, { created, id })
-      call("HDEL", facts, "@" .. key)
-    end
-    if value ~= "" and before ~= value then
-      call("HSET", facts, "ab", 1, "@" .. key, value)
-      index_add("a:" .. key .. "=" .. value, { created, id })
-    end
-  end
-  local left = false
-  for _, name in ipairs(call("HKEYS", facts)) do
-    left = left or string.sub(name, 1, 1) == "@"
-  end
-  if not left then
-    call("HDEL", facts, "ab")
-  end
-end
+--@include attributes when called
 
-local function each_attribute(id, work)
-  -- What is no projection has none; `rhythm verify` tells of it.
-  local facts = redis.pcall("HGETALL", prefix .. "x:" .. id)
-  for i = 1, facts.err and 0 or #facts, 2 do
-    if string.sub(facts[i], 1, 1) == "@" then
-      work(string.sub(facts[i], 2), facts[i + 1])
-    end
-  end
-end
-
--- An execution is found by none of its attributes any more.
-local function take_attributes(id, created)
-  each_attribute(id, function(key, value)
-    index_remove("a:" .. key .. "=" .. value, { created, id })
-  end)
-end
-
--- The attributes of an execution, as such lines; "" for none.
-local function attributes_of(id)
-  local lines = {}
-  if call("HEXISTS", prefix .. "x:" .. id, "ab") == 1 then
-    each_attribute(id, function(key, value)
-      lines[#lines + 1] = key .. "=" .. value
-    end)
-  end
-  return table.concat(lines, "\n")
-end
+-- Whether there are limits at all.
+local any_limits
 
 -- What holds for what is to begin at `from`: bounds, "" or five numbers, 0 for none: ms until it must have ended and until
 -- it must have begun, then hb, ma, ri; and perhaps its lane.
@@ -773,7 +650,12 @@ local function arrange(control, target, bounds, from)
     end
   end
   if control.ty == "task" then
-    choose_lane(control, target)
+    if any_limits == nil then
+      any_limits = call("EXISTS", prefix .. "p") == 1
+    end
+    if any_limits then
+      choose_lane(control, target)
+    end
   end
 end
 
@@ -875,26 +757,6 @@ local function worker_of(control)
   return string.match(control.tk or "", "^(.*)%.%d+$")
 end
 
--- Tells the worker that runs it not to go on. Renewing its lease tells it too, if this is lost.
-local function tell_worker(control)
-  local worker = worker_of(control)
-  if worker then
-    local box = prefix .. "m:" .. worker
-    call("RPUSH", box, control.tk .. " " .. control.id)
-    call("PEXPIRE", box, REPLIES_KEPT_MS)
-    ring("m:" .. worker)
-  end
-end
-
--- Takes it out of its worker's hands: what that settles later is stale.
-local function let_go(control)
-  local worker = worker_of(control)
-  if worker then
-    call("HDEL", prefix .. "a:" .. worker, control.id)
-    tell_worker(control)
-  end
-end
-
 -- Tells a live workflow what became of something it asked for. One whose records are damaged is not told, and
 -- its children end all the same.
 local function tell_parent(id, now, cause, ...)
@@ -994,49 +856,4 @@ local function finish(control, now, token, kind, payload, ...)
   end
 end
 
--- Somebody wants it to end. A task that nobody runs ends at once; who runs is asked, and has a grace
--- time. The same `payload` says why in the request and in the terminal event.
-local function cancel(control, now, cause, payload)
-  if control.cq then
-    return
-  end
-  if control.ty == "task" and control.wk ~= "claimed" then
-    finish(control, now, cause, "cancelled", payload)
-    return
-  end
-  append(control, now, cause, "cancel_requested", "d", payload)
-  limit(control, "g", now + GRACE_MS)
-  keep(control, "cq", payload, "dm", control.dm)
-  if control.ty == "task" then
-    tell_worker(control)
-  else
-    wake(control)
-  end
-end
-
--- A child of an ended or cancelled workflow, by its entry among the live ones, is to end: at once, or
--- by being asked. Those in other trees are told through the outbox.
-local function part_with(control, n, entry, now, cause, reason, at_once)
-  local policy, other = string.match(entry, "^@(%a)|(.*)$")
-  if other then
-    if at_once or policy ~= "a" then
-      post("k", at_once and "terminate" or "cancel", "f", control.id, "i", control["in"], "to", other, "n", n,
-        "c", cause, "d", reason)
-    end
-    return
-  end
-  local id = control.id .. "/" .. n
-  local done, why = apart(function()
-    local child = (at_once or entry ~= "a") and load(id)
-    if child and at_once then
-      let_go(child)
-      child.closing = "end"
-      finish(child, now, cause, "cancelled", reason)
-    elseif child then
-      cancel(child, now, cause, reason)
-    end
-  end)
-  if not done then
-    park(id, why)
-  end
-end
+--@include cancelling when called
