@@ -24,6 +24,9 @@ MAX_DEPTH = 200
 DEFAULT_LIMIT = 1024 * 1024
 """Bytes of one encoded value. Every replay reads it again, and Redis keeps it in memory."""
 
+MESSAGE_BYTES = 16 * 1024
+"""Of an error's text so much is kept: it is listed, and told to every parent, with the error."""
+
 _TOO_DEEP = f"nests deeper than {MAX_DEPTH} levels, or contains itself"
 
 # Of a path in a message: enough to find the place by, short enough for a line or two.
@@ -101,6 +104,11 @@ def to_payload(value: object, path: str) -> Any:
         raise _unencodable(value, path, error) from error
     check_payload(plain, path)
     return plain
+
+
+def shortened(message: str) -> str:
+    """An error's text, as far as it is kept."""
+    return message.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", "ignore")
 
 
 def kind_of(value: object) -> str:

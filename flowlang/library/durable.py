@@ -159,7 +159,10 @@ def _check_attribute(name: str, value: Value, null: str) -> None:
             "after a letter",
         )
     is_number = value.__class__ is float and math.isfinite(value)
-    is_text = value.__class__ is str and len(value) <= ATTRIBUTE_TEXT
+    is_text = (
+        value.__class__ is str
+        and len(from_units(value[: 2 * ATTRIBUTE_TEXT + 1])) <= ATTRIBUTE_TEXT
+    )
     if not (is_number or is_text or value.__class__ is bool or value is None or value is UNDEFINED):
         throw(
             "TypeError",
@@ -206,7 +209,8 @@ def _moment_ms(when: Value) -> int:
 
 def _name_of(value: Value, call: str, what: str = "a name") -> str:
     if value.__class__ is not str or not value:
-        throw("TypeError", f"{call} needs {what}: a text that is not empty, not a {typeof(value)}")
+        given = "an empty one" if value == "" else f"a {typeof(value)}"
+        throw("TypeError", f"{call} needs {what}: a text that is not empty, not {given}")
     charge_text(len(value))
     return from_units(value)
 

@@ -6,7 +6,6 @@ the same and "3" is another.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -43,7 +42,7 @@ def _checked(value: object, argument: str) -> Attribute:
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        if not math.isfinite(value) or abs(value) > 2**53:
+        if not abs(value) <= 2**53:  # also of nan
             raise InvalidRequest(argument, f"must be a number up to 2^53, is {number(value)}")
         return int(value) if value == int(value) else float(value)
     if not isinstance(value, str):

@@ -47,6 +47,7 @@ from rhythm.events import (
     TraceContext,
 )
 from rhythm.models import check_chosen_id, check_execution_id, check_name, check_queue
+from rhythm.payloads import shortened
 from streams.codec import WorkflowClaim
 from streams.keys import run_id, run_of
 from streams.work import (
@@ -440,6 +441,13 @@ class _Chunk:
         first, number = run_of(self._execution_id)
         return Restarted(run_id(first, number + 1), inputs, known.definition)
 
+    def _failed(self, error: ErrorInfo) -> Failed:
+        """The end by an error: without what it has in addition, where that is too large."""
+        failed = Failed(msgspec.structs.replace(error, message=shortened(error.message)))
+        if len(events.encode(failed)) <= self._payload_limit:
+            return failed
+        return Failed(msgspec.structs.replace(failed.error, details=None))
+
     def _ending(self, live: LiveMachine) -> _Ending:
         outcome = live.outcome
         assert outcome is not None
@@ -449,7 +457,7 @@ class _Chunk:
             # A script that lets the error of its own cancellation through has ended as asked.
             if live.cancel is not None and outcome.error.type == CANCELLED_TYPE:
                 return Cancelled(live.cancel.reason)
-            return Failed(outcome.error)
+            return self._failed(outcome.error)
         try:
             output = bounded(events.raw(outcome.value), "output", self._payload_limit)
         except PayloadTooLarge as error:

@@ -28,6 +28,7 @@ from rhythm.errors import (
     UnreadableEvent,
 )
 from rhythm.events import AttemptFailed, Cancelled, Completed, Created, Failed, Released
+from rhythm.payloads import shortened
 from rhythm.settings import Settings
 from rhythm.tasks import Retry, TaskContext, TaskDefinition, TaskRegistry
 from rhythm.tracing import Work
@@ -42,7 +43,6 @@ logger = logging.getLogger("rhythm.worker")
 # Enough to see where it went wrong; a recursion error has a thousand equal frames.
 TRACEBACK_FRAMES: Final = 50
 TRACEBACK_BYTES: Final = 16 * 1024
-MESSAGE_BYTES: Final = 16 * 1024
 
 # An unknown task is tried again after as long as it has been unknown, within these bounds: soon
 # at first, since the worker that knows it may just be starting.
@@ -315,7 +315,7 @@ def _text(error: BaseException) -> str:
         text = str(error)
     except Exception as broken:
         return f"its text could not be made: {type(broken).__name__}"
-    return text.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", "ignore")
+    return shortened(text)
 
 
 def _shown(error: BaseException) -> str:

@@ -321,7 +321,11 @@ def test_there_are_sixteen_attributes_at_a_time_with_those_of_the_start() -> Non
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        ("Attributes.set('', 1)", "Attributes.set needs an attribute's name"),
+        ("Attributes.set('', 1)", "a text that is not empty, not an empty one"),
+        (
+            "Attributes.set(1, 1)",
+            "a text that is not empty, not a number",
+        ),
         ("Attributes.set('two words', 1)", "'two words' cannot be an attribute's name"),
         ("Attributes.set('a'.repeat(65), 1)", "cannot be an attribute's name"),
         ("Attributes.set('a', {})", "must be a text of at most 64 characters"),

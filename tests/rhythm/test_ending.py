@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rhythm import (
+    Debounce,
     ExecutionCancelled,
     ExecutionFinished,
     ExecutionNotEnded,
@@ -139,6 +140,25 @@ def test_a_task_that_nobody_runs_is_cancelled_at_once(
             await cancel(stage, id_, "no")
             ended = await stage.end(id_)
             assert (ended.status, await stage.types(id_)) == ("cancelled", ["created", "cancelled"])
+            await verified(stage)
+
+    run(story())
+
+
+def test_a_workflow_that_is_to_begin_later_is_cancelled_at_once(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    """It has nothing to clean up, and no worker is needed for it."""
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, workers=0, it="return 1") as stage:
+            for more in ({"delay": "1h"}, {"debounce": Debounce(key="k", wait="1h")}):
+                id_ = await stage.start("it", **more)
+                await cancel(stage, id_, "changed their mind")
+                with pytest.raises(ExecutionCancelled, match="changed their mind"):
+                    (await stage.end(id_)).result()
+                assert await stage.types(id_) == ["created", "cancelled"]
+                assert await stage.start("it", **more) != id_
             await verified(stage)
 
     run(story())

@@ -164,6 +164,28 @@ def test_a_workflow_calls_a_task(database_url: str, namespace: str, run: Run) ->
     run(story())
 
 
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [
+        ('throw new Error("x".repeat(3000000))', 16_384),
+        ('throw { reason: "x".repeat(30000) }', 30_000),
+        ('throw { reason: "x".repeat(3000000) }', 0),
+    ],
+)
+def test_of_an_error_so_much_is_kept_as_can_be_listed(
+    database_url: str, namespace: str, run: Run, source: str, kept: int
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=source) as stage:
+            ended = await stage.ended("it")
+            assert ended.output["name"] == "Error"
+            assert str(ended.output).count("x") == kept
+            async for _, findings in stage.app.verification_service.verify_all():
+                assert findings == []
+
+    run(story())
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_fan_out_larger_than_one_chunk_gives_results_in_order(
     database_url: str, namespace: str, run: Run, workers: int, keeping: str

@@ -20,13 +20,15 @@ local function let_go(control)
   end
 end
 
--- Somebody wants it to end. A task that nobody runs ends at once; who runs is asked, and has a grace
--- time. The same `payload` says why in the request and in the terminal event.
+-- Somebody wants it to end. A task that nobody runs ends at once, as does a workflow before the time at which it
+-- was to begin: it has nothing to clean up. Who runs is asked, and has a grace time. The same `payload` says why
+-- in the request and in the terminal event.
 local function cancel(control, now, cause, payload)
   if control.cq then
     return
   end
-  if control.ty == "task" and control.wk ~= "claimed" then
+  local is_to_begin = control.st == "pending" and control.wk == "due"
+  if is_to_begin or (control.ty == "task" and control.wk ~= "claimed") then
     finish(control, now, cause, "cancelled", payload)
     return
   end
