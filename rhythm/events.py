@@ -311,7 +311,8 @@ def decode(execution_id: str, version: int, type: str, payload: bytes) -> Payloa
         decoded = _DECODERS[kind].decode(without_sum(payload))
         if kind is Created and "/" in execution_id:
             parent, _, run = execution_id.rpartition("/")
-            return msgspec.structs.replace(decoded, parent=parent, n=int(run.partition("~")[0]))
+            msgspec.structs.force_setattr(decoded, "parent", parent)
+            msgspec.structs.force_setattr(decoded, "n", int(run.partition("~")[0]))
         return decoded
     except ValueError as error:  # also of msgspec
         raise UnreadableEvent(execution_id, version, str(error)) from error

@@ -97,6 +97,10 @@ def check_options(call: str, options: Mapping[str, Any], known: frozenset[str]) 
 
 def bounds_of(options: Mapping[str, Any]) -> Bounds:
     """What a task's checked options bound."""
+    return _bounds(options) if options else _OF_NONE
+
+
+def _bounds(options: Mapping[str, Any]) -> Bounds:
     policy = policy_of(options.get("retry"))
     return Bounds(
         deadline_ms=_ms(options, "deadline"),
@@ -110,3 +114,7 @@ def bounds_of(options: Mapping[str, Any]) -> Bounds:
 def _ms(options: Mapping[str, Any], name: str) -> int:
     # A bound of nothing would be none: the least there is, is one millisecond.
     return 0 if options.get(name) is None else max(duration_ms(options[name], name), 1)
+
+
+# Most calls and declarations have none.
+_OF_NONE: Final = _bounds({})

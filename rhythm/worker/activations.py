@@ -356,18 +356,17 @@ class Activations:
                     except WorkflowNotRegistered as error:
                         known_workflows = error.known
         retry = _retry(live.program.front_matter.retry)
-        successor = await self._successor(live)
+        successor = None
+        if isinstance(live.outcome, protocol.Restarted):
+            successor = await self._successor(live, live.outcome)
         return Names(tasks, workflows, known_workflows, retry, successor)
 
-    async def _successor(self, live: LiveMachine) -> KnownWorkflow | None:
+    async def _successor(self, live: LiveMachine, outcome: protocol.Restarted) -> KnownWorkflow:
         """What a workflow that restarts goes on with."""
-        match live.outcome:
-            case protocol.Restarted(definition="latest"):
-                # Not what is registered here: of two releases side by side, no run goes back.
-                return await self._workflows.resolve(live.created.target, by_name=True)
-            case protocol.Restarted():
-                return known(live.program)
-        return None
+        if outcome.definition == "latest":
+            # Not what is registered here: of two releases side by side, no run goes back.
+            return await self._workflows.resolve(live.created.target, by_name=True)
+        return known(live.program)
 
     def _given_back(
         self, execution_id: str, token: str, upto: int, error: Exception, now_ms: int
