@@ -33,7 +33,8 @@ from streams.errors import (
 from streams.faults import FAULTS, is_read_only, translated
 from streams.gathering import Gathering
 from streams.inspection import ServerReport
-from streams.keys import KeySpace, PartitionKeys, guard_of, mark_of
+from streams.keys import KeySpace, PartitionKeys, guard_of, mark_of, tag_of
+from streams.outage import Outages
 from streams.scripts import Argument, BlockingRunner, Script, ScriptCall
 from streams.sealing import PayloadCodec, Sealing
 
@@ -105,6 +106,7 @@ class Connection:
         self._reply_timeout_s = reply_timeout_s
         self._given_url = self._url = url
         self._readers: set[BlockingReader] = set()
+        self._outages = Outages(self.address)
         self._is_closed = False
         self._starts: dict[str, Gathering[Any, Any]] = {}
         parts = urlsplit(url)
@@ -359,7 +361,7 @@ class Connection:
         loop = asyncio.get_running_loop()
         started = loop.time()
         pause = FIRST_PAUSE_S
-        failure: StreamsError
+        failure: StreamsError | None = None
         cause: Exception
         if self.is_embedded:
             # Its answers are there at once; but others must come to run, as during any call.
@@ -367,7 +369,10 @@ class Connection:
         while True:
             try:
                 async with asyncio.timeout(self._reply_timeout_s):
-                    return await once()
+                    answer = await once()
+                if failure is not None and self.patience_s is None:
+                    self._tell(self._outages.over(tag_of(key), failure, loop.time()))
+                return answer
             except TimeoutError as error:
                 silence = f"no answer within {self._reply_timeout_s:g} s"
                 failure, cause = BackendUnavailable(self.address, silence), error
@@ -389,13 +394,19 @@ class Connection:
             if self.patience_s is not None and waited + pause > self.patience_s:
                 raise failure from cause
             # A client's caller hears of it by the error; a worker's operator only by the log.
-            level = logging.WARNING if self.patience_s is None else logging.INFO
-            logger.log(level, "%s; trying again in %.2f s", failure, pause)
+            if self.patience_s is None:
+                self._tell(self._outages.failed(tag_of(key), failure, loop.time()))
+            else:
+                logger.info("%s; trying again in %.2f s", failure, pause)
             if is_read_only(cause) and self._cluster is None:
                 # The master has become a replica: the next connection finds the new one.
                 await self._client.connection_pool.disconnect()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _tell(self, of_an_outage: str | None) -> None:
+        if of_an_outage is not None:
+            logger.warning("%s", of_an_outage)
 
     def translate(self, error: Exception, what: str, key: str = "") -> StreamsError:
         """One of redis-py's errors as one of ours.

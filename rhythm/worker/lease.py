@@ -32,15 +32,19 @@ async def keep_lease(
     """
     interval_s = seat.lease_ms / 1000 / RENEWALS_PER_LEASE
     pause_s = interval_s
+    is_told = False
     while True:
         await asyncio.sleep(pause_s)
         try:
             if told := await seat.renew(aside.connection):
                 aside.tell(on_told, told)
-            pause_s = interval_s
+            pause_s, is_told = interval_s, False
         except WorkerLost:
             aside.tell(on_lost)
             return
         except StreamsError as error:
-            logger.warning("lease of %s not renewed: %s", seat.worker, error)
+            # Once: that it goes on is told by the calls of the worker itself.
+            if not is_told:
+                logger.warning("lease of %s not renewed: %s", seat.worker, error)
+                is_told = True
             pause_s = min(_AGAIN_S, interval_s)
