@@ -111,6 +111,20 @@ class Failed(msgspec.Struct, frozen=True):
 
     error: ErrorInfo
 
+    @property
+    def found_by(self) -> str:
+        """The error's name as executions are found by it."""
+        return found_by(self.error.name)
+
+
+ERROR_NAME_LENGTH: Final = 64
+
+
+def found_by(error_name: str) -> str:
+    """The name of an error as it is stored, readable, and compared: in one line, its first 64
+    characters; a script may call its errors anything."""
+    return " ".join(error_name.split())[:ERROR_NAME_LENGTH].rstrip()
+
 
 class Cancelled(msgspec.Struct, frozen=True):
     """Why it was ended."""

@@ -25,7 +25,7 @@ from rhythm.errors import (
     number,
     quoted,
 )
-from rhythm.events import Origin
+from rhythm.events import Origin, found_by
 from rhythm.payloads import (
     DEFAULT_LIMIT,
     check_payload,
@@ -179,6 +179,8 @@ class ExecutionFilters:
     """Id of the schedule that started it."""
     attributes: dict[str, Attribute]
     """What its attributes must be; each that is named."""
+    error_name: str | None
+    """Of the error that it failed with: its first 64 characters."""
 
     def __init__(
         self,
@@ -193,6 +195,7 @@ class ExecutionFilters:
         offset: int = 0,
         schedule: str | None = None,
         attributes: Mapping[str, Attribute] | None = None,
+        error_name: str | None = None,
     ) -> None:
         """Times may be aware, naive (UTC) or ISO text; status and type may be their text."""
         checked = {
@@ -205,6 +208,7 @@ class ExecutionFilters:
             "type": optional(_check_type, type, "type"),
             "schedule": optional(check_chosen_id, schedule, "schedule"),
             "attributes": check_attributes({} if attributes is None else attributes),
+            "error_name": optional(_check_error_name, error_name, "error_name"),
             "created_after": optional(utc, created_after, "created_after"),
             "created_before": optional(utc, created_before, "created_before"),
             "limit": check_count(limit, "limit"),
@@ -652,6 +656,13 @@ def check_name(name: object, argument: str) -> str:
                 "whitespace",
             )
     return text
+
+
+def _check_error_name(name: object, argument: str) -> str:
+    found = found_by(_text(name, argument, MAX_NAME_LENGTH))
+    if not found:
+        raise InvalidRequest(argument, "must not be blank")
+    return found
 
 
 def check_queue(name: object, argument: str) -> str:

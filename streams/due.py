@@ -6,6 +6,8 @@ set an earlier one rings. The others wait for it to leave, and ask now and then 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from streams.connection import BlockingReader, Connection
@@ -41,8 +43,15 @@ class Tended(msgspec.Struct, frozen=True, gc=False):
     until_ms: int = 0
 
 
+class Failure(NamedTuple):
+    """The name of an error, by which those that fail with it are found, and the encoded event."""
+
+    error: str
+    payload: bytes
+
+
 class Endings(msgspec.Struct, frozen=True):
-    """Encoded events for executions that time ends; all but the last are `failed` events.
+    """What is recorded of executions that time ends; of the last an encoded request to cancel.
 
     Attributes:
         lost: so many workers were lost with it.
@@ -52,10 +61,10 @@ class Endings(msgspec.Struct, frozen=True):
         closed: why the children of an ended parent are cancelled.
     """
 
-    lost: bytes
-    late: bytes
-    unclaimed: bytes
-    silent: bytes
+    lost: Failure
+    late: Failure
+    unclaimed: Failure
+    silent: Failure
     closed: bytes
 
 
@@ -87,7 +96,7 @@ class Timekeeper:
 
     async def tend(self) -> Tended:
         """Be timekeeper if nobody else is, and do what has become due."""
-        seal = self._connection.sealing.seal
+        seal, endings = self._connection.sealing.seal, self._endings
         answer = await self._connection.call(
             _TEND,
             [self._keys.due, self._keys.timekeeper, self._keys.workers],
@@ -97,11 +106,15 @@ class Timekeeper:
                 self._term_ms,
                 UNITS,
                 self._max_lost,
-                seal(self._endings.lost),
-                seal(self._endings.late),
-                seal(self._endings.unclaimed),
-                seal(self._endings.silent),
-                seal(self._endings.closed),
+                endings.lost.error,
+                seal(endings.lost.payload),
+                endings.late.error,
+                seal(endings.late.payload),
+                endings.unclaimed.error,
+                seal(endings.unclaimed.payload),
+                endings.silent.error,
+                seal(endings.silent.payload),
+                seal(endings.closed),
                 "" if self._kept_ms is None else self._kept_ms,
             ],
         )

@@ -58,7 +58,7 @@ class Filters(msgspec.Struct, frozen=True):
 
     `as_recorded`: a workflow in a worker's hands has the status that its events give it, not
     "running"; so that several queries by status find every one. `attributes`: names with their
-    values as JSON.
+    values as JSON. `error`: the name of the error that they failed with.
     """
 
     target: str | None = None
@@ -71,6 +71,7 @@ class Filters(msgspec.Struct, frozen=True):
     newest_ms: int | None = None
     as_recorded: bool = False
     attributes: tuple[tuple[str, str], ...] = ()
+    error: str | None = None
 
     def indexes(self, keys: PartitionKeys) -> list[str]:
         """The indexes that hold every match: the script takes the smallest. None if nothing is
@@ -84,6 +85,7 @@ class Filters(msgspec.Struct, frozen=True):
                 ("q", self.queue),
                 ("y", self.type),
                 ("c", self.schedule),
+                ("e", self.error),
             )
             if value is not None
         ]
@@ -94,12 +96,13 @@ class Filters(msgspec.Struct, frozen=True):
     def has_index(self) -> bool:
         """Whether there is an index of what it asks for."""
         given = (self.target, self.status, self.parent, self.queue, self.type, self.schedule)
-        return any(value is not None for value in given) or bool(self.attributes)
+        return any(value is not None for value in (*given, self.error)) or bool(self.attributes)
 
     @property
     def fields(self) -> str:
-        """What the projection must say of the attributes, as the script takes it."""
-        return "".join(f"@{name}\n{value}\n" for name, value in self.attributes)
+        """What the projection must say of attributes and error, as the script takes it."""
+        error = "" if self.error is None else f"er\n{self.error}\n"
+        return error + "".join(f"@{name}\n{value}\n" for name, value in self.attributes)
 
     @property
     def newest(self) -> Argument:

@@ -54,6 +54,7 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
             its attempt number kept; ``unknown`` is
             released because this worker has no such task.
         payload: encoded event of that outcome.
+        error: of what failed: the name by which it is found, in one line; empty for none.
         due_ms: unix ms; None is at once, at the head of its queue.
         worker: of an unknown task, who is to get it, while they live and have room; empty for none.
         trouble: of what is released: why it cannot be run, for people; empty if it could be.
@@ -66,10 +67,13 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
     due_ms: int | None = None
     worker: str = ""
     trouble: str = ""
+    error: str = ""
 
     def arguments(self, sealed: Change) -> list[Argument]:
         """As the script takes it."""
         common: list[Argument] = ["task", self.id, self.token, self.outcome, sealed(self.payload)]
+        if self.outcome == "failed":
+            return [*common, self.error]
         if self.outcome in _ENDS:
             return common
         due = "" if self.due_ms is None else self.due_ms
@@ -229,6 +233,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
             none.
         outcome: empty while it goes on; ``released`` gives the activation back undone.
         payload: encoded terminal event.
+        error: for ``failed``: as of a task.
         due_ms: for ``released``: when to hand it out again; None is at once.
         trouble: for ``released``: why nobody can go on with it, for people; empty if all is well.
         held: whether the worker keeps the machine, and is to have it when there is news.
@@ -257,6 +262,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     trouble: str = ""
     successor: Successor | None = None
     held: bool = True
+    error: str = ""
 
     def arguments(self, sealed: Change) -> list[Argument]:
         """As the script takes it."""
@@ -278,6 +284,8 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
             parts.append(("p", sealed(self.payload)))
         if self.trouble:
             parts.append(("t", self.trouble))
+        if self.error:
+            parts.append(("e", self.error))
         letters = "".join(letter for letter, _ in parts) or "-"
         outline = (
             f"{self.chunk} {self.last:d} {self.upto} {len(self.children)} {len(self.refusals)} "

@@ -71,7 +71,6 @@ async def _run(
     dry_run: bool,
     yes: bool,
     reason: str | None = None,
-    error_name: str | None = None,
     definition: str | None = None,
     waits_at: int | None = None,
     attributes: tuple[tuple[str, Any], ...] = (),
@@ -80,12 +79,12 @@ async def _run(
     filters = {name: value for name, value in options.items() if value is not None}
     if attributes:
         filters["attributes"] = dict(attributes)
-    if bool(filters or error_name or definition or waits_at) == is_all:
+    if bool(filters or definition or waits_at) == is_all:
         raise click.UsageError("say which by an option such as --target, or give --every")
     if not (yes or dry_run or sys.stdin.isatty()):
         raise click.UsageError("give --yes, since nobody can be asked, or --dry-run")
     chosen: dict[str, Any] = {
-        "error_name": error_name, "definition": definition, "waits_at": waits_at, "limit": limit,
+        "definition": definition, "waits_at": waits_at, "limit": limit,
     }  # fmt: skip
     async with place.open() as app:
         if dry_run or not yes:

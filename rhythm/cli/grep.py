@@ -27,7 +27,6 @@ async def grep(
     definition: str,
     last: int,
     filters: dict[str, Any],
-    error_name: str | None,
 ) -> None:
     """Evaluate an expression at a line of past executions.
 
@@ -43,7 +42,6 @@ async def grep(
                 last=last,
                 definition=definition,
                 filters=filters,
-                error_name=error_name,
             )
         except EvaluationError as error:
             raise InvalidRequest("--expr", str(error)) from error

@@ -26,7 +26,6 @@ async def impact(
     name: str | None,
     last: int,
     filters: dict[str, Any],
-    error_name: str | None,
 ) -> None:
     """Try an edited script on a workflow's executions.
 
@@ -46,7 +45,6 @@ async def impact(
             last=last,
             path=source,
             filters=filters,
-            error_name=error_name,
         )
     if place.as_json:
         print_json(found)

@@ -157,7 +157,7 @@ def what_rests(action: Callable[..., None]) -> Callable[..., None]:
 
 
 def which_ones(action: Callable[..., None]) -> Callable[..., None]:
-    """Which executions of a workflow; the command is given `last`, `error_name` and `filters`."""
+    """Which executions of a workflow; the command is given `last` and `filters`."""
 
     @click.option(
         "--last",
@@ -180,6 +180,7 @@ def which_ones(action: Callable[..., None]) -> Callable[..., None]:
     def chosen(
         *,
         status: str | None,
+        error_name: str | None,
         after: str | None,
         before: str | None,
         queue: str | None,
@@ -188,6 +189,7 @@ def which_ones(action: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         filters = {
             "status": status,
+            "error_name": error_name,
             "created_after": after,
             "created_before": before,
             "queue": queue,
@@ -207,6 +209,7 @@ def filter_options(action: Callable[..., None]) -> Callable[..., None]:
     @click.option("--queue", metavar="NAME", help="Only in this queue.")
     @click.option("--parent", metavar="ID", help="Only children of this workflow.")
     @click.option("--schedule", metavar="ID", help="Only started by this schedule.")
+    @click.option("--error", "error_name", metavar="NAME", help="Only failed with such an error.")
     @click.option("--after", metavar="TIME", help="Only created at or after this ISO time.")
     @click.option("--before", metavar="TIME", help="Only created before this ISO time.")
     @attribute_option
@@ -219,6 +222,7 @@ def filter_options(action: Callable[..., None]) -> Callable[..., None]:
         queue: str | None,
         parent: str | None,
         schedule: str | None,
+        error_name: str | None,
         after: str | None,
         before: str | None,
         attributes: tuple[tuple[str, Any], ...],
@@ -231,6 +235,7 @@ def filter_options(action: Callable[..., None]) -> Callable[..., None]:
             queue=queue,
             type=exec_type,
             schedule=schedule,
+            error_name=error_name,
             created_after=after,
             created_before=before,
             attributes=dict(attributes),

@@ -16,7 +16,7 @@ from rhythm import events
 from rhythm.engine.attributes import Attribute, read_lines
 from rhythm.engine.schedule import schedule_of
 from rhythm.errors import UnreadableEvent
-from rhythm.events import TERMINAL, Created, Decided, Forked, Migrated, Restarted
+from rhythm.events import TERMINAL, Created, Decided, Failed, Forked, Migrated, Restarted
 from rhythm.models import ExecutionStatus, ExecutionType
 from streams.codec import StoredEvent
 
@@ -44,7 +44,8 @@ class Facts(msgspec.Struct, frozen=True):
 
     `started_ms` is of the first attempt of a task, of the first decision of a workflow. A fork is
     created when it is forked, and starts after that. `begins_with` is the version of the newest
-    start that was merged into it: see `beginning_of`.
+    start that was merged into it: see `beginning_of`. `error` is the name that it is found by if it
+    failed; empty for none.
     """
 
     type: ExecutionType
@@ -60,6 +61,7 @@ class Facts(msgspec.Struct, frozen=True):
     schedule: str | None
     version: int
     begins_with: int | None = None
+    error: str = ""
     state: dict[str, Any] = {}
     attributes: dict[str, Attribute] = {}
 
@@ -143,6 +145,10 @@ def _after(execution_id: str, facts: Facts, event: StoredEvent) -> Facts:
                 attributes = {k: v for k, v in attributes.items() if k != command.key}
                 if command.value is not None:
                     attributes[command.key] = command.value
+    if event.type == "failed":
+        ended = events.decode(execution_id, event.version, event.type, event.payload)
+        assert isinstance(ended, Failed)
+        facts = msgspec.structs.replace(facts, error=ended.found_by)
     if event.type == "postponed":
         newer = events.decode(execution_id, event.version, event.type, event.payload)
         assert isinstance(newer, Created)

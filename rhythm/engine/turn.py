@@ -153,10 +153,12 @@ def settle(
             )
         )
     if live.outcome is None and claim.version > history_limit:
+        too_long = Failed(_too_long(claim.version, history_limit))
         settlements[-1] = msgspec.structs.replace(
             settlements[-1],
             outcome="failed",
-            payload=events.encode(Failed(_too_long(claim.version, history_limit))),
+            payload=events.encode(too_long),
+            error=too_long.found_by,
         )
     elif live.outcome is None and claim.version >= history_warning:
         settlements[-1] = msgspec.structs.replace(settlements[-1], outcome="long")
@@ -252,6 +254,7 @@ class _Chunk:
             reason=events.encode(live.cancel or CancelRequested()) if self._ended else b"",
             outcome="" if outcome is None else _KINDS[type(outcome)],
             payload=b"" if outcome is None else events.encode(outcome),
+            error=outcome.found_by if isinstance(outcome, Failed) else "",
             successor=self._successor(outcome, live) if isinstance(outcome, Restarted) else None,
         )
 

@@ -119,6 +119,7 @@ def projection(facts: Facts) -> dict[str, str]:
         "df": facts.definition,
         "pv": None if facts.begins_with is None else str(facts.begins_with),
         "sc": facts.schedule,
+        "er": facts.error or None,
     }
     known = {name: value for name, value in fields.items() if value is not None}
     return known | dict(fields_of(facts.attributes))
@@ -126,7 +127,7 @@ def projection(facts: Facts) -> dict[str, str]:
 
 def indexes(facts: Facts) -> frozenset[str]:
     """In which indexes, besides the one by status, such an execution is."""
-    of_some = {"p": facts.parent, "c": facts.schedule}
+    of_some = {"p": facts.parent, "c": facts.schedule, "e": facts.error}
     found = {"g", "q", "y"} | {name for name, value in of_some.items() if value}
     return frozenset(found | {f"@{name}" for name in facts.attributes})
 

@@ -30,13 +30,12 @@ from rhythm.models import (
     ExecutionStatus,
     ExecutionType,
     check_definition,
-    check_name,
     check_reason,
     check_yes_or_no,
     parse_filters,
 )
 from rhythm.payloads import kind_of
-from rhythm.services.executions import ExecutionService, has_failed_with, stored_filters
+from rhythm.services.executions import ExecutionService, statuses_of, stored_filters
 from rhythm.services.histories import HistoryService
 from rhythm.services.translation import translated
 from streams import projections
@@ -104,7 +103,6 @@ class BulkService:
         action: BulkAction,
         filters: ExecutionFilters | Mapping[str, Any],
         *,
-        error_name: str | None = None,
         definition: str | None = None,
         waits_at: int | None = None,
         reason: str | None = None,
@@ -125,7 +123,6 @@ class BulkService:
                 has ended, with all below it.
             filters: as of `query_executions`; its `limit` and `offset` do not matter. Only roots
                 are retried and deleted.
-            error_name: only those that failed with an error of this name.
             definition: only those that run this definition, a content hash.
             waits_at: only workflows whose script waits at this line; then `filters` names the
                 workflow, all of whose live executions are replayed for it.
@@ -140,12 +137,12 @@ class BulkService:
             ConnectionLost: no answer in time; repeat the call to do the rest.
         """
         chosen = parse_filters(filters)
-        _check(action, error_name, definition, reason, limit, rate)
+        _check(action, definition, reason, limit, rate)
         check_yes_or_no(dry_run, "dry_run")
         if on_progress is not None and not callable(on_progress):
             raise InvalidRequest("on_progress", f"must be a function, not {kind_of(on_progress)}")
         waiting = await self._waiting(action, chosen, waits_at)
-        ids = await self._select(action, chosen, error_name, definition)
+        ids = await self._select(action, chosen, definition)
         if waiting is not None:
             ids = [id_ for id_ in ids if id_ in waiting]
         ids = ids if limit is None else ids[:limit]
@@ -198,15 +195,11 @@ class BulkService:
         self,
         action: BulkAction,
         filters: ExecutionFilters,
-        error_name: str | None,
         definition: str | None,
     ) -> list[str]:
-        possible = STATUSES[action]
-        if filters.status is not None:
-            possible = tuple(status for status in possible if status == filters.status)
-        looks = action == "resume" or error_name is not None or definition is not None
+        looks = action == "resume" or definition is not None
         found: dict[str, None] = {}
-        for status in possible:
+        for status in statuses_of(filters, STATUSES[action]):
             stored = stored_filters(filters, status)
             if filters.status is None:
                 stored = msgspec.structs.replace(stored, as_recorded=True)
@@ -221,7 +214,7 @@ class BulkService:
             one.id
             for start in range(0, len(ids), READ_AT_ONCE)
             for one in await self._executions.get_executions(ids[start : start + READ_AT_ONCE])
-            if _fits(action, one, error_name, definition)
+            if _fits(action, one, definition)
         ]
 
     async def _act(self, action: BulkAction, execution_id: str, reason: str | None) -> str:
@@ -240,21 +233,16 @@ class BulkService:
         return execution_id
 
 
-def _fits(
-    action: BulkAction, one: Execution, error_name: str | None, definition: str | None
-) -> bool:
+def _fits(action: BulkAction, one: Execution, definition: str | None) -> bool:
     if action == "resume" and not (one.stuck or one.paused):
         return False
     if action == "retry" and one.type is not ExecutionType.WORKFLOW:
         return False
-    if definition is not None and one.definition != definition:
-        return False
-    return error_name is None or has_failed_with(one, error_name)
+    return definition is None or one.definition == definition
 
 
 def _check(
     action: object,
-    error_name: object,
     definition: object,
     reason: object,
     limit: object,
@@ -269,8 +257,6 @@ def _check(
             f"{quoted(action)} is none of {', '.join(map(repr, known))}"
             f"{did_you_mean(action, known)}",
         )
-    if error_name is not None:
-        check_name(error_name, "error_name")
     if definition is not None:
         check_definition(definition, "definition")
     if reason is not None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from rhythm import events
 from rhythm.engine.attributes import check_attributes
-from rhythm.errors import InvalidRequest, UnreadableEvent, did_you_mean, quoted
-from rhythm.events import Failed
+from rhythm.errors import InvalidRequest, did_you_mean, quoted
 from rhythm.models import ExecutionStatus, ExecutionType
 from streams import projections
-from streams.codec import StoredExecution
 from streams.connection import Connection
 from streams.projections import Filters
 
@@ -54,8 +50,9 @@ async def count_by(
     known = (*_COUNTED, "error", "age")
     if by == "age":
         return await _by_age(connection, filters, now_ms)
+    counts: Mapping[str, int]
     if by == "error":
-        counts: Mapping[str, int] = await _by_error(connection, filters)
+        counts = await _by_error(connection, filters)
     elif by in _FEW and not filters.has_index:
         counts = {
             value: await projections.count_executions(
@@ -78,35 +75,11 @@ async def count_by(
     return {value: count for value, count in most_first if count}
 
 
-async def _by_error(connection: Connection, filters: Filters) -> Counter[str]:
-    counts = Counter[str]()
+async def _by_error(connection: Connection, filters: Filters) -> Mapping[str, int]:
     if filters.status not in (None, ExecutionStatus.FAILED):
-        return counts
+        return {}
     failed = msgspec.structs.replace(filters, status=ExecutionStatus.FAILED.value)
-    batch: list[str] = []
-
-    async def count() -> None:
-        for stored in await projections.get_executions(connection, batch):
-            if isinstance(stored, StoredExecution):
-                counts[_error_of(stored)] += 1
-        batch.clear()
-
-    async for id_ in projections.matching(connection, failed):
-        batch.append(id_)
-        if len(batch) == projections.GET_AT_ONCE:
-            await count()
-    await count()
-    return counts
-
-
-def _error_of(stored: StoredExecution) -> str:
-    """The name of the error that it ended with; empty when that cannot be read."""
-    last = stored.last
-    try:
-        said = events.decode(stored.id, last.version, last.type, last.payload)
-    except UnreadableEvent:
-        return ""
-    return said.error.name if isinstance(said, Failed) else ""
+    return await projections.tally(connection, failed, "er")
 
 
 async def _by_age(connection: Connection, filters: Filters, now_ms: int) -> dict[str, int]:

@@ -765,10 +765,16 @@ def _output(stored: StoredExecution) -> Any:
     raise ValueError(f"it says {stored.facts['st']}, and its last event is {last.type}")
 
 
-def has_failed_with(execution: Execution, error_name: str) -> bool:
-    """Whether an execution failed with an error of that name."""
-    error = execution.output if isinstance(execution.output, dict) else {}
-    return execution.status is ExecutionStatus.FAILED and error.get("name") == error_name
+def statuses_of(
+    filters: ExecutionFilters, among: Sequence[ExecutionStatus]
+) -> list[ExecutionStatus]:
+    """Those that executions which match may have."""
+    of_error = None if filters.error_name is None else ExecutionStatus.FAILED
+    return [
+        status
+        for status in among
+        if filters.status in (None, status) and of_error in (None, status)
+    ]
 
 
 def stored_filters(
@@ -776,14 +782,19 @@ def stored_filters(
 ) -> projections.Filters:
     """Filters as the store takes them, with another `status` if one is given."""
     before_ms = filters.created_before_ms
+    status = status or filters.status
+    if filters.error_name is not None and status is ExecutionStatus.FAILED:
+        # All that have an error's name failed: its index alone tells.
+        status = None
     return projections.Filters(
         target=filters.target_name,
-        status=status or filters.status,
+        status=status,
         parent=filters.parent_workflow_id,
         queue=filters.queue,
         type=filters.type,
         schedule=filters.schedule,
         attributes=tuple((key, text_of(value)) for key, value in filters.attributes.items()),
+        error=filters.error_name,
         oldest_ms=filters.created_after_ms,
         newest_ms=None if before_ms is None else before_ms - 1,
     )

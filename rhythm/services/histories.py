@@ -68,7 +68,7 @@ from rhythm.models import (
 )
 from rhythm.payloads import kind_of
 from rhythm.services import staff
-from rhythm.services.executions import execution_of, has_failed_with, stored_filters
+from rhythm.services.executions import execution_of, statuses_of, stored_filters
 from rhythm.services.translation import translated
 from rhythm.services.workflows import WorkflowService
 from rhythm.surroundings import Surroundings
@@ -372,7 +372,6 @@ class HistoryService:
         last: int = 100,
         path: str = "workflow.flow",
         filters: ExecutionFilters | Mapping[str, Any] | None = None,
-        error_name: str | None = None,
     ) -> Impact:
         """What a source would do to executions of a workflow: all that live, and those that ended
         last. Nothing is written.
@@ -381,7 +380,6 @@ class HistoryService:
             last: how many of those that have ended.
             filters: only such ones, as of `query_executions`; its target, type, `limit` and
                 `offset` do not matter.
-            error_name: only those that failed with an error of this name.
 
         Raises:
             FlowSyntaxError: the source is no program.
@@ -389,7 +387,7 @@ class HistoryService:
         """
         check_count(last, "last")
         program = _compiled(source, path)
-        ids = await self._chosen(name, last, filters, error_name)
+        ids = await self._chosen(name, last, filters)
         return impact([await self.record(id_) for id_ in ids], program)
 
     async def fork(
@@ -689,13 +687,12 @@ class HistoryService:
         last: int = 100,
         definition: str = "",
         filters: ExecutionFilters | Mapping[str, Any] | None = None,
-        error_name: str | None = None,
     ) -> dict[str, list[Found]]:
         """What an expression gives at a line of a workflow, each time that an execution came there:
         of all that live, and those that ended last; by id. Nothing is written.
 
         Args:
-            last, filters, error_name: which ones, as for `impact`.
+            last, filters: which ones, as for `impact`.
             definition: of the source that has the line; "" is what a start by the name runs.
                 Executions of other sources are left out.
 
@@ -713,7 +710,7 @@ class HistoryService:
             check_definition(definition, "definition")
         else:
             definition = (await self._workflows.resolve(name)).definition
-        ids = await self._chosen(name, last, filters, error_name)
+        ids = await self._chosen(name, last, filters)
         found: dict[str, list[Found]] = {}
         for id_ in ids:
             replay = await self.replay(id_)
@@ -738,39 +735,16 @@ class HistoryService:
         name: str,
         last: int,
         filters: ExecutionFilters | Mapping[str, Any] | None,
-        error_name: str | None,
     ) -> list[str]:
         """Ids of a workflow's executions that match: those that live, and so many that ended
-        last. With an error's name none lives."""
+        last."""
         chosen = parse_filters(filters)
-        if error_name is not None:
-            check_name(error_name, "error_name")
-            failed = ExecutionStatus.FAILED
-            if chosen.status not in (None, failed):
-                return []
-            return await self._failed_with(error_name, last, name, chosen)
-        live = await self._of_workflow(name, _matching(_LIVE, chosen), None, chosen)
-        ended = await self._of_workflow(name, _matching(_ENDED, chosen), last, chosen)
+        live = await self._of_workflow(name, statuses_of(chosen, _LIVE), None, chosen)
+        ended = await self._of_workflow(name, statuses_of(chosen, _ENDED), last, chosen)
         with translated():
             facts = await projections.get_facts(self._connection, ended)
         when = {id_: int(one.get("co", 0)) for id_, one in zip(ended, facts, strict=True)}
         return live + sorted(ended, key=when.__getitem__, reverse=True)[:last]
-
-    async def _failed_with(
-        self, error_name: str, last: int, name: str, chosen: ExecutionFilters
-    ) -> list[str]:
-        ids = await self._of_workflow(name, [ExecutionStatus.FAILED], None, chosen)
-        found: list[str] = []
-        for at in range(0, len(ids), _READ_AT_ONCE):
-            with translated():
-                some = await projections.get_executions(
-                    self._connection, ids[at : at + _READ_AT_ONCE]
-                )
-            executions = [execution_of(one) for one in some if isinstance(one, StoredExecution)]
-            found += [one.id for one in executions if has_failed_with(one, error_name)]
-            if len(found) >= last:
-                break
-        return found[:last]
 
     async def _of_workflow(
         self,
@@ -894,12 +868,6 @@ def _later_runs(found: Mapping[str, Sequence[StoredEvent]], some: Iterable[str])
     for id_ in some:
         if (successor := successor_of(id_, found[id_][-1])) is not None:
             yield successor
-
-
-def _matching(
-    statuses: Sequence[ExecutionStatus], chosen: ExecutionFilters
-) -> list[ExecutionStatus]:
-    return [status for status in statuses if chosen.status in (None, status)]
 
 
 def _compiled(source: str, path: str = "workflow.flow") -> flowlang.Program:

@@ -32,12 +32,12 @@ from rhythm.worker.attempt import Attempt
 from rhythm.worker.lease import RENEWALS_PER_LEASE, keep_lease
 from rhythm.worker.metrics import Metrics
 from rhythm.worker.room import Room
-from rhythm.worker.task_runner import TaskRunner, describe
+from rhythm.worker.task_runner import TaskRunner, describe, failed
 from rhythm.worker.timekeeping import keep_time
 from streams import definitions
 from streams.codec import TaskClaim, WorkflowClaim
 from streams.connection import BlockingReader, Connection
-from streams.due import Endings, Timekeeper
+from streams.due import Endings, Failure, Timekeeper
 from streams.errors import BackendFull, BackendUnavailable, WorkerLost
 from streams.keys import PartitionKeys
 from streams.work import (
@@ -553,7 +553,7 @@ def _released(claim: TaskClaim) -> TaskSettlement:
 
 
 def _ended_by(claim: TaskClaim, error: BaseException) -> TaskSettlement:
-    return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(describe(error))))
+    return failed(claim, describe(error))
 
 
 def _endings(max_lost: int) -> Endings:
@@ -567,5 +567,6 @@ def _endings(max_lost: int) -> Endings:
     )
 
 
-def _failure(name: str, message: str, type_: str) -> bytes:
-    return events.encode(Failed(ErrorInfo(name, message, type_)))
+def _failure(name: str, message: str, type_: str) -> Failure:
+    ended = Failed(ErrorInfo(name, message, type_))
+    return Failure(ended.found_by, events.encode(ended))

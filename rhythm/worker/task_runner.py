@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
@@ -228,7 +228,6 @@ class TaskRunner:
             )
             if isinstance(error, Retry) and delay_ms is not None and error.after_ms is not None:
                 delay_ms = error.after_ms
-        outcome: Literal["failed", "attempt_failed"]
         outcome = "failed" if delay_ms is None else "attempt_failed"
         if self._tracer is not None:
             self._tracer.ended(outcome, described.name, delay_ms)
@@ -242,11 +241,11 @@ class TaskRunner:
             again,
         )
         if delay_ms is None:
-            return TaskSettlement(claim.id, claim.token, outcome, events.encode(Failed(described)))
+            return failed(claim, described)
         return TaskSettlement(
             claim.id,
             claim.token,
-            outcome,
+            "attempt_failed",
             events.encode(AttemptFailed(described)),
             now_ms + delay_ms,
         )
@@ -286,7 +285,15 @@ class TaskRunner:
         names = {*known, *self._registry.names()}
         error = TaskNotRegistered(created.target, sorted(names), created.queue)
         described = ErrorInfo(type(error).__name__, str(error), FAILED_TYPES["task"])
-        return TaskSettlement(claim.id, claim.token, "failed", events.encode(Failed(described)))
+        return failed(claim, described)
+
+
+def failed(claim: TaskClaim, error: ErrorInfo) -> TaskSettlement:
+    """What to settle for a task that is not tried again."""
+    ended = Failed(error)
+    return TaskSettlement(
+        claim.id, claim.token, "failed", events.encode(ended), error=ended.found_by
+    )
 
 
 def _cancelled(claim: TaskClaim) -> TaskSettlement:

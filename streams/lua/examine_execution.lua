@@ -47,7 +47,7 @@ for _, status in ipairs({ "pending", "running", "suspended", "completed", "faile
   end
 end
 local indexes = {}
-for _, pair in ipairs({ { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p" }, { "c", "sc" } }) do
+for _, pair in ipairs({ { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "p" }, { "c", "sc" }, { "e", "er" } }) do
   local value = pair[2] and of_facts[pair[2]] or pair[1] == "p" and parent_of(id)
   if of_facts.cr and value and index_has(pair[1] .. ":" .. value, of_facts.cr, id) then
     indexes[#indexes + 1] = pair[1]

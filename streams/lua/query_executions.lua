@@ -12,7 +12,7 @@
 -- ARGV[11]  schedule  "" for any
 -- ARGV[12]  recorded  "1": what a worker holds counts as what its events say, not as running; else "0"
 -- ARGV[13]  count     how many indexes; 0 for the two that hold all together
--- ARGV[14]  fields    attributes: a field of the projection and what it must be, each on a line of its own
+-- ARGV[14]  fields    attributes and error: a field of the projection and what it must be, each on a line of its own
 -- ARGV[15]  by        "": ids are wanted; or a field of the projection, by which they are counted
 -- RETURNS   {done, last created, last id, {id, created, …}}; done is 1 when nothing follows. Of those that are counted
 --           the list is {value, how many, …}; without a value they count under ""

@@ -34,12 +34,16 @@ if type(child) == "string" then
   fields[#fields + 1] = "ch"
   fields[#fields + 1] = child
 end
+local error_name = redis.pcall("HGET", KEYS[3], "er")
+if type(error_name) == "string" then
+  index_remove("e:" .. error_name, { facts.cr, id })
+end
 call("DEL", KEYS[3])
 call("HSET", KEYS[3], unpack(fields))
 for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   index_remove("s:" .. status, { facts.cr, id })
 end
-for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "c", "sc" } }) do
+for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "c", "sc" }, { "e", "er" } }) do
   if facts[pair[2]] then
     index_add(pair[1] .. ":" .. facts[pair[2]], { facts.cr, id })
   end

@@ -12,7 +12,7 @@
 -- ARGV[7]   queues   how many names follow, most wanted first: queue…; also without room: what is
 --                    then left in them is rung for others, and what waits at its door goes to them
 -- then      count    how many settlements follow, each one of
---   "task", id, token, outcome, payload; then, unless it has ended, due, by, trouble
+--   "task", id, token, outcome, payload; then of what failed the name of the error, of what has not ended due, by, trouble
 --       outcome   "completed" | "failed" | "cancelled" | "attempt_failed" (due: when to try again) |
 --                 "released" (not run; due: when to hand it out again, "" for now) |
 --                 "unknown" (as released; remembers since when nobody knows the task, and who is to get it)
@@ -24,7 +24,8 @@
 --       outcome   "long" (it goes on, and its history is long) | "completed" | "failed" | "cancelled" | "restarted" |
 --                 "released";  due  as for a task
 --       holds     "1": the worker keeps the machine, and has it when there is news; else "0"
---       parts     letters in this order: "s" state, "b" attributes, "c" those of children, "r" reason, "n" identity and snapshot, "p" payload, "t" trouble
+--       parts     letters in this order: "s" state, "b" attributes, "c" those of children, "r" reason, "n" identity and snapshot, "p" payload, "t" trouble,
+--                 "e" the error's name
 --       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
 --       children  "n type policy target queue definition bounds", payload each; "-" for no definition
 --         policy    "c" is cancelled when its parent ends, "a" and "t" (a task) are not; "a" is also
@@ -153,6 +154,7 @@ local function settle_task(id)
   position = position + 3
   local due, by, trouble = "", "", ""
   local is_end = outcome == "completed" or outcome == "failed" or outcome == "cancelled"
+  local error_name = outcome == "failed" and take()
   if not is_end then
     due, by, trouble = take(), take(), take()
   end
@@ -162,6 +164,7 @@ local function settle_task(id)
   end
   let_go_of[#let_go_of + 1] = id
   if is_end then
+    control.er = error_name
     finish(control, now, token, outcome, outcome == "cancelled" and control.cq or payload)
     return "OK"
   end
@@ -244,12 +247,12 @@ local function settle_workflow(id)
     }
   end
   local state, attributes, of_children, reason, identity = "", "", "", "", ""
-  local snapshot, payload, trouble = "", "", ""
+  local snapshot, payload, trouble, error_name = "", "", "", ""
   if parts ~= "-" then
     state, attributes, of_children = part(parts, "s"), part(parts, "b"), part(parts, "c")
     reason, identity = part(parts, "r"), part(parts, "n")
     snapshot = string.find(parts, "n", 1, true) and take() or ""
-    payload, trouble = part(parts, "p"), part(parts, "t")
+    payload, trouble, error_name = part(parts, "p"), part(parts, "t"), part(parts, "e")
   end
   local successor
   if outcome == "restarted" then
@@ -362,6 +365,7 @@ local function settle_workflow(id)
       keep(control, "lh", 1)
     end
   elseif outcome ~= "" then
+    control.er = error_name
     finish(control, now, token, outcome, payload, "u", digits(upto))
     return "OK"
   end

@@ -8,12 +8,13 @@
 -- ARGV[3]  term_ms     how long it is timekeeper from now on
 -- ARGV[4]  units       how much work this call may do, 1 to 256
 -- ARGV[5]  max_lost    after so many lost workers in a row a task fails, and a workflow is parked
--- ARGV[6]  lost        encoded `failed` event for such a task
--- ARGV[7]  late        encoded `failed` event for what did not end within its time
--- ARGV[8]  unclaimed   encoded `failed` event for what nobody began within its time
--- ARGV[9]  silent      encoded `failed` event for a task that sent no heartbeat
--- ARGV[10] closed      encoded reason why children of an ended parent are cancelled
--- ARGV[11] kept_ms     how long after its end a tree is kept, "" for ever
+-- ARGV[6]  lost_error  the error's name in:
+-- ARGV[7]  lost        encoded `failed` event for such a task
+-- ARGV[8]  late_error, ARGV[9] late: the same for what did not end within its time
+-- ARGV[10] unclaimed_error, ARGV[11] unclaimed: for what nobody began within its time
+-- ARGV[12] silent_error, ARGV[13] silent: for a task that sent no heartbeat
+-- ARGV[14] closed      encoded reason why children of an ended parent are cancelled
+-- ARGV[15] kept_ms     how long after its end a tree is kept, "" for ever
 -- RETURNS  {"OTHER", until} another worker is timekeeper; writes nothing
 --        | {"KEEPER", now, next_due or 0, {lost worker…}, fired, told}; next_due <= now when work is left; told: of how
 --          many limits something is to be said to their homes
@@ -23,8 +24,7 @@
 
 local due_set, keeper = KEYS[1], KEYS[2]
 local worker, term_ms, units = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local max_lost, lost_payload = tonumber(ARGV[5]), ARGV[6]
-local late_payload, unclaimed_payload, silent_payload, closed_payload = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local max_lost, closed_payload = tonumber(ARGV[5]), ARGV[14]
 local now = clock(ARGV[1])
 
 local current = call("HMGET", keeper, "worker", "since", "until")
@@ -36,6 +36,13 @@ call("HSET", keeper, "worker", worker, "since", now, "until", now + term_ms)
 
 local fired = 0
 local lost_workers = {}
+
+-- at: of the error's name among the arguments; its event follows.
+local function fail(control, cause, at)
+  control.er = ARGV[at]
+  finish(control, now, cause, "failed", ARGV[at + 1])
+end
+local LOST, LATE, UNCLAIMED, SILENT = 6, 8, 10, 12
 
 local function fire_timer(id, n, incarnation)
   local control = load(id)
@@ -70,14 +77,14 @@ local function end_late(id, _, incarnation)
   local control = alive(id, incarnation)
   if control then
     let_go(control)
-    finish(control, now, "deadline", "failed", late_payload)
+    fail(control, "deadline", LATE)
   end
 end
 
 local function end_unclaimed(id, _, incarnation)
   local control = alive(id, incarnation)
   if control then
-    finish(control, now, "unclaimed", "failed", unclaimed_payload)
+    fail(control, "unclaimed", UNCLAIMED)
   end
 end
 
@@ -100,7 +107,7 @@ local function miss_beat(id, attempt, token)
   if control.cq then
     finish(control, now, "beat", "cancelled", control.cq)
   elseif tonumber(attempt) >= tonumber(control.ma) then
-    finish(control, now, "beat", "failed", silent_payload)
+    fail(control, "beat", SILENT)
   else
     local due = now + control.ri
     append(control, now, "beat", "attempt_failed", "n", attempt, "e", "TimeoutError", "r", due)
@@ -183,7 +190,7 @@ local function take_back(id, token)
       return
     end
     if lost >= max_lost then
-      finish(control, now, "lost", "failed", lost_payload)
+      fail(control, "lost", LOST)
       return
     end
     append(control, now, "lost", "attempt_failed", "n", control.at, "e", "WorkerLost", "r", "")
@@ -363,10 +370,10 @@ local function delete_old(status, ended_before)
   end
 end
 
-if ARGV[11] ~= "" then
+if ARGV[15] ~= "" then
   fold_all()
   for _, status in ipairs({ "completed", "failed", "cancelled", "restarted" }) do
-    delete_old(status, now - tonumber(ARGV[11]))
+    delete_old(status, now - tonumber(ARGV[15]))
   end
 end
 

@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from rhythm import Debounce, InvalidRequest
 from rhythm.cli import main
 from rhythm.models import parse_create, parse_filters
+from rhythm.tasks import TaskDefinition
 from tests.conftest import RedisServer
 from tests.rhythm.test_ending import verified
-from tests.rhythm.test_workflows import Stage, on_stage
+from tests.rhythm.test_workflows import Stage, a_registry, on_stage
 
 pytestmark = pytest.mark.everywhere
 
@@ -347,6 +348,96 @@ def test_executions_are_counted_by_what_they_are(
     run(story())
 
 
+def test_what_failed_is_found_and_counted_by_the_name_of_its_error(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    named = 'const e = new Error("no"); e.name = Inputs.name; throw e'
+    long = "Late\n  again " + "x" * 70
+
+    def spills() -> None:
+        raise ConnectionError("no tea")
+
+    registry = a_registry(TaskDefinition("spills", None, spills))
+    late = f"```\ntimeout: 1ms\n```\n{WAITS}"
+
+    async def story() -> None:
+        async with on_stage(
+            database_url, namespace, registry, it="return 1", named=named, late=late
+        ) as stage:
+            executions = stage.app.execution_service
+            for number, name in enumerate(["RangeError", "Out of tea", "RangeError", "", long]):
+                await stage.end(await stage.start("named", {"name": name}, id=f"named-{number}"))
+            await stage.end(await stage.start("it"))
+            await stage.end(await stage.start("spills", exec_type="task", id="spills"))
+            await stage.end(await stage.start("late", id="late"))
+            by_error = {
+                "RangeError": 2,
+                "": 1,
+                "ConnectionError": 1,
+                f"Late again {'x' * 53}": 1,
+                "Out of tea": 1,
+                "TimeoutError": 1,
+            }
+            assert await executions.count_by("error") == by_error
+            assert await executions.count_by("error", {"status": "failed"}) == by_error
+            assert await executions.count_by("error", {"status": "completed"}) == {}
+            assert await executions.count_by("error", {"error_name": "RangeError"}) == {
+                "RangeError": 2
+            }
+            assert await executions.count_by("status", {"error_name": "RangeError"}) == {
+                "failed": 2
+            }
+
+            async def failed_with(name: str, **more: Any) -> list[str]:
+                filters = {"error_name": name, **more}
+                ids = [one.id for one in await executions.query_executions(filters)]
+                assert len(ids) == await executions.count_executions(filters)
+                return sorted(ids)
+
+            two = ["named-0", "named-2"]
+            assert await failed_with("RangeError") == two
+            assert await failed_with("RangeError", status="failed", target_name="named") == two
+            assert await failed_with("RangeError", status="completed") == []
+            assert await failed_with("RangeError", target_name="it") == []
+            assert await failed_with(long) == ["named-4"]
+            assert await failed_with("Out of tea") == ["named-1"]
+            assert await failed_with("TimeoutError") == ["late"]
+            assert await failed_with("ConnectionError") == ["spills"]
+            await verified(stage)
+
+            await executions.delete_execution("named-0")
+            assert await failed_with("RangeError") == ["named-2"]
+            async for _ in stage.app.verification_service.rebuild_all():
+                pass
+            assert await failed_with("RangeError") == ["named-2"]
+            assert await failed_with("Out of tea") == ["named-1"]
+            await verified(stage)
+
+    run(story())
+
+
+def test_verify_tells_of_an_error_that_is_not_found_and_rebuild_mends_it(
+    database_url: str, namespace: str, run: Run
+) -> None:
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it='throw new TypeError("no")') as stage:
+            app, id_ = stage.app, await stage.start("it")
+            await stage.end(id_)
+            assert await app.verification_service.verify(id_) == []
+            connection = app._connection
+            keys = connection.keys.partition(id_)
+            await connection.command("DEL", keys.index("e", "TypeError"))
+            [missing] = await app.verification_service.verify(id_)
+            assert "index" in missing.problem
+            await connection.command("HSET", keys.projection(id_), "er", "Other")
+            assert len(await app.verification_service.verify(id_)) >= 1
+            await app.verification_service.rebuild(id_)
+            assert await app.verification_service.verify(id_) == []
+            assert await app.execution_service.count_by("error") == {"TypeError": 1}
+
+    run(story())
+
+
 def test_many_are_ended_by_attribute_and_by_the_line_they_wait_at(
     database_url: str, namespace: str, run: Run
 ) -> None:
@@ -405,6 +496,8 @@ def test_the_command_line_starts_lists_and_counts_by_attributes(
     assert sum(f"it-{n}" in last and f"it-{n}" not in listed for n in range(3)) == 1
     assert "3 executions" in rhythm("count", "-a", "customer=c-1")
     assert "pending  3" in rhythm("count", "--by", "status")
+    assert "0 executions" in rhythm("count", "--error", "TypeError")
+    assert rhythm("list", "--error", "TypeError", "--json") == "[]\n"
     assert '"it": 3' in rhythm("count", "--by", "workflow", "--json")
     assert '"cursor": null' in rhythm("list", "--json", "--cursor", "start")
     assert 'customer": "c-1"' in rhythm("get", "it-1")

@@ -75,8 +75,8 @@ def test_the_failed_are_retried_once_and_keep_what_they_had(
             for id_ in ids:
                 assert (await stage.end(id_)).status == "failed"
             await stage.ended("ends")
-            assert (await bulk.run("retry", {}, error_name="TypeError")).matched == 0
-            done = await bulk.run("retry", {}, error_name="RangeError")
+            assert (await bulk.run("retry", {"error_name": "TypeError"})).matched == 0
+            done = await bulk.run("retry", {"error_name": "RangeError"})
             assert sorted(done.ids) == sorted(f"{id_}.retry" for id_ in ids)
             again = await bulk.run("retry", {"target_name": "it"}, limit=100)
             for id_ in ids:
@@ -154,7 +154,8 @@ def test_what_is_gone_on_meanwhile_is_passed_over(
         ({"reason": "x", "action": "delete"}, "reason: goes with"),
         ({"rate": 0}, "rate: must be"),
         ({"limit": -1}, "limit: must be"),
-        ({"error_name": ""}, "error_name: must not be empty"),
+        ({"filters": {"error_name": ""}}, "error_name: must not be empty"),
+        ({"filters": {"error_name": " "}}, "error_name: must not be blank"),
         ({"definition": "x"}, "definition: "),
     ],
     ids=str,

@@ -457,7 +457,7 @@ def test_filters_do_not_change() -> None:
             {"stauts": "failed"},
             "query_executions: has no parameter 'stauts' (did you mean 'status'?); it takes "
             "target_name, status, parent_workflow_id, queue, type, created_after, created_before, "
-            "limit, offset, schedule, attributes",
+            "limit, offset, schedule, attributes, error_name",
         ),
     ],
 )

@@ -8,14 +8,20 @@ from typing import Any
 from streams import events, projections, transitions
 from streams.codec import StoredExecution
 from streams.connection import Connection
-from streams.due import Endings, Timekeeper
+from streams.due import Endings, Failure, Timekeeper
 from streams.projections import Filters
 from streams.work import WorkerSeat
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
-ENDINGS = Endings(b"LOST", b"LATE", b"UNCLAIMED", b"SILENT", b"CLOSED")
+ENDINGS = Endings(
+    Failure("Lost", b"LOST"),
+    Failure("Late", b"LATE"),
+    Failure("Unclaimed", b"UNCLAIMED"),
+    Failure("Silent", b"SILENT"),
+    b"CLOSED",
+)
 
 
 class Clock:

@@ -41,7 +41,7 @@ from rhythm.settings import Settings
 from rhythm.worker.delivery import deliver_all
 from streams import events, outbox, projections, transitions
 from streams.codec import StoredEvent, StoredExecution, TaskClaim, WorkflowClaim
-from streams.due import Endings
+from streams.due import Endings, Failure
 from streams.errors import (
     ExecutionAlive,
     ExecutionAlreadyOver,
@@ -74,12 +74,14 @@ from tests.streams.scheduled import Scheduling
 LEASE_MS = 1_000
 QUEUES = ("left", "right")
 OUTPUT = vocabulary.encode(vocabulary.Completed(vocabulary.raw(1)))
-FAILED = vocabulary.encode(vocabulary.Failed(ErrorInfo("Error", "no", "task_failed")))
+ERROR = "Own Error"
+FAILED = vocabulary.encode(vocabulary.Failed(ErrorInfo(ERROR, "no", "task_failed")))
 AGAIN = vocabulary.encode(vocabulary.AttemptFailed(ErrorInfo("Error", "no", "task_failed")))
 RELEASED = vocabulary.encode(vocabulary.Released("stopped"))
 REASON = vocabulary.encode(vocabulary.CancelRequested("over"))
 OUTCOMES = {"completed": OUTPUT, "failed": FAILED, "cancelled": REASON}
-ENDINGS = Endings(FAILED, FAILED, FAILED, FAILED, REASON)
+TIMED_OUT = Failure(ERROR, FAILED)
+ENDINGS = Endings(TIMED_OUT, TIMED_OUT, TIMED_OUT, TIMED_OUT, REASON)
 BOUNDS = st.builds(
     Bounds,
     deadline_ms=st.sampled_from([0, 0, 800]),
@@ -467,7 +469,7 @@ class Store(Scheduling):
                     ]
                 )
             )
-            return TaskSettlement(claim.id, claim.token, how, payload, due_ms)
+            return TaskSettlement(claim.id, claim.token, how, payload, due_ms, error=ERROR)
         chunk = hand.chunks.get(claim.id, 0) + 1
         if chunk == 1 and data.draw(st.integers(0, 4)) == 0:
             return WorkflowSettlement(
@@ -526,6 +528,7 @@ class Store(Scheduling):
             snapshot=f"machine of {claim.token}".encode() if is_kept else b"",
             outcome=outcome,
             payload=OUTCOMES.get(outcome, b""),
+            error=ERROR if outcome == "failed" else "",
         )
 
     def child(self, data: st.DataObject, parent: str, n: int, is_task: bool) -> NewChild:
@@ -839,6 +842,8 @@ class Store(Scheduling):
             }
             for status in STATUSES
         }
+        named = await connection.command("ZRANGE", keys.index("e", ERROR), 0, -1)
+        of_error = {id_.decode() for id_ in named}
         everything = await self.everything()
         self.wakes = {id_: found.wake for id_, _, found in everything}
         # What was handed out once takes no more starts, even if it is due again.
@@ -873,8 +878,10 @@ class Store(Scheduling):
                 **({"sc": schedule} if (schedule := schedule_of(id_)) else {}),
                 **({"df": facts.definition} if facts.definition else {}),
                 **({"pv": str(facts.begins_with)} if facts.begins_with else {}),
+                **({"er": facts.error} if facts.error else {}),
             } == found.facts, (history, found.facts)
             assert [status for status, ids in indexed.items() if id_ in ids] == [facts.status]
+            assert (id_ in of_error) == bool(facts.error)
             shown = vocabulary.value_of(msgspec.Raw(found.state)) if found.state else {}
             assert shown == facts.state
 

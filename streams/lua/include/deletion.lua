@@ -2,11 +2,11 @@
 
 -- created: as an index says; the projection may be gone.
 local function delete_one(id, created)
-  local facts = call("HMGET", prefix .. "x:" .. id, "st", "tg", "q", "ty", "sc", "cr", "ab")
+  local facts = call("HMGET", prefix .. "x:" .. id, "st", "tg", "q", "ty", "sc", "er", "cr", "ab")
   local parent = parent_of(id)
-  created = created or facts[6]
+  created = created or facts[7]
   if created then
-    for i, index in ipairs({ "s", "g", "q", "y", "c" }) do
+    for i, index in ipairs({ "s", "g", "q", "y", "c", "e" }) do
       if facts[i] then
         index_remove(index .. ":" .. facts[i], { created, id })
       end
@@ -14,7 +14,7 @@ local function delete_one(id, created)
     if parent then
       index_remove("p:" .. parent, { created, id })
     end
-    if facts[7] then
+    if facts[8] then
       take_attributes(id, created)
     end
   end

@@ -287,7 +287,7 @@ local function fold_all()
   end
   -- First, since it frees memory.
   call("LTRIM", prefix .. "i", #found, -1)
-  local ids, before, last, created_at, born = {}, {}, {}, {}, {}
+  local ids, before, last, created_at, born, failed = {}, {}, {}, {}, {}, {}
   for i = 1, #found do
     local from, to, created, id, more = string.match(found[i], "^(%S+) (%S+) (%d+) (%S+)(.*)$")
     if id then
@@ -298,6 +298,8 @@ local function fold_all()
       last[id] = to
       if from == "-" then
         created_at[id], born[id] = created, more
+      elseif more ~= "" then
+        failed[id] = string.sub(more, 2)
       end
     end
   end
@@ -333,6 +335,9 @@ local function fold_all()
         note(removed, "s:" .. before[id], id)
       end
       note(added, "s:" .. last[id], id)
+      if failed[id] then
+        note(added, "e:" .. failed[id], id)
+      end
     end
   end
   -- What is no index is left as it is; `rhythm verify` tells of it.

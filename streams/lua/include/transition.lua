@@ -425,7 +425,7 @@ end
 -- What changes in the indexes is noted in the list i, oldest first, and folded in when they are read, so that
 -- whoever reads them sees in them all that was acknowledged; or when many notes have come together: most executions have ended by then, and their status changes once instead of
 -- three times. A note: status before, "-" for a new one, status, when it was created, id; of a new one also its
--- type, target and queue, and "alone" if it is in no index of its parent.
+-- type, target and queue, and "alone" if it is in no index of its parent; of one that failed the error's name, if that has one.
 local notes = {}
 
 --@include index when called
@@ -773,7 +773,8 @@ local function tell_parent(id, now, cause, ...)
   end
 end
 
--- The terminal event: the last of its stream, told to the parent and to the clients that wait.
+-- The terminal event: the last of its stream, told to the parent and to the clients that wait. What failed is found by
+-- the name of its error, control.er.
 local function finish(control, now, token, kind, payload, ...)
   local id = control.id
   append(control, now, token, kind, "d", payload, ...)
@@ -782,6 +783,10 @@ local function finish(control, now, token, kind, payload, ...)
     call("HSET", prefix .. "x:" .. id, "sa", control.a)
   end
   move(control, kind, "co", control.a)
+  if control.er and control.er ~= "" then
+    call("HSET", prefix .. "x:" .. id, "er", control.er)
+    notes[#notes] = notes[#notes] .. " " .. control.er
+  end
   if control.ty == "workflow" then
     if call("HLEN", prefix .. "k:" .. id) > 1 then
       for _, field in ipairs(call("HKEYS", prefix .. "k:" .. id)) do
