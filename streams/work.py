@@ -35,14 +35,17 @@ HANDED_OVER_AT_ONCE = 64
 UNITS = 256
 """The most commands that one chunk of a decision may carry: no script does more at once."""
 
+CARRIED_BYTES = 1_048_576
+"""Signals that one chunk of a restart carries along: no more once they have so many bytes."""
+
 NO_LIMITS: Final[Mapping[str, str]] = MappingProxyType({})
 
 Claim = TaskClaim | WorkflowClaim | DamagedClaim
 _ENDS: Final = frozenset({"completed", "failed", "cancelled"})
 
-Verdict = Literal["OK", "DONE", "STALE", "DAMAGED"]
-"""What became of a settlement: done now, done by an earlier call, not this worker's any more, or
-impossible since its records are damaged."""
+Verdict = Literal["OK", "DONE", "MORE", "STALE", "DAMAGED"]
+"""What became of a settlement: done now, done by an earlier call, to be settled again until all is
+done (of a restart), not this worker's any more, or impossible since its records are damaged."""
 
 
 class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
@@ -206,7 +209,8 @@ class Successor(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         payload: encoded `created` event.
-        signals: encoded signals that came and that nobody took, the oldest first.
+        signals: encoded signals that came and that nobody took, the oldest first, at most `UNITS`.
+        before: how many of them earlier chunks have carried along.
     """
 
     target: str
@@ -214,6 +218,7 @@ class Successor(msgspec.Struct, frozen=True, gc=False):
     bounds: Bounds
     payload: bytes
     signals: tuple[bytes, ...] = ()
+    before: int = 0
 
 
 class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
@@ -236,6 +241,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         error: for ``failed``: as of a task.
         due_ms: for ``released``: when to hand it out again; None is at once.
         trouble: for ``released``: why nobody can go on with it, for people; empty if all is well.
+        successor: of a restart; earlier chunks may carry signals along, and nothing else.
         held: whether the worker keeps the machine, and is to have it when there is news.
     """
 
@@ -313,7 +319,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
         flat += [part for _, part in parts]
         if (then := self.successor) is not None:
             flat += [then.target, then.definition, then.bounds.argument(), sealed(then.payload)]
-            flat += [len(then.signals), *map(sealed, then.signals)]
+            flat += [then.before, len(then.signals), *map(sealed, then.signals)]
         return flat
 
 

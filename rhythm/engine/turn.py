@@ -51,6 +51,7 @@ from rhythm.payloads import shortened
 from streams.codec import WorkflowClaim
 from streams.keys import run_id, run_of
 from streams.work import (
+    CARRIED_BYTES,
     UNITS,
     Bounds,
     NewChild,
@@ -152,6 +153,7 @@ def settle(
                 claim, live, commands, number, last
             )
         )
+    settlements[-1:] = _carrying(settlements[-1])
     if live.outcome is None and claim.version > history_limit:
         too_long = Failed(_too_long(claim.version, history_limit))
         settlements[-1] = msgspec.structs.replace(
@@ -176,6 +178,43 @@ def _chunks(commands: Sequence[Command]) -> list[list[Command]]:
             units = 0
         chunks[-1].append(command)
         units += cost
+    return chunks
+
+
+def _carrying(last: WorkflowSettlement) -> list[WorkflowSettlement]:
+    """The last chunk of a decision, in more of them if it is a restart whose signals are more than
+    one script can carry along."""
+    if last.successor is None:
+        return [last]
+    pieces: list[list[bytes]] = [[]]
+    size = 0
+    for signal in last.successor.signals:
+        if len(pieces[-1]) == UNITS or size >= CARRIED_BYTES:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(signal)
+        size += len(signal)
+    if len(pieces) == 1:
+        return [last]
+    # What was decided comes first: its attributes go along too.
+    chunks = [msgspec.structs.replace(last, last=False, outcome="", payload=b"", successor=None)]
+    before = 0
+    for number, piece in enumerate(pieces, start=1):
+        successor = msgspec.structs.replace(last.successor, signals=tuple(piece), before=before)
+        before += len(piece)
+        is_last = number == len(pieces)
+        chunks.append(
+            WorkflowSettlement(
+                last.id,
+                last.token,
+                last.upto,
+                chunk=last.chunk + number,
+                last=is_last,
+                outcome="restarted",
+                payload=last.payload if is_last else b"",
+                successor=successor,
+            )
+        )
     return chunks
 
 

@@ -308,6 +308,8 @@ class Desk:
                 logger.warning("%s is no longer this worker's to settle: dropped", settlement.id)
             if verdict in ("STALE", "DAMAGED"):
                 self._activations.drop(settlement.id)
+            if verdict == "MORE":
+                self._finish(settlement)
         return step
 
     async def _meanwhile_begin(self, call: Coroutine[Any, Any, Step]) -> Step:

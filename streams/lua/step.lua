@@ -21,8 +21,8 @@
 --       outline   13 words: chunk, last, upto, counts of these six, outcome, due, holds, parts; "-" for none
 --       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
 --       upto      the last version the worker was given
---       outcome   "long" (it goes on, and its history is long) | "completed" | "failed" | "cancelled" | "restarted" |
---                 "released";  due  as for a task
+--       outcome   "long" (it goes on, and its history is long) | "completed" | "failed" | "cancelled" | "restarted" (also
+--                 of earlier chunks, which only carry signals along) | "released";  due  as for a task
 --       holds     "1": the worker keeps the machine, and has it when there is news; else "0"
 --       parts     letters in this order: "s" state, "b" attributes, "c" those of children, "r" reason, "n" identity and snapshot, "p" payload, "t" trouble,
 --                 "e" the error's name
@@ -45,14 +45,15 @@
 --       reason    encoded request to cancel those that are not needed any more
 --       snapshot  encoded machine as it stands at `upto`, whose event has this identity
 --       trouble   of what is released: why nobody can go on with it
---       of what is restarted then target, definition, bounds, payload of its successor, and the count of the signals
---       that nobody took, then the payload of each
+--       of what is restarted then target, definition, bounds, payload of its successor, how many of the signals that nobody
+--       took went along before, the count of those that do now, at most 256, then the payload of each
 -- RETURNS  {"LOST"} the worker's lease ran out, or a failover lost what it was answered
 --        | {"OLD"} a later call was made; neither writes
 --        | {"OK", now, {verdict…}, {claim…}, {claim's token and id…}, {id, what is wrong, …}}; the claims by
 --          token and id are those that the worker is not to go on with; the last are executions whose records
 --          are damaged: they are parked, and handed to nobody
---          verdict  "OK" | "DONE" (was settled before) | "STALE" (belongs to another claim) | "DAMAGED"
+--          verdict  "OK" | "DONE" (was settled before) | "MORE" (of a restart: settle it again, there is more to be
+--                   carried along) | "STALE" (belongs to another claim) | "DAMAGED"
 --          claim    {"task", id, attempt, payload, lost, unknown_since, details of the last heartbeat, since
 --                   when it was ready, unix ms}
 --                 | {"workflow", id, upto, version, by, lost, snapshot, first event, {event…}}; at most 256
@@ -61,7 +62,6 @@
 --                   first event says what beginning_of tells
 
 --@include transition
---@include restart
 
 -- One reply stays near 1 MiB, so that no reader waits long for another's answer.
 local CLAIM_BYTES = 1048576
@@ -198,6 +198,8 @@ local function settle_task(id)
   return "OK"
 end
 
+--@include restart when called
+
 local OUTLINE = "^" .. string.rep("(%S+) ", 12) .. "(%S+)$"
 local CHILD = "^(%d+) (%S+) (%S+) (%S+) (%S+) (%S+) ?(.*)$"
 
@@ -256,7 +258,7 @@ local function settle_workflow(id)
   end
   local successor
   if outcome == "restarted" then
-    successor = { tg = take(), df = take(), bounds = take(), payload = take(), signals = {} }
+    successor = { tg = take(), df = take(), bounds = take(), payload = take(), before = tonumber(take()), signals = {} }
     for i = 1, tonumber(take()) do
       successor.signals[i] = take()
     end
@@ -267,10 +269,10 @@ local function settle_workflow(id)
     return verdict
   end
   if chunk <= tonumber(control.ch or 0) then
-    return "DONE"
+    return successor and last and restart(control, now, token, upto, payload, successor, true) or "DONE"
   end
 
-  if last then
+  if last and not successor then
     let_go_of[#let_go_of + 1] = id
   end
   -- Own events of earlier chunks are no news; anything else above `upto` is.
@@ -344,10 +346,10 @@ local function settle_workflow(id)
     append(control, now, token, "child_failed", "n", refusal.n, "d", refusal.payload)
     news = true
   end
-  if not last then
+  if not last or successor then
     control.ch, control.ow = digits(chunk), digits(own)
     save(control)
-    return "OK"
+    return successor and restart(control, now, token, upto, payload, successor, last) or "OK"
   end
 
   if outcome == "released" then
@@ -355,10 +357,6 @@ local function settle_workflow(id)
     return "OK"
   end
   out_of_trouble(control)
-  if successor then
-    restart(control, now, token, upto, payload, successor)
-    return "OK"
-  end
   if outcome == "long" then
     call("ZADD", prefix .. "v", control.v, id)
     if not control.lh then

@@ -203,6 +203,48 @@ def test_signals_that_nobody_took_go_along_in_their_order(
     run(story())
 
 
+BACKLOG = """
+    const { got = null } = Inputs
+    if (got) {
+        while (got.length < 600) got.push(await Signal.when("n"))
+        return got
+    }
+    Attributes.set("stage", "new")
+    await Signal.when("go")
+    Attributes.set("stage", "again")
+    Workflow.restart({ got: [] })
+"""
+
+
+@pytest.mark.parametrize("goes", ["first", "last"])
+def test_many_signals_go_along_in_pieces(
+    database_url: str, namespace: str, run: Run, goes: str
+) -> None:
+    """Those that came after what it restarted by, or those that it was told of before that."""
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=BACKLOG) as stage:
+            executions = stage.app.execution_service
+            id_ = await stage.start("it", id="it")
+            await stage.until(id_, "decided")
+            await executions.pause_execution(id_)
+            if goes == "first":
+                await send(stage, id_, "go", 0)
+            for n in range(600):
+                await send(stage, id_, "n", n)
+            if goes == "last":
+                await send(stage, id_, "go", 0)
+            await executions.resume_execution(id_)
+            assert (await stage.end(id_)).result() == list(range(600))
+            second = await kept(stage, "it~2")
+            assert second.attributes == {"stage": "again"}
+            history = await stage.app.history_service.events("it~2")
+            assert [one.type for one in history].count("signal_received") == 600
+            await verified(stage)
+
+    run(story())
+
+
 def test_a_child_that_restarts_gives_its_parent_the_last_output(
     database_url: str, namespace: str, run: Run
 ) -> None:

@@ -77,13 +77,13 @@ end
 -- stands in v, among those of long histories; fl: the lane that it waits in, if that is not the usual one;
 -- pm: the limits at which it counts, while it runs; db: while starts are merged into it, "unix ms when it is due, how many
 -- have been, what they are known by"; pv: the version of the newest of these;
--- of a run that follows another one, rq: "unix ms since when r holds its requests, the run that holds those before or -".
+-- of what restarts, cy: see restart.lua; of a run that follows another one, rq: "unix ms since when r holds its requests, the run that holds those before or -".
 local WORDS = {
   "v", "a", "st", "wk", "tk", "lt", "at", "ls", "up", "by", "ch", "ow", "ty", "in", "cr", "q",
 }
 local WORDS_PATTERN = "^(%d+) (%d+) " .. string.rep("(%S+) ", #WORDS - 3) .. "(%S+)$"
 
-local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh", "fl", "pm", "db", "pv" }
+local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh", "fl", "pm", "db", "pv", "cy" }
 
 -- A script reads and writes each record once: they are kept here until `commit`. False is an execution that
 -- has ended or never was.
@@ -659,6 +659,23 @@ local function arrange(control, target, bounds, from)
   end
 end
 
+-- As `create` is given.
+local function first_event_of(born, at)
+  local fields = { "t", "created", "a", at, "k", born["in"], "d", born.payload }
+  if born.due then
+    fields[9], fields[10] = "r", digits(born.due)
+  end
+  if born.ab and born.ab ~= "" then
+    fields[#fields + 1] = "b"
+    fields[#fields + 1] = born.ab
+  end
+  if born.h and born.h ~= "" then
+    fields[#fields + 1] = "h"
+    fields[#fields + 1] = born.h
+  end
+  return fields
+end
+
 -- born: id, ty, tg, q, in, payload; p, n and policy of a child, and whether it stands among its parent's already; df of a workflow; h of a root; due or
 -- nil; ab, its attributes, or nil; bounds, as above. A fork begins with events that were staged: how many, and when the last was.
 local function create(born, now)
@@ -667,16 +684,7 @@ local function create(born, now)
     call("RENAME", born.staged, stream)
     call("PERSIST", stream)
   else
-    local more = born.due and { "r", digits(born.due) } or {}
-    if born.ab and born.ab ~= "" then
-      more[#more + 1] = "b"
-      more[#more + 1] = born.ab
-    end
-    if born.h and born.h ~= "" then
-      more[#more + 1] = "h"
-      more[#more + 1] = born.h
-    end
-    begin_stream(stream, "t", "created", "a", at, "k", born["in"], "d", born.payload, unpack(more))
+    begin_stream(stream, unpack(first_event_of(born, at)))
   end
   local control = {
     id = id, v = born.version or 1, a = born.last_at and digits(born.last_at) or at, ["in"] = born["in"], ty = born.ty,
