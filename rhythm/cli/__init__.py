@@ -6,6 +6,7 @@ keeps its traceback.
 """
 
 import logging
+import os
 from typing import Any
 
 import click
@@ -95,8 +96,11 @@ class _Commands(click.Group):
     epilog=EPILOG,
 )
 @click.version_option(package_name="rhythm-flow", prog_name="rhythm")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Durable workflows: scripts in .flow files, tasks in Python, state in Redis."""
+    if os.environ.get("NO_COLOR"):
+        context.color = False
     show_logs(logging.ERROR)
 
 

@@ -36,7 +36,8 @@ def short_json(value: object, width: int) -> str:
 
 def status(name: str) -> str:
     """A status, coloured where colour is shown."""
-    return click.style(name, fg=_COLOUR.get(name))
+    colour = _COLOUR.get(name)
+    return name if colour is None else click.style(name, fg=colour)
 
 
 def moment(at: datetime | None) -> str:

@@ -173,14 +173,12 @@ def _what_of(
     """About one thing that is awaited: how it is, and what is amiss with it."""
     match awaited.kind:
         case "signal":
-            limit = ""
+            send = f"rhythm signal {execution.id} {awaited.name}"
+            told = [f"Nobody has sent signal {awaited.name!r} yet ({send})."]
             if awaited.due_ms is not None:
                 due = from_unix_ms(awaited.due_ms)
-                limit = f" Its time limit ends {_when(due, around)}."
-            send = f"rhythm signal {execution.id} {awaited.name}"
-            return [f"Nobody has sent signal {awaited.name!r} yet ({send}).{limit}"], _overdue(
-                awaited, around
-            )
+                told.append(f"Its time limit ends {_when(due, around)}.")
+            return told, _overdue(awaited, around)
         case "timer":
             assert awaited.due_ms is not None
             due = from_unix_ms(awaited.due_ms)

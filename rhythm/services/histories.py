@@ -15,6 +15,7 @@ import msgspec
 
 import flowlang
 from flowlang import Edit, Moved, SourceMapping, protocol
+from flowlang.evaluation import facts_of
 from rhythm import events
 from rhythm.engine.attributes import lines_of
 from rhythm.engine.fold import successor_of
@@ -706,6 +707,8 @@ class HistoryService:
         check_count(line, "line")
         check_count(last, "last")
         _check_texts(expression=expression, definition=definition)
+        # Also where there is no execution to evaluate it at.
+        facts_of(expression)
         if definition:
             check_definition(definition, "definition")
         else:

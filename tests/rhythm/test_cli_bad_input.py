@@ -144,3 +144,14 @@ def test_what_is_wrong_is_named_and_changes_nothing(
         assert len(told) < 400
 
     assert stored() == before
+
+
+def test_without_colour_where_none_is_wanted() -> None:
+    words = ["get", "it", "--redis", "http://nowhere"]
+
+    coloured, plain = (
+        CliRunner().invoke(main, words, env={"NO_COLOR": said}, color=True) for said in ("", "1")
+    )
+
+    assert coloured.stderr.startswith("\x1b[31merror\x1b[0m: ")
+    assert plain.stderr.startswith("error: ")

@@ -93,6 +93,8 @@ def test_past_executions_are_compared_and_asked(
 
     async def story() -> None:
         async with on_stage(database_url, namespace, it=source) as stage:
+            with pytest.raises(EvaluationRefused, match="this is no expression"):
+                await stage.app.history_service.grep("it", 2, ")(")
             for x in (2, 5):
                 await stage.start("it", {"x": x}, id=f"x{x}")
                 await stage.end(f"x{x}")
