@@ -339,8 +339,6 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     note: str | None
     """Why."""
-    is_partial: bool = False
-    """Whether some partitions go on: a call was broken off, and is to be repeated."""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):

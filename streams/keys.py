@@ -252,6 +252,11 @@ class PartitionKeys:
         return self.prefix + "p"
 
     @property
+    def rules(self) -> str:
+        """Hash: rule -> revision and what it says, as this of several partitions has heard."""
+        return self.prefix + "r"
+
+    @property
     def shares(self) -> str:
         """Hash: limit -> what this of several partitions may have of it."""
         return self.prefix + "p:s"

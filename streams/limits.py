@@ -1,23 +1,24 @@
 """How many tasks may run at once, and begin within a time: by queue, by task, and by key of either.
 
-The script that hands out work sees them, so a change holds at once for all workers. They stand in
-each partition's hash, as six numbers. Of several partitions each has a share: see permits.py.
+Each is a rule of the whole namespace, six numbers: see rules.py. The script that hands out work
+sees them, so a change holds at once for all workers. Of several partitions each has a share: see
+permits.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final, Literal
 from urllib.parse import unquote
 
 import msgspec
 
+from streams import rules
 from streams.connection import Connection
 from streams.keys import PartitionKeys
-from streams.scripts import Argument, load
+from streams.scripts import load
 
-_PUT = load("put_limits")
 _READ = load("read_limits")
 _FIND = load("find_limits")
 
@@ -78,73 +79,41 @@ class StoredLimits(msgspec.Struct, frozen=True):
 async def put(
     connection: Connection, limits: Mapping[str, Limits], *, declared: bool = False
 ) -> int:
-    """Set limits in every partition; how many changed anything. Broken off, it is to be repeated.
+    """Set limits in all partitions; how many changed anything.
 
     Args:
         limits: what is limited, ``queue:<name>`` or ``task:<name>``; or with `declared`, the task's
             name. Limits of nothing but 0 are forgotten.
+
+    Raises:
+        As `rules.put`.
     """
-    fields = {
-        f"declared:{scope}" if declared else scope: given.argument()
+    wanted = {
+        f"limit declared:{scope}" if declared else f"limit {scope}": given.argument()
         for scope, given in limits.items()
     }
-    if not fields:
-        return 0
-    partitions = connection.keys.partitions
-    revision: int | str = ""
-    if len(partitions) > 1:
-        newest, differing = await _compare(connection, fields)
-        fields = {field: fields[field] for field in differing}
-        revision = newest + 1
-    if not fields:
-        return 0
-    arguments: list[Argument] = [connection.now(), len(partitions), revision]
-    arguments += [word for pair in fields.items() for word in pair]
-    changed = 0
-    for keys in partitions:
-        here: int = await connection.write(_PUT, [keys.due, keys.limits], arguments)
-        changed = max(changed, here)
-    return changed
-
-
-async def _compare(connection: Connection, fields: Mapping[str, str]) -> tuple[int, list[str]]:
-    """The newest revision that any partition has of these fields and of what they stand beside, and
-    the fields that do not say everywhere what they are to."""
-    scopes = {field.removeprefix("declared:").removeprefix("task:") for field in fields}
-    beside = {f"{kind}:{scope}" for scope in scopes for kind in ("task", "declared")}
-    asked = sorted(fields.keys() | beside)
-    newest, found = 0, {field: set[str]() for field in asked}
-    for keys in connection.keys.partitions:
-        values = await connection.command("HMGET", keys.limits, *asked)
-        for field, value in zip(asked, values, strict=True):
-            text = (value or b"").decode(errors="replace")
-            found[field].add(text)
-            if stored := _NUMBERS.fullmatch(text):
-                newest = max(newest, int(stored[2] or 0))
-    return newest, [field for field, given in fields.items() if not _says_only(found[field], given)]
-
-
-def _says_only(texts: Collection[str], given: str) -> bool:
-    if len(texts) > 1:
-        return False
-    (text,) = texts
-    stored = _NUMBERS.fullmatch(text)
-    numbers = stored[1] if stored else text
-    return given == ("" if numbers == _REMOVED else numbers)
+    changes = await rules.put(connection, wanted)
+    return sum(change.before != change.now for change in changes.values())
 
 
 async def read(connection: Connection) -> list[StoredLimits]:
     """All limits, by kind and name; of several partitions together."""
     found: dict[tuple[Kind, str, bool], StoredLimits] = {}
+    elsewhere = list[StoredLimits]()
     for keys in connection.keys.partitions:
-        for one in await _read(connection, keys):
-            what = (one.kind, one.name, one.is_declared)
-            other = found.get(what)
-            found[what] = one if other is None else _together(other, one)
+        for field, one in await _read(connection, keys):
+            if rules.home_of(connection, f"limit {field}") is keys:
+                found[one.kind, one.name, one.is_declared] = one
+            else:
+                elsewhere.append(one)
+    for one in elsewhere:
+        what = (one.kind, one.name, one.is_declared)
+        if what in found:
+            found[what] = _together(found[what], one)
     return [found[what] for what in sorted(found)]
 
 
-async def _read(connection: Connection, keys: PartitionKeys) -> list[StoredLimits]:
+async def _read(connection: Connection, keys: PartitionKeys) -> list[tuple[str, StoredLimits]]:
     answer = await connection.call(_READ, [keys.due, keys.limits], [connection.now()])
     found = []
     for i in range(0, len(answer), 6):
@@ -156,13 +125,13 @@ async def _read(connection: Connection, keys: PartitionKeys) -> list[StoredLimit
         kind: Kind = "queue" if what[1] == "queue" else "task"
         limits = Limits(*map(int, text[1].split()))
         is_declared = what[1] == "declared"
-        found.append(
-            StoredLimits(kind, what[2], limits, is_declared, granted, running, began, waiting)
-        )
+        one = StoredLimits(kind, what[2], limits, is_declared, granted, running, began, waiting)
+        found.append((what[0], one))
     return found
 
 
 def _together(one: StoredLimits, other: StoredLimits) -> StoredLimits:
+    """The limits are those of the first."""
     return msgspec.structs.replace(
         one,
         granted=one.granted + other.granted,

@@ -1,6 +1,5 @@
-"""What nobody takes work of for now: queues, and workflows and tasks by name.
-
-Every partition has the flags, so that the script that hands out work sees them.
+"""What nobody takes work of for now: queues, and workflows and tasks by name. Each is a rule of the
+whole namespace: see rules.py.
 """
 
 from __future__ import annotations
@@ -10,11 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from streams import codec
+from streams import codec, rules
 from streams.connection import Connection
-from streams.scripts import load
-
-_PAUSE = load("pause_work")
 
 Kind = Literal["queue", "workflow", "task"]
 
@@ -23,26 +19,25 @@ _VALUE = re.compile(r"([0-9]+) (.*)", re.DOTALL)
 
 
 class StoredPause(msgspec.Struct, frozen=True):
-    """A pause: of what, since when (unix ms), why, and in how many partitions."""
+    """A pause: of what, since when (unix ms), and why."""
 
     kind: Kind
     name: str
     since_ms: int
     note: str
-    partitions: int = 1
 
 
 async def put(connection: Connection, kind: Kind, name: str, *, is_paused: bool, note: str) -> bool:
-    """Pause or resume in every partition; whether that changed something in any. Broken off, it is
-    to be repeated."""
-    changed = 0
-    for keys in connection.keys.partitions:
-        changed += await connection.write(
-            _PAUSE,
-            [keys.due, keys.pauses],
-            [connection.now(), kind, name, "1" if is_paused else "0", note],
-        )
-    return changed > 0
+    """Pause or resume in all partitions; whether it was not so before. Pausing once more changes
+    the note.
+
+    Raises:
+        As `rules.put`.
+    """
+    rule = f"pause {kind}:{name}"
+    # The script puts in front since when.
+    changes = await rules.put(connection, {rule: f" {note}" if is_paused else ""})
+    return (changes[rule].before != "") != is_paused
 
 
 async def executions(
@@ -64,17 +59,15 @@ async def executions(
 
 
 async def read(connection: Connection) -> list[StoredPause]:
-    """All pauses of any partition, by kind and name."""
-    found: dict[tuple[str, str], StoredPause] = {}
+    """All pauses, by kind and name."""
+    found = []
     for keys in connection.keys.partitions:
         reply = await connection.command("HGETALL", keys.pauses)
         fields = reply.items() if isinstance(reply, dict) else codec.pairs(reply)
         for field, value in fields:
             what = _FIELD.fullmatch(field.decode(errors="replace"))
             why = _VALUE.fullmatch(value.decode(errors="replace"))
-            if what and why:
+            if what and why and rules.home_of(connection, f"pause {what[0]}") is keys:
                 kind: Kind = what[1]  # type: ignore[assignment] # one of them, by the expression
-                before = found.get((kind, what[2]))
-                partitions = 1 if before is None else before.partitions + 1
-                found[kind, what[2]] = StoredPause(kind, what[2], int(why[1]), why[2], partitions)
-    return [found[key] for key in sorted(found)]
+                found.append(StoredPause(kind, what[2], int(why[1]), why[2]))
+    return sorted(found, key=lambda one: (one.kind, one.name))

@@ -33,10 +33,11 @@ from rhythm.services.translation import translated
 from rhythm.services.workflows import WorkflowService
 from rhythm.settings import Settings
 from rhythm.surroundings import Surroundings
-from streams import definitions, outbox, pauses, projections, schedules
+from streams import definitions, outbox, pauses, projections, rules, schedules
 from streams.connection import Connection
 from streams.inspection import Concern, ServerReport
 from streams.projections import Description
+from streams.rules import OnItsWay
 from streams.schedules import StoredSchedule
 
 # Within a data centre a call takes a fraction of a millisecond; work that needs some calls for
@@ -75,6 +76,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         busy: the share of a processor that the server's main thread takes, of a Cluster the busiest
             one's; None where nobody looked.
         messages: how many to other executions wait to be delivered.
+        on_their_way: pauses and limits that some partitions have not heard of.
         replicas: how many are to confirm a call, by the settings.
         history_limit: events that a live workflow may have, by the settings.
         asked: what each workflow's latest source asks for by name; broken: why one cannot be read.
@@ -92,6 +94,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     resting: int = 0
     busy: float | None = None
     messages: int = 0
+    on_their_way: Sequence[OnItsWay] = ()
     replicas: int
     history_limit: int
     asked: Mapping[str, Sequence[AskedFor]] = {}
@@ -148,6 +151,7 @@ class DiagnosisService:
             own_ms, server_ms, call_s = await self._clocks()
             schema = await definitions.check(self._connection)
             messages = await outbox.waiting(self._connection)
+            on_their_way = await rules.on_their_way(self._connection)
             resting, rests = await pauses.executions(
                 self._connection, server_ms - round(FORGOTTEN_S * 1000), _NAMED
             )
@@ -172,6 +176,7 @@ class DiagnosisService:
             resting=resting,
             busy=busy,
             messages=messages,
+            on_their_way=on_their_way,
             replicas=self._settings.replicas,
             history_limit=self._settings.history_limit,
             asked=asked,
@@ -477,13 +482,6 @@ def _of_executions(seen: Seen) -> Iterator[Finding]:
 def _of_pauses(seen: Seen) -> Iterator[Finding]:
     now = from_unix_ms(seen.server_ms)
     for pause in seen.pauses:
-        if pause.is_partial:
-            yield _warning(
-                "paused-in-part",
-                f"{pause.kind} {pause.name!r} is paused in some partitions and not in others: a "
-                "call that paused or resumed it was broken off",
-                f"rhythm resume --{pause.kind} {pause.name}, or pause it again",
-            )
         if (now - pause.since).total_seconds() > FORGOTTEN_S:
             yield _warning(
                 "paused-for-long",
@@ -512,6 +510,25 @@ def _of_pauses(seen: Seen) -> Iterator[Finding]:
                 f"{_moment(from_unix_ms(since_ms))}",
                 f"rhythm schedule resume {one.id}, or delete it",
             )
+
+
+def _of_rules(seen: Seen) -> Iterator[Finding]:
+    for one in seen.on_their_way:
+        about, _, scope = one.rule.partition(" ")
+        kind, _, name = scope.partition(":")
+        what = f"{'task' if kind == 'declared' else kind} {name!r}"
+        change = (
+            f"the limits of {what} were changed"
+            if about == "limit"
+            else f"{what} was {'paused' if one.says else 'resumed'}"
+        )
+        yield _warning(
+            "rule-on-its-way",
+            f"{change} {_moment(from_unix_ms(one.since_ms))}: that is on its way to "
+            f"{one.partitions} of {one.of} partitions",
+            "the workers that keep the time bring it, within some seconds: see that one lives; or "
+            "repeat the call",
+        )
 
 
 def _of_schedules(seen: Seen) -> Iterator[Finding]:
@@ -574,6 +591,7 @@ _RULES: Final[tuple[Callable[[Seen], Iterator[Finding]], ...]] = (
     _of_schedules,
     _of_workflows,
     _of_pauses,
+    _of_rules,
 )
 
 

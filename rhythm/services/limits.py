@@ -48,7 +48,8 @@ class LimitService:
 
         Raises:
             InvalidRequest: nothing to set, or what cannot be.
-            ConnectionLost: no answer in time; repeat the call.
+            ConnectionLost: no answer in time; repeat the call. Where there are several partitions,
+                some may hold to it already; the others then do when they can be reached.
         """
         given = limits_of(concurrency, rate, key_concurrency, key_rate)
         if given == Limits():

@@ -37,7 +37,8 @@ class PauseService:
 
         Raises:
             InvalidRequest: no such kind, or no name.
-            ConnectionLost: no answer in time; repeat the call.
+            ConnectionLost: no answer in time; repeat the call. Where there are several partitions,
+                some may hold to it already; the others then do when they can be reached.
         """
         return await self._put(kind, name, True, note)
 
@@ -62,7 +63,6 @@ class PauseService:
                 name=one.name,
                 since=from_unix_ms(one.since_ms),
                 note=one.note or None,
-                is_partial=one.partitions < len(self._connection.keys.partitions),
             )
             for one in found
         ]

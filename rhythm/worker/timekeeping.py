@@ -1,20 +1,22 @@
 """Take part in keeping the time: timers, scheduled starts, retries, the leases of others; and
-deliver what trees send to each other, and what schedules want to be started; and carry permits
-between partitions.
+deliver what trees send to each other, and what schedules want to be started; and carry permits and
+rules between partitions.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections.abc import Awaitable, Callable
 
 from rhythm.ending import end
 from rhythm.errors import ConnectionLost
 from rhythm.services.firing import Firing
 from rhythm.worker.delivery import deliver_all
-from streams import permits
+from streams import permits, rules
 from streams.connection import BlockingReader, Connection
-from streams.due import Timekeeper
+from streams.due import Tended, Timekeeper
 from streams.errors import BackendUnavailable
 from streams.keys import PartitionKeys
 
@@ -22,6 +24,9 @@ logger = logging.getLogger("rhythm.worker")
 
 _AFTER_FAILURE_S = 0.25
 _ROUNDS_AT_ONCE = 8
+# One that died while it told partitions of a pause leaves it to us for no longer than a lease; and
+# where they agree this is one small read of each.
+_RULES_EVERY_S = 3.0
 
 
 async def keep_time(
@@ -40,47 +45,68 @@ async def keep_time(
             that died is followed after at most one and a third terms.
     """
     reader = connection.reader()
-    shares = Permits(connection, keys)
+    others = Others(connection, keys)
     try:
         while True:
             try:
-                await _turn(connection, keys, keeper, firing, shares, reader, term_s / 3)
+                await _turn(connection, keys, keeper, firing, others, reader, term_s / 3)
             except (BackendUnavailable, ConnectionLost) as error:
                 logger.warning("timekeeping was interrupted: %s", error)
                 await asyncio.sleep(_AFTER_FAILURE_S)
     finally:
-        await shares.stop()
+        await others.stop()
         await reader.close()
 
 
-class Permits:
-    """Exchanges permits with other partitions, beside what becomes due here: one that does not
+class Others:
+    """What a partition has to do with the others, beside what becomes due here: one that does not
     answer keeps nothing else waiting."""
 
     def __init__(self, connection: Connection, keys: PartitionKeys) -> None:
         self._connection, self._keys = connection, keys
-        self._exchanging: asyncio.Task[None] | None = None
+        self._running = dict[str, asyncio.Task[None]]()
+        self._rules_at = -math.inf
 
-    def begin(self) -> None:
-        """Exchange until there is nothing to say, unless that is going on."""
-        if self._exchanging is None or self._exchanging.done():
-            self._exchanging = asyncio.create_task(self._exchange(), name="rhythm-permits")
+    def attend(self, tended: Tended) -> None:
+        """As timekeeper: begin what there is to do, as far as that is not going on."""
+        if len(self._connection.keys.partitions) == 1:
+            return
+        if tended.limits_to_tell:
+            self._begin("permits", self._exchange_permits)
+        now = asyncio.get_running_loop().time()
+        if now >= self._rules_at:
+            self._rules_at = now + _RULES_EVERY_S
+            self._begin("rules", self._bring_rules)
 
-    async def _exchange(self) -> None:
-        rounds = 0
+    def _begin(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        if what not in self._running or self._running[what].done():
+            running = asyncio.create_task(self._do(what, work), name=f"rhythm-{what}")
+            self._running[what] = running
+
+    async def _do(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            while await permits.exchange(self._connection, self._keys):
-                rounds += 1
-                if rounds % _ROUNDS_AT_ONCE == 0:
-                    # What is short may go to and fro without end: let others have the server.
-                    await asyncio.sleep(_AFTER_FAILURE_S)
-        except (BackendUnavailable, ConnectionLost) as error:
-            # What was to be said is due again in a second.
-            logger.warning("permits were not exchanged: %s", error)
+            await work()
+        except (BackendUnavailable, ConnectionLost, TimeoutError) as error:
+            # It is done again in some seconds.
+            reason = str(error) or "one did not answer in time"
+            logger.warning("%s did not get to all partitions: %s", what, reason)
+
+    async def _exchange_permits(self) -> None:
+        rounds = 0
+        while await permits.exchange(self._connection, self._keys):
+            rounds += 1
+            if rounds % _ROUNDS_AT_ONCE == 0:
+                # What is short may go to and fro without end: let others have the server.
+                await asyncio.sleep(_AFTER_FAILURE_S)
+
+    async def _bring_rules(self) -> None:
+        # Without end a partition that cannot be reached would keep later rules from the others.
+        async with asyncio.timeout(_RULES_EVERY_S):
+            await rules.bring_together(self._connection, self._keys)
 
     async def stop(self) -> None:
         """Leave it to the next timekeeper."""
-        await end(self._exchanging)
+        await end(*self._running.values())
 
 
 async def _turn(
@@ -88,7 +114,7 @@ async def _turn(
     keys: PartitionKeys,
     keeper: Timekeeper,
     firing: Firing,
-    shares: Permits,
+    others: Others,
     reader: BlockingReader,
     longest_s: float,
 ) -> None:
@@ -98,8 +124,7 @@ async def _turn(
     if not tended.is_keeper:
         await keeper.wait_for_resignation(reader, longest_s)
         return
-    if tended.limits_to_tell:
-        shares.begin()
+    others.attend(tended)
     if await deliver_all(connection, keys, firing):
         return
     if tended.next_due_ms == 0:

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from rhythm import InitBuilder, Rhythm
+from rhythm import ConnectionLost, InitBuilder, Rhythm
 from rhythm.builder import prepare
 from rhythm.cli import main
 from rhythm.models import Finding, Severity, from_unix_ms
@@ -25,8 +24,9 @@ from rhythm.services.staff import TaskAbout, WorkerAbout
 from rhythm.services.workflows import compile_all
 from rhythm.settings import Settings
 from rhythm.surroundings import Surroundings
-from streams import inspection, pauses, projections
+from streams import inspection, projections
 from streams.connection import Connection
+from streams.errors import BackendUnavailable
 from streams.work import WorkerSeat
 from tests.conftest import RedisServer
 
@@ -692,27 +692,52 @@ def test_where_there_is_no_commit_there_is_no_build(
     assert Surroundings().software().commit == ""
 
 
-def test_a_pause_that_was_broken_off_is_told_and_can_be_repeated(
-    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", ["pause", "resume", "limit"])
+def test_what_was_broken_off_is_told_until_all_partitions_know(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setenv("RHYTHM_PARTITIONS", "3")
 
     async def story() -> None:
         async with InitBuilder().database_url(database_url).namespace(namespace) as app:
-            some = app._connection.another(patience_s=10)
-            some.keys = copy(some.keys)
-            some.keys.partitions = some.keys.partitions[:2]
-            await pauses.put(some, "queue", "mail", is_paused=True, note="")
-            await some.close()
 
-            [part] = await app.pause_service.list_pauses()
-            told = {finding.code for finding in (await app.diagnose()).findings}
-            await app.pause_service.pause("queue", "mail")
-            [whole] = await app.pause_service.list_pauses()
+            async def change() -> None:
+                if what == "pause":
+                    await app.pause_service.pause("queue", "mail")
+                elif what == "resume":
+                    await app.pause_service.resume("queue", "mail")
+                else:
+                    await app.limit_service.set_limits("queue", "mail", concurrency=1)
+
+            if what == "resume":
+                await app.pause_service.pause("queue", "mail")
+            write = app._connection.write
+            calls = 0
+
+            async def lost(*call: Any) -> Any:
+                nonlocal calls
+                calls += 1
+                if calls == 3:
+                    raise BackendUnavailable("here", "lost")
+                return await write(*call)
+
+            monkeypatch.setattr(app._connection, "write", lost)
+            with pytest.raises(ConnectionLost):
+                await change()
+
+            pauses = await app.pause_service.list_pauses()
+            [told] = [
+                finding
+                for finding in (await app.diagnose()).findings
+                if finding.code == "rule-on-its-way"
+            ]
+            await change()
             told_later = {finding.code for finding in (await app.diagnose()).findings}
 
-        assert part.is_partial and not whole.is_partial
-        assert "paused-in-part" in told - told_later
+        assert len(pauses) == (what == "pause")
+        word = {"pause": "was paused", "resume": "was resumed", "limit": "were changed"}[what]
+        assert word in told.text and "on its way to 1 of 3 partitions" in told.text
+        assert "rule-on-its-way" not in told_later
 
     run(story())
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from rhythm import InitBuilder, Worker
+from rhythm import ConnectionLost, InitBuilder, Worker
 from rhythm.services.executions import ExecutionService
 from rhythm.tasks import TaskDefinition, TaskRegistry
+from streams import rules
 from streams.connection import Connection
+from streams.errors import BackendUnavailable
 from tests.rhythm.test_ending import verified
 from tests.rhythm.test_workflows import a_registry, on_stage
 
@@ -190,6 +192,54 @@ def test_a_lease_lost_in_one_partition_leaves_the_others_alone(
             ends = [await stage.end(id_) for id_ in by_place.values()]
             assert [end.result() for end in ends] == list(by_place.values())
             assert attempts == {id_: 1 + (id_ == victim) for id_ in by_place.values()}
+
+    run(story())
+
+
+@pytest.mark.parametrize("what", ["pause", "resume", "limit"])
+def test_workers_finish_what_a_lost_caller_began(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setenv("RHYTHM_PARTITIONS", "16")
+
+    async def story() -> None:
+        builder = InitBuilder().database_url(database_url).namespace(namespace)
+        async with builder as app:
+
+            async def change() -> None:
+                if what == "pause":
+                    await app.pause_service.pause("task", "greet")
+                elif what == "resume":
+                    await app.pause_service.resume("task", "greet")
+                else:
+                    await app.limit_service.set_limits("task", "greet", concurrency=1)
+
+            connection = app._connection
+            write, calls = connection.write, 0
+
+            async def lost(*call: Any) -> Any:
+                nonlocal calls
+                calls += 1
+                if calls > 7:
+                    raise BackendUnavailable("here", "lost")
+                return await write(*call)
+
+            if what == "resume":
+                await app.pause_service.pause("task", "greet")
+            calls = 0
+            monkeypatch.setattr(connection, "write", lost)
+            with pytest.raises(ConnectionLost):
+                await change()
+            [left] = await rules.on_their_way(connection)
+            assert left.partitions == 9
+            async with Worker(app, registry=a_registry()):
+                while await rules.on_their_way(connection):  # noqa: ASYNC110 - no event tells
+                    await asyncio.sleep(0.01)
+            held = {
+                await connection.command("HEXISTS", keys.pauses, "task:greet")
+                for keys in connection.keys.partitions
+            }
+            assert held == {int(what == "pause")}
 
     run(story())
 

@@ -16,16 +16,22 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from rhythm import ConnectionLost, Debounce, ScheduleExists, ScheduleNotFound
 from rhythm.builder import Rhythm
 from rhythm.models import from_unix_ms
-from streams import limits
+from rhythm.services.translation import translated
+from streams import limits, rules
 from streams.keys import KeySpace
 from streams.limits import Limits
 from tests.simulation.scenario import FLOWS, QUEUES, Ledger, repeated
 
 SCHEDULE = "each-second"
 EVERY_MS = 1_000
+
+# Calls that tell several partitions take some milliseconds.
+LOST_WITHIN_S = 0.008
 
 # Few enough that there is always something that waits.
 LIMITS = {
@@ -87,18 +93,63 @@ async def keep_schedule(
 
 
 async def let_rest(app: Rhythm, chance: random.Random, quiet_at_s: float) -> None:
-    """Pause queues, workflows and tasks, and resume them; at the end nothing is paused."""
+    """Pause queues, workflows and tasks, and resume them; at the end nothing is paused. Where a
+    call tells several partitions, its caller may be lost meanwhile."""
     loop = asyncio.get_running_loop()
     service = app.pause_service
     resting = chance.sample(_RESTING, chance.randint(1, 4))
+    tells_many = len(app._connection.keys.partitions) > 1
     while loop.time() < quiet_at_s:
         kind, name = chance.choice(resting)
-        await repeated(partial(service.pause, kind, name))
-        await asyncio.sleep(chance.uniform(0.1, 4))
-        await repeated(partial(service.resume, kind, name))
+        for call in (partial(service.pause, kind, name), partial(service.resume, kind, name)):
+            if tells_many and chance.random() < 0.5:
+                await broken_off(call, chance)
+            else:
+                await repeated(call)
+            if call.func == service.pause:
+                await asyncio.sleep(chance.uniform(0.1, 4))
         await asyncio.sleep(chance.uniform(0, 2))
     for kind, name in resting:
         await repeated(partial(service.resume, kind, name))
+
+
+async def tighten(app: Rhythm, chance: random.Random, quiet_at_s: float) -> None:
+    """Lower limits and raise them again, never above `LIMITS`; callers are lost meanwhile, and
+    nobody repeats what they began."""
+    loop = asyncio.get_running_loop()
+
+    async def put(scope: str, given: Limits) -> None:
+        with translated():
+            await limits.put(app._connection, {scope: given})
+
+    while loop.time() < quiet_at_s:
+        await asyncio.sleep(chance.uniform(0, 4))
+        scope = chance.choice(list(LIMITS))
+        lower = msgspec.structs.replace(LIMITS[scope], most=1)
+        call = partial(put, scope, chance.choice((lower, LIMITS[scope])))
+        if chance.random() < 0.7:
+            await broken_off(call, chance)
+        else:
+            await repeated(call)
+
+
+async def broken_off(call: Callable[[], Coroutine[Any, Any, Any]], chance: random.Random) -> None:
+    """Have the caller be lost while it makes a call."""
+    calling = asyncio.create_task(call())
+    await asyncio.sleep(chance.uniform(0, LOST_WITHIN_S))
+    calling.cancel()
+    await asyncio.wait({calling})
+    if not calling.cancelled():
+        calling.exception()
+
+
+async def judge_rules(app: Rhythm, ledger: Ledger, over_at_s: float) -> None:
+    """Blame what some partitions never hear of; workers live."""
+    while left := await rules.on_their_way(app._connection):
+        if asyncio.get_running_loop().time() > over_at_s:
+            ledger.blame(f"partitions have not heard of {left}")
+            return
+        await asyncio.sleep(1)
 
 
 class Typist:

@@ -18,7 +18,8 @@ commands (`_World.inspect`):
 8. Nothing that can go on is forgotten: `check` by where it is, `client` by its patience.
 9. Signals are recorded once in the order accepted, and handed out in it: `_World.judge`, `_judge`.
 
-And no more runs at once than limits allow: `judge_limits`; at the end nothing counts at them.
+And no more runs at once than limits allow: `judge_limits`; at the end nothing counts at them, and
+all partitions have heard of pauses and limits, also of those whose caller was lost: `judge_rules`.
 
 A fork is there once, begins as its source did, and ends: `fork_one`, `judge_forks`. What was
 migrated goes on by the other definition: `judge_migrated`. What failed is retried once and well:
@@ -69,10 +70,12 @@ from tests.simulation.operators import (
     LIMITS,
     Typist,
     judge_limits,
+    judge_rules,
     judge_schedule,
     judge_what_is_left,
     keep_schedule,
     let_rest,
+    tighten,
 )
 from tests.simulation.profiles import PROFILES
 from tests.simulation.scenario import (
@@ -238,6 +241,7 @@ class _World:
         if self.is_retried:
             await retry_all(setup, self.ledger)
             await self.until_all_ended(setup)
+        await judge_rules(setup, self.ledger, OVER_AT_S)
         await self.end_workers()
         await self.judge(setup, wanted)
 
@@ -255,6 +259,9 @@ class _World:
                 yield self.typists[-1].type(app, random.Random(f"{self.seed} {key}"), QUIET_AT_S)
         if is_paused:
             yield let_rest(self.remote_app(Process("pauser")), chance, QUIET_AT_S)
+        if self.profile.limits == 1.0:
+            app = self.remote_app(Process("tightener"))
+            yield tighten(app, random.Random(f"{self.seed} tightener"), QUIET_AT_S)
 
     async def intervene(
         self, setup: Rhythm, wanted: Sequence[Wish]

@@ -40,6 +40,8 @@ def test_the_recorded_story_leaves_something_of_every_kind() -> None:
     not_there |= {"<ns>:{p}:i:+", "<ns>:{p}:i:+<filter>", "<ns>:{p}:i:+<time> <filter>"}
     # Several partitions share limits; the story has one.
     not_there |= {"<ns>:{p}:p:a", "<ns>:{p}:p:g", "<ns>:{p}:p:s"}
+    # … and tell each other what rests and what is limited.
+    not_there |= {"<ns>:{p}:r"}
     assert kinds
     for kind in kinds - not_there:
         assert any(key == kind or key.startswith(f"{kind}:") for key in seen), kind

@@ -181,18 +181,12 @@ local function look_at_limit(name, now)
   end
 end
 
--- Sets the limits of a queue or task, or forgets them when they are ""; whether that changed something. With several
--- partitions it has a revision, and is passed over if there is a newer one; else that is nil.
+-- Sets the limits of a queue or task, or forgets them when they are "". With several partitions they have a revision.
 local function set_limits(field, numbers, now, revision)
-  local before, since = written_in(field)
   if revision then
-    -- Of two that were set at the same time all partitions take the same one.
-    if revision < since or (revision == since and numbers <= before) then
-      return false
-    end
     call("HSET", prefix .. "p", field, (numbers == "" and REMOVED or numbers) .. " " .. digits(revision))
-  elseif before == numbers then
-    return false
+  elseif written_in(field) == numbers then
+    return
   elseif numbers == "" then
     call("HDEL", prefix .. "p", field)
   else
@@ -202,7 +196,6 @@ local function set_limits(field, numbers, now, revision)
   local scope = string.gsub(field, "^declared:", "task:")
   call("ZADD", KEYS[1], digits(now), due_member("limit", 0, 0, scope))
   ring("due")
-  return before ~= numbers
 end
 
 -- Those that do not run any more make room for others.
