@@ -30,7 +30,7 @@ class Tended(msgspec.Struct, frozen=True, gc=False):
             was left for another turn.
         lost_workers: whose leases had run out.
         fired: how many timers, starts and retries came due.
-        limits_to_tell: of how many limits something is to be said to their homes: see permits.py.
+        has_shares_to_tell: whether something is to be said to homes of limits: see permits.py.
         until_ms: until when the other worker is timekeeper.
     """
 
@@ -39,7 +39,7 @@ class Tended(msgspec.Struct, frozen=True, gc=False):
     next_due_ms: int = 0
     lost_workers: tuple[str, ...] = ()
     fired: int = 0
-    limits_to_tell: int = 0
+    has_shares_to_tell: bool = False
     until_ms: int = 0
 
 
@@ -122,7 +122,7 @@ class Timekeeper:
             return Tended(False, until_ms=answer[1])
         _, now_ms, next_due_ms, lost, fired, to_tell = answer
         names = tuple(name.decode() for name in lost)
-        return Tended(True, now_ms, next_due_ms, names, fired, to_tell)
+        return Tended(True, now_ms, next_due_ms, names, fired, bool(to_tell))
 
     async def wait_until_due(self, reader: BlockingReader, timeout_s: float) -> None:
         """As timekeeper: until something earlier is to come, or `timeout_s` passed."""

@@ -1,16 +1,17 @@
 """Limits where there are several partitions: each has a share of what a limit allows.
 
 A limit has a home among the partitions, which grants the others their shares, never more than the
-limit allows in all. Whoever keeps the time of a partition carries what it holds and needs to the
-homes, and what those grant, or want back, to the partitions concerned. What gets lost on the way
-leaves permits unused until the next time, and nothing is wrong with saying it twice: see
-``lua/include/shares.lua``.
+limit allows in all. A worker whose call gave something up or found too little, else whoever keeps
+the time of a partition, carries what it holds and needs to the homes, and what those grant, or
+want back, to the partitions concerned. What gets lost on the way leaves permits unused until the
+next time, and nothing is wrong with saying it twice: see ``lua/include/shares.lua``.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from streams.connection import Connection
@@ -32,11 +33,12 @@ async def exchange(connection: Connection, keys: PartitionKeys) -> bool:
     concerned; False when there was nothing.
 
     Raises:
-        BackendUnavailable, ConnectionLost: the connection failed; a second later there is
-            something to say again.
+        BackendUnavailable, ConnectionLost: some did not answer; with the others it is done. A
+            second later there is something to say again.
     """
     said = await _hold(connection, keys, [])
     any_said = bool(said)
+    failed: list[BaseException] = []
     for _ in range(ROUNDS):
         if not said:
             break
@@ -44,14 +46,29 @@ async def exchange(connection: Connection, keys: PartitionKeys) -> bool:
         for limit, *report in said:
             by_home[connection.keys.home(limit.decode())] += [limit, *report]
         granted = defaultdict[bytes, list[Argument]](list)
-        for home, reports in by_home.items():
-            for limit, tag, *grant in await _grant(connection, home, reports):
-                granted[tag] += [limit, *grant]
-        said = []
-        for partition in connection.keys.partitions:
-            if grants := granted.get(partition.tag.encode()):
-                said += await _hold(connection, partition, grants)
+        answers = [_grant(connection, home, reports) for home, reports in by_home.items()]
+        for limit, tag, *grant in await _together(answers, failed):
+            granted[tag] += [limit, *grant]
+        said = await _together(
+            [
+                _hold(connection, partition, grants)
+                for partition in connection.keys.partitions
+                if (grants := granted.get(partition.tag.encode()))
+            ],
+            failed,
+        )
+    if failed:
+        raise failed[0]
     return any_said
+
+
+async def _together(
+    calls: Sequence[Coroutine[Any, Any, list[list[Any]]]], failed: list[BaseException]
+) -> list[list[Any]]:
+    """What all calls answer; the errors of those that do not are added to `failed`."""
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    failed += [answer for answer in answers if isinstance(answer, BaseException)]
+    return [part for answer in answers if not isinstance(answer, BaseException) for part in answer]
 
 
 async def _hold(

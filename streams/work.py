@@ -342,6 +342,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
         claims: work handed out.
         told: claims that the worker is not to go on with.
         damaged: executions whose records are damaged, and what is wrong, in words; they are parked.
+        has_shares_to_tell: whether something is to be said to homes of limits: see permits.py.
     """
 
     now_ms: int
@@ -349,6 +350,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     claims: tuple[Claim, ...]
     told: tuple[Told, ...] = ()
     damaged: tuple[tuple[str, str], ...] = ()
+    has_shares_to_tell: bool = False
 
 
 class WorkerSeat:
@@ -501,7 +503,7 @@ class WorkerSeat:
     def _heard(self, answer: Sequence[Any]) -> Step:
         if answer[0] != b"OK":
             raise WorkerLost(self.worker)
-        _, now_ms, verdicts, items, told, damaged = answer
+        _, now_ms, verdicts, items, told, damaged, to_tell = answer
         self._answered += 1
         token, unsealed = f"{self.worker}.{self._answered}", self._connection.sealing.open
         return Step(
@@ -510,6 +512,7 @@ class WorkerSeat:
             tuple(codec.claim(item, token, unsealed) for item in items),
             _told(told),
             tuple((id_.decode(), reason.decode()) for id_, reason in codec.pairs(damaged)),
+            bool(to_tell),
         )
 
     async def report(

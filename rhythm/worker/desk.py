@@ -33,7 +33,7 @@ from rhythm.worker.lease import RENEWALS_PER_LEASE, keep_lease
 from rhythm.worker.metrics import Metrics
 from rhythm.worker.room import Room
 from rhythm.worker.task_runner import TaskRunner, describe, failed
-from rhythm.worker.timekeeping import keep_time
+from rhythm.worker.timekeeping import Others, keep_time
 from streams import definitions
 from streams.codec import TaskClaim, WorkflowClaim
 from streams.connection import BlockingReader, Connection
@@ -159,6 +159,7 @@ class Desk:
         self._news = asyncio.Event()
         self._lost = False
         self._gave_up = False
+        self._others = Others(self._connection, keys)
         self._clock_ms = 0
         self._clock_read_at = 0.0
 
@@ -191,6 +192,7 @@ class Desk:
                 self._keys,
                 self._keeper,
                 self._workshop.firing,
+                self._others,
                 term_s=self._settings.lease,
             ),
             name="rhythm-timekeeper",
@@ -207,6 +209,7 @@ class Desk:
         finally:
             await self._abandon()
             await end(working, watching, timekeeping)
+            await self._others.stop()
             end_lease()
         if self._gave_up:
             logger.error("Redis does not answer: %s leaves without a word", self.seat.worker)
@@ -326,7 +329,7 @@ class Desk:
     def _take_on(self, step: Step) -> None:
         self._clock_ms, self._clock_read_at = step.now_ms, self._loop.time()
         self._claimed.extend(step.claims)
-        self._mourn(step)
+        self._hear_beside(step)
         self._be_told(step.told)
 
     async def _call(
@@ -366,7 +369,7 @@ class Desk:
         for chunk in firsts:
             # One script does not take a large decision at once; the last chunk ends the claim.
             step = await self._call((), 0, [chunk])
-            self._mourn(step)
+            self._hear_beside(step)
             if step.verdicts[0] in ("STALE", "DAMAGED"):
                 self._activations.drop(claim.id)
                 return
@@ -396,7 +399,11 @@ class Desk:
         if self._under_way.pop(execution_id, None) is not None:
             self._room.give_back()
 
-    def _mourn(self, step: Step) -> None:
+    def _hear_beside(self, step: Step) -> None:
+        """What an answer says beside verdicts and claims."""
+        if step.has_shares_to_tell:
+            # Others may begin by what was given up, as soon as they hear of it.
+            self._others.exchange_permits()
         for execution_id, reason in step.damaged:
             logger.error(
                 "%s is parked, nobody goes on with it: %s; 'rhythm verify %s' tells all that is "

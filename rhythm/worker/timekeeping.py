@@ -34,6 +34,7 @@ async def keep_time(
     keys: PartitionKeys,
     keeper: Timekeeper,
     firing: Firing,
+    others: Others,
     *,
     term_s: float,
 ) -> None:
@@ -41,11 +42,11 @@ async def keep_time(
 
     Args:
         firing: does what schedules' messages ask for.
+        others: attends to what there is to do with other partitions.
         term_s: how long a turn lasts; asked for again every third of it, so that a timekeeper
             that died is followed after at most one and a third terms.
     """
     reader = connection.reader()
-    others = Others(connection, keys)
     try:
         while True:
             try:
@@ -54,7 +55,6 @@ async def keep_time(
                 logger.warning("timekeeping was interrupted: %s", error)
                 await asyncio.sleep(_AFTER_FAILURE_S)
     finally:
-        await others.stop()
         await reader.close()
 
 
@@ -66,17 +66,23 @@ class Others:
         self._connection, self._keys = connection, keys
         self._running = dict[str, asyncio.Task[None]]()
         self._rules_at = -math.inf
+        self._is_to_tell = False
 
     def attend(self, tended: Tended) -> None:
         """As timekeeper: begin what there is to do, as far as that is not going on."""
         if len(self._connection.keys.partitions) == 1:
             return
-        if tended.limits_to_tell:
-            self._begin("permits", self._exchange_permits)
+        if tended.has_shares_to_tell:
+            self.exchange_permits()
         now = asyncio.get_running_loop().time()
         if now >= self._rules_at:
             self._rules_at = now + _RULES_EVERY_S
             self._begin("rules", self._bring_rules)
+
+    def exchange_permits(self) -> None:
+        """Something is to be said to homes of limits: do, until there is nothing any more."""
+        self._is_to_tell = True
+        self._begin("permits", self._exchange_permits)
 
     def _begin(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         if what not in self._running or self._running[what].done():
@@ -93,7 +99,11 @@ class Others:
 
     async def _exchange_permits(self) -> None:
         rounds = 0
-        while await permits.exchange(self._connection, self._keys):
+        while self._is_to_tell:
+            # What is put there while this one is under way is said with the next.
+            self._is_to_tell = False
+            if await permits.exchange(self._connection, self._keys):
+                self._is_to_tell = True
             rounds += 1
             if rounds % _ROUNDS_AT_ONCE == 0:
                 # What is short may go to and fro without end: let others have the server.

@@ -49,9 +49,10 @@
 --       took went along before, the count of those that do now, at most 256, then the payload of each
 -- RETURNS  {"LOST"} the worker's lease ran out, or a failover lost what it was answered
 --        | {"OLD"} a later call was made; neither writes
---        | {"OK", now, {verdict…}, {claim…}, {claim's token and id…}, {id, what is wrong, …}}; the claims by
---          token and id are those that the worker is not to go on with; the last are executions whose records
---          are damaged: they are parked, and handed to nobody
+--        | {"OK", now, {verdict…}, {claim…}, {claim's token and id…}, {id, what is wrong, …}, to_tell}; the
+--          claims by token and id are those that the worker is not to go on with; the next are executions whose
+--          records are damaged: they are parked, and handed to nobody; to_tell is 1 if the worker is to call
+--          exchange_permits, else 0
 --          verdict  "OK" | "DONE" (was settled before) | "MORE" (of a restart: settle it again, there is more to be
 --                   carried along) | "STALE" (belongs to another claim) | "DAMAGED"
 --          claim    {"task", id, attempt, payload, lost, unknown_since, details of the last heartbeat, since
@@ -495,7 +496,7 @@ if repeated then
       end
     end)
   end
-  return commit({ "OK", now, verdicts, claims, told, troubles })
+  return commit({ "OK", now, verdicts, claims, told, troubles, 0 })
 end
 
 call("HSET", held, "#", seq .. " " .. now)
@@ -633,4 +634,4 @@ for i = 1, #taken, 256 do
   call("HSET", held, unpack(taken, i, math.min(i + 255, #taken)))
 end
 
-return commit({ "OK", now, verdicts, claims, told, troubles })
+return commit({ "OK", now, verdicts, claims, told, troubles, any_shares and take_over_telling() or 0 })

@@ -16,8 +16,8 @@
 -- ARGV[14] closed      encoded reason why children of an ended parent are cancelled
 -- ARGV[15] kept_ms     how long after its end a tree is kept, "" for ever
 -- RETURNS  {"OTHER", until} another worker is timekeeper; writes nothing
---        | {"KEEPER", now, next_due or 0, {lost worker…}, fired, told}; next_due <= now when work is left; told: of how
---          many limits something is to be said to their homes
+--        | {"KEEPER", now, next_due or 0, {lost worker…}, fired, to_tell}; next_due <= now when work is left; to_tell: 1 if
+--          exchange_permits is to be called, else 0
 
 --@include transition
 --@include deletion
@@ -377,6 +377,12 @@ if ARGV[15] ~= "" then
   end
 end
 
+if any_permits then
+  release_permits()
+end
+if any_shares then
+  take_over_telling()
+end
+local to_tell = call("EXISTS", prefix .. "p:a")
 local next_due = call("ZRANGE", due_set, 0, 0, "WITHSCORES")[2]
-local told = call("ZCARD", prefix .. "p:a")
-return commit({ "KEEPER", now, tonumber(next_due or 0), lost_workers, fired, told })
+return commit({ "KEEPER", now, tonumber(next_due or 0), lost_workers, fired, to_tell })

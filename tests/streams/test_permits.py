@@ -54,7 +54,7 @@ class Place:
 
     async def tend(self) -> None:
         """As the timekeeper does when it is rung for, without waiting."""
-        if (await self.keeper.tend()).limits_to_tell:
+        if (await self.keeper.tend()).has_shares_to_tell:
             rounds = 0
             while await permits.exchange(self.connection, self.keys):
                 rounds += 1
@@ -180,6 +180,94 @@ def test_a_single_permit_goes_from_place_to_place(town: Town, run: Run) -> None:
             id_ = await town.task(100 + where, where=where)
             assert await town.claim() == [id_]
             await town.finish(id_)
+
+    played(town, run, story)
+
+
+def test_a_permit_goes_on_at_once_where_nobody_needs_it_any_more(town: Town, run: Run) -> None:
+    """No time passes in this story: nothing waits for a turn to end."""
+
+    async def story() -> None:
+        await town.limit(task_charge=Limits(most=2))
+        here, there, elsewhere = town.places
+        ids = [await town.task(number, where=number) for number in range(2)]
+        assert await town.claim() == ids
+        ids += [await town.task(number, where=number % 2) for number in range(2, 6)]
+        last = await town.task(10, where=2)
+        assert await town.claim() == []
+        assert await here.claim(100, ids[0]) == [ids[2]]
+        assert await here.claim(100, ids[2]) == [ids[4]]
+        # Here nobody waits any more, and elsewhere one does.
+        assert await here.claim(100, ids[4]) == []
+        assert await permits.exchange(town.house.connection, here.keys)
+        assert await elsewhere.claim() == [last]
+        # What lay idle is fetched.
+        for id_ in (ids[1], ids[3], ids[5]):
+            await there.claim(100, id_)
+        late = await town.task(11, where=0)
+        assert await here.claim() == []
+        assert await permits.exchange(town.house.connection, here.keys)
+        assert await here.claim() == [late]
+
+    played(town, run, story)
+
+
+def test_what_was_granted_is_kept_until_somebody_came_for_it(town: Town, run: Run) -> None:
+    async def story() -> None:
+        await town.limit(task_charge=Limits(most=1))
+        here, there, elsewhere = town.places
+        first = await town.task(0, where=0)
+        assert await town.claim() == [first]
+        second, third = [await town.task(number, where=number) for number in (1, 2)]
+        assert await there.claim() == []
+        await there.tend()
+        assert await here.claim(100, first) == []
+        await here.tend()
+        # It is there now, and not begun with.
+        assert await elsewhere.claim() == []
+        await elsewhere.tend()
+        assert await elsewhere.claim() == []
+        assert await there.claim() == [second]
+        assert await there.claim(100, second) == []
+        await there.tend()
+        assert await elsewhere.claim() == [third]
+
+    played(town, run, story)
+
+
+def test_from_the_end_of_one_to_the_beginning_of_another_are_three_calls(
+    town: Town, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that is told carries it: nobody has to be rung for first."""
+    names: list[str] = []
+
+    async def story() -> None:
+        connection = town.house.connection
+        await town.limit(task_charge=Limits(most=1))
+        here, there = town.places[:2]
+        first = await town.task(0, where=0)
+        assert await town.claim() == [first]
+        second = await town.task(1, where=1)
+        assert await town.claim() == []
+        write = connection.write
+
+        async def overheard(script: Any, keys: Any, arguments: Any) -> Any:
+            names.append(script.name)
+            return await write(script, keys, arguments)
+
+        monkeypatch.setattr(connection, "write", overheard)
+        settled = [TaskSettlement(first, here.running.pop(first), "completed", b"O")]
+        await connection.command("DEL", here.keys.due_bell)
+        step = await here.seat.step(["default"], 100, settled)
+        assert step.has_shares_to_tell
+        assert await connection.command("EXISTS", here.keys.due_bell) == 0
+        await permits.exchange(connection, here.keys)
+        # The last two go together: one to who waits, and the home's answer.
+        assert names == ["exchange_permits", "grant_permits", *["exchange_permits"] * 2]
+        assert not await permits.exchange(connection, here.keys)
+        assert await there.claim() == [second]
+        step = await there.seat.step(["default"], 100, [])
+        assert not step.has_shares_to_tell
 
     played(town, run, story)
 

@@ -13,6 +13,8 @@
 
 -- Lanes that one script lets go on at one limit: the timekeeper does the rest.
 local ADMITTED_AT_ONCE = 64
+-- Lanes of a queue's line that are looked at for those that are about to begin at a limit.
+local LANES_LOOKED_AT = 16
 
 local SETTING = "^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) ?(%d*)$"
 local REMOVED = "0 0 0 0 0 0"
@@ -122,22 +124,52 @@ local function room_at(name, now)
   return opens <= now and 1 or 0, opens
 end
 
--- Others wait for permits: what is wanted back goes as soon as it is free, and what nobody waits for here.
+-- The limits on a lane that is one of tasks with limits.
+local function limits_of_lane(lane, queue)
+  if string.sub(lane, -1) == "|" then
+    return false
+  end
+  local _, key, target = parts_of(lane)
+  return limits_of(queue, target or "", key)
+end
+
+-- Whether work here is about to begin at a limit: it waits there, or is among the first in line.
+local function is_needed(name)
+  if call("EXISTS", prefix .. "p:w:" .. name) == 1 then
+    return true
+  end
+  local queue = string.match(name, "|queue:(.*)$")
+  for _, of in ipairs(queue and { queue } or call("HKEYS", prefix .. "g")) do
+    -- Not the count of its turns; and who is paused begins nothing.
+    if not string.find(of, " ", 1, true) and call("HEXISTS", prefix .. "f", "queue:" .. of) == 0 then
+      for _, lane in ipairs(call("ZRANGE", prefix .. "g:" .. of, 0, LANES_LOOKED_AT - 1)) do
+        for _, limit in ipairs(limits_of_lane(lane, of) or {}) do
+          if limit == name then
+            return true
+          end
+        end
+      end
+    end
+  end
+  return false
+end
+
+-- Others wait for permits: what nobody needs here goes at once, and what is wanted back after its turn, as it comes free.
 local function return_share(name, now)
   local share = share_of(name)
   if not share.down_to or share.most == 0 then
     return
   end
-  local least = math.max(share.down_to, 0)
-  if share.most <= share.down_to then
-    if call("EXISTS", prefix .. "p:w:" .. name) == 1 then
+  local least = 0
+  if is_kept(share, now) or is_needed(name) then
+    least = math.max(share.down_to, 0)
+    if share.most <= least then
       return
     end
-    least = 0
-  end
-  if is_in_turn(share, now) then
-    sharing.look_by(name, share.since + SHARE_MS.turn)
-    return
+    if is_in_turn(share, now) then
+      sharing.look_by(name, share.since + SHARE_MS.turn)
+      return
+    end
   end
   sharing.lower(name, share, least, now)
   local _, set, kind, key = most_at(name)
@@ -150,9 +182,16 @@ local function return_share(name, now)
   end
 end
 
+-- Shares that something happened at: with what else their script did it may be that nobody needs them any more.
+local looked_at, is_looked_at = {}, {}
+
 -- Something happened at a limit: lanes that wait there go on, as many as it has room for.
 local function look_at_limit(name, now)
   if has_shares() then
+    if not is_looked_at[name] then
+      any_shares, is_looked_at[name] = true, true
+      looked_at[#looked_at + 1] = { name, now }
+    end
     return_share(name, now)
   end
   local waiting = prefix .. "p:w:" .. name
@@ -214,4 +253,18 @@ local function release_permits()
       end
     end
   end
+end
+
+-- When all is written, what nobody needs now goes back; 1 if something is to be said to homes, which is up to who called
+-- the script if it asks for this, else 0.
+local function take_over_telling()
+  write_pushed()
+  for _, share in ipairs(looked_at) do
+    return_share(unpack(share))
+  end
+  looked_at, is_looked_at = {}, {}
+  any_shares = false
+  local is_to_tell = sharing.is_to_tell
+  sharing.is_to_tell = false
+  return is_to_tell and 1 or 0
 end

@@ -1,14 +1,5 @@
 -- permits: let tasks begin as far as limits allow, when they are claimed. Included by step.
 
--- The limits on a lane that is one of tasks with limits.
-local function limits_of_lane(lane, queue)
-  if string.sub(lane, -1) == "|" then
-    return false
-  end
-  local _, key, target = parts_of(lane)
-  return limits_of(queue, target or "", key)
-end
-
 -- Those that count and do not run any more are forgotten: records that were damaged.
 local HOLDERS_LOOKED_AT = 8
 local function forget_lost_holders(name)

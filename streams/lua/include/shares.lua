@@ -11,7 +11,8 @@
 -- delay, else "-"; the settings' revision known to who
 -- granted it; how much was asked for at last; when it was granted. "#" is how many partitions there are; "!" the
 -- highest number of those that are forgotten. The sorted set p:a has the limits of which something is to be said to
--- their homes: the timekeeper does.
+-- their homes: whoever called the script that put them
+-- there does, if it is told so, else the timekeeper.
 
 local SHARE = "^(%d+) (%d+) (%S+) (%d+) (%d+) (%d+)$"
 
@@ -20,8 +21,8 @@ local SHARE_MS = {
   asked_again = 1000,
   -- A share that nothing was done with is given up after a minute, so that keys that are gone leave nothing behind.
   idle = 60000,
-  -- What was granted is kept for so long where others wait: until it is used, and so that what is short is not sent
-  -- around for every task.
+  -- Where work waits for it what was granted is kept for so long though others wait, so that what is short is not sent
+  -- around for every task. Where none does it goes back at once.
   turn = 250,
   -- What has room while a further limit has none is kept for longer: else of two that need both each might have one.
   kept = 5000,
@@ -54,6 +55,11 @@ end
 local function is_in_turn(share, now)
   -- A clock that stepped back is not waited for.
   return share.down_to >= 0 and share.since <= now + SHARE_MS.kept and now < share.since + SHARE_MS.turn
+end
+
+-- Whether it is kept for work that waits at another limit.
+local function is_kept(share, now)
+  return is_in_turn(share, now) and share.since > now
 end
 
 -- Whether some of it is to go back, and nothing begins by that.
@@ -103,7 +109,7 @@ end
 
 function sharing.tell_home(name, now)
   call("ZADD", prefix .. "p:a", "NX", now, name)
-  ring("due")
+  any_shares, sharing.is_to_tell = true, true
 end
 
 -- Gives up what is not in use, down to `least`; whether that was something. The home is to hear of it.

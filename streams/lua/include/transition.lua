@@ -90,6 +90,8 @@ local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh", "f
 local controls, changed, is_changed = {}, {}, {}
 -- Whether one of them counts at a limit.
 local any_permits = false
+-- Whether something happened at shares of limits.
+local any_shares = false
 
 local function word(value)
   if value ~= "-" then
@@ -448,6 +450,9 @@ local function commit(answer)
   end
   changed, is_changed = {}, {}
   write_pushed()
+  if any_shares and take_over_telling() == 1 then
+    ring("due")
+  end
   for _, bell in ipairs(to_ring) do
     -- Work that was taken in the same script needs nobody.
     local list = prefix .. "b:" .. bell
