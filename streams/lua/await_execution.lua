@@ -11,7 +11,7 @@
 
 local id = living(ARGV[1])
 if wait_for(id, ARGV[2]) then
-  return "WAITING"
+  return commit("WAITING")
 end
 if call("EXISTS", prefix .. "x:" .. id) == 1 then
   return "OVER"

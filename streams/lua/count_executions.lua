@@ -24,11 +24,11 @@ end
 if status ~= "pending" and status ~= "suspended" then
   return { number, further or "" }
 end
--- A workflow's turn is not an event, so it is in no index: what workers hold tells who is running.
+-- What runs is in no index of its own: what workers hold tells.
 for _, worker in ipairs(call("HKEYS", KEYS[2])) do
   for _, id in ipairs(call("HKEYS", prefix .. "a:" .. worker)) do
     local held = id ~= "#" and load(id)
-    if held and held.ty == "workflow" and held.wk == "claimed" and held.st == status then
+    if held and held.wk == "claimed" and index_of_status(held.st) == status then
       local at = tonumber(held.cr)
       if (newest == "+inf" or at <= tonumber(newest)) and (oldest == "-inf" or at >= tonumber(oldest)) then
         number = number - 1

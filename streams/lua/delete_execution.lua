@@ -17,8 +17,9 @@ local id, units = ARGV[1], tonumber(ARGV[2])
 local RUN_UNITS = 8
 local newest = chain_of(id) == id and newest_run(id) or id
 if newest ~= id then
-  if call("EXISTS", prefix .. "k:" .. newest) == 1 then
-    return { "ALIVE", call("HGET", prefix .. "x:" .. newest, "st"), 0 }
+  local control = load(newest)
+  if control then
+    return { "ALIVE", control.st, 0 }
   end
   fold_all()
   local number, is_gone = run_of(newest), true
@@ -47,12 +48,14 @@ if newest ~= id then
   end
 end
 
+local below = count_below(id)
+if load(id) then
+  return { "ALIVE", load(id).st, below }
+end
 local status = call("HGET", KEYS[2], "st")
 if not status then
   return { "UNKNOWN" }
-end
-local below = count_below(id)
-if call("EXISTS", prefix .. "k:" .. id) == 1 or below > 0 then
+elseif below > 0 then
   return { "ALIVE", status, below }
 end
 

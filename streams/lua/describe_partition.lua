@@ -76,8 +76,16 @@ for _, queue in ipairs(queues) do
   ready[#ready + 1] = since
   ready[#ready + 1] = limited[queue] or 0
 end
-local statuses = {}
-for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
+-- Tasks that run are in the index of the pending ones.
+local running = 0
+for i = 1, #about, 2 do
+  for _, id in ipairs(call("HKEYS", prefix .. "a:" .. about[i])) do
+    local is_sound, control = pcall(load, id)
+    running = running + (id ~= "#" and is_sound and control and control.st == "running" and 1 or 0)
+  end
+end
+local statuses = { "pending", index_size("s:pending") - running, "running", running }
+for _, status in ipairs({ "suspended", "completed", "failed", "cancelled", "restarted" }) do
   statuses[#statuses + 1] = status
   statuses[#statuses + 1] = index_size("s:" .. status)
 end

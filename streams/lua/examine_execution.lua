@@ -15,6 +15,8 @@
 local id = ARGV[1]
 fold_all()
 local fields, facts = call("HGETALL", KEYS[3]), call("HGETALL", KEYS[4])
+local is_sound, all_facts = apart(facts_of, id)
+facts = is_sound and all_facts or facts
 local control, by_name, of_facts = {}, {}, {}
 local function known(name, value)
   by_name[name] = value
@@ -41,7 +43,7 @@ for i = 1, #facts, 2 do
 end
 
 local statuses = {}
-for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
+for _, status in ipairs({ "pending", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   if of_facts.cr and index_has("s:" .. status, of_facts.cr, id) then
     statuses[#statuses + 1] = status
   end

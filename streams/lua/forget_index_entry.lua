@@ -17,7 +17,7 @@ fold_all()
 for _, type_ in ipairs({ "workflow", "task" }) do
   index_remove("y:" .. type_, { ARGV[2], ARGV[1] })
 end
-for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
+for _, status in ipairs({ "pending", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   index_remove("s:" .. status, { ARGV[2], ARGV[1] })
 end
 delete_one(ARGV[1], ARGV[2])

@@ -10,10 +10,11 @@
 --@include transition
 
 local id = living(ARGV[2])
-if not load(id) then
+local control = load(id)
+if not control then
   local status = call("HGET", prefix .. "x:" .. id, "st")
   return status and { "OVER", status } or { "UNKNOWN" }
 end
-call("HSET", prefix .. "k:" .. id, "ps", 1)
+keep(control, "ps", 1)
 call("ZADD", prefix .. "h", "NX", clock(ARGV[1]), id)
-return { "OK" }
+return commit({ "OK" })

@@ -29,13 +29,12 @@ for field, value in string.gmatch(ARGV[14], "([^\n]+)\n([^\n]*)") do
 end
 fields[#fields + 1] = by ~= "" and by or nil
 
--- What runs is bounded by the workers' room.
-local MOST_RUNNING = 1000000
-
--- A workflow's turn is not an event, so it is in no index: what workers hold tells.
-local function is_held(id)
+-- What is in a worker's hands runs; a workflow's turn is no event, though.
+local function status_of_living(id)
   local done, control = apart(load, id)
-  return done and control and control.wk == "claimed"
+  if done and control then
+    return not recorded and control.ty == "workflow" and control.wk == "claimed" and "running" or control.st
+  end
 end
 
 local function matches(id)
@@ -48,10 +47,7 @@ local function matches(id)
       return false
     end
   end
-  local now_status = facts[2]
-  if not recorded and facts[4] == "workflow" and (now_status == "pending" or now_status == "suspended") and is_held(id) then
-    now_status = "running"
-  end
+  local now_status = facts[2] or status_of_living(id)
   return (target == "" or facts[1] == target) and (status == "" or now_status == status)
     and (parent == "" or parent_of(id) == parent) and (queue == "" or facts[3] == queue)
     and (type_ == "" or facts[4] == type_) and (schedule == "" or facts[6] == schedule), facts[5],
@@ -77,8 +73,8 @@ local function given()
   return found
 end
 
-if status == "running" and not recorded then
-  -- At all of it at once.
+if status == "running" then
+  -- It is in no index of its own: what workers hold tells. At all of it at once.
   local seen, list = {}, {}
   local function look(id)
     local fits, created, value = matches(id)
@@ -88,10 +84,6 @@ if status == "running" and not recorded then
       seen[id] = true
       list[#list + 1] = { id, created, value }
     end
-  end
-  local running = index_read("s:running", newest, oldest, "", MOST_RUNNING, false)
-  for i = 1, #running, 2 do
-    look(running[i])
   end
   for _, worker in ipairs(call("HKEYS", KEYS[2])) do
     for _, id in ipairs(call("HKEYS", prefix .. "a:" .. worker)) do

@@ -18,9 +18,18 @@ end
 fold_all()
 local fields, facts = {}, {}
 for i = 4, #ARGV, 2 do
-  fields[#fields + 1] = ARGV[i]
-  fields[#fields + 1] = ARGV[i + 1]
   facts[ARGV[i]] = ARGV[i + 1]
+end
+local is_sound, control = apart(load, id)
+if not facts.co and is_sound and control then
+  control.st, control.sa, control.at = facts.st, facts.sa, facts.at
+  save(control)
+end
+for name, value in pairs(facts) do
+  if facts.co or not (name == "st" or name == "sa" or name == "at") then
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
 end
 if ARGV[3] ~= "" then
   fields[#fields + 1] = "sv"
@@ -40,12 +49,13 @@ if type(error_name) == "string" then
 end
 call("DEL", KEYS[3])
 call("HSET", KEYS[3], unpack(fields))
-for _, status in ipairs({ "pending", "running", "suspended", "completed", "failed", "cancelled", "restarted" }) do
+for _, status in ipairs({ "pending", "suspended", "completed", "failed", "cancelled", "restarted" }) do
   index_remove("s:" .. status, { facts.cr, id })
 end
 for _, pair in ipairs({ { "s", "st" }, { "g", "tg" }, { "q", "q" }, { "y", "ty" }, { "c", "sc" }, { "e", "er" } }) do
   if facts[pair[2]] then
-    index_add(pair[1] .. ":" .. facts[pair[2]], { facts.cr, id })
+    local value = facts[pair[2]]
+    index_add(pair[1] .. ":" .. (pair[2] == "st" and index_of_status(value) or value), { facts.cr, id })
   end
 end
 if parent_of(id) and not index_has("p:" .. parent_of(id), facts.cr, id) then
@@ -59,4 +69,4 @@ end
 if facts.q ~= "default" then
   call("SADD", prefix .. "q", facts.q)
 end
-return "OK"
+return commit("OK")

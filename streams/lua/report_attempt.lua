@@ -16,7 +16,7 @@ if not control or control.tk ~= ARGV[3] then
   return "STALE"
 end
 if ARGV[4] ~= "" then
-  call("HSET", KEYS[2], "hd", ARGV[4])
+  keep(control, "hd", ARGV[4])
 end
 if ARGV[5] ~= "" then
   call("HSET", KEYS[2], "pg", ARGV[5])
@@ -24,4 +24,4 @@ end
 if control.hb then
   call("ZADD", KEYS[1], clock(ARGV[1]) + control.hb, beat_member(control))
 end
-return control.cq and "CANCEL" or "OK"
+return commit(control.cq and "CANCEL" or "OK")

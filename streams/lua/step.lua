@@ -181,7 +181,7 @@ local function settle_task(id)
   append(control, now, token, kind, "n", control.at, "r", due, "d", payload)
   if kind == "released" then
     -- The next claim counts this attempt again: it never ran.
-    control.at = digits(control.at - 1)
+    keep(control, "rl", "1")
   end
   if outcome == "unknown" then
     control.by = by ~= "" and by or nil
@@ -284,11 +284,11 @@ local function settle_workflow(id)
     own = own + 1
     if control.st == "pending" then
       local child = #children == 1 and children[1]
+      control.sa = control.a
+      move(control, "suspended")
       if child then
         child.alone = true
-        move(control, "suspended", "sa", control.a, "ch", child.n)
-      else
-        move(control, "suspended", "sa", control.a)
+        call("HSET", prefix .. "x:" .. id, "ch", child.n)
       end
     end
   end
@@ -452,7 +452,7 @@ local function hand_out_workflow(control)
   local from, snapshot, first = 1, false, false
   if control.by == worker then
     from = math.max(tonumber(control.up), 1)
-  else
+  elseif control.up ~= "0" then
     -- Nothing depends on a snapshot, and so nothing on its being sound.
     local kept = redis.pcall("HMGET", prefix .. "s:" .. control.id, "u", "i", "d")
     -- It holds the decision made at `u`, which must be recorded here; or a failover lost that.
@@ -554,19 +554,16 @@ local function claim(id, incarnation, payload, queue)
       local first = first_event(control)
       payload, since = payload_of(first), ready_since(control, control.v == 1 and first)
     end
-    control.at = digits((control.at or 0) + 1)
-    append(control, now, claim_token, "started", "n", control.at)
-    if control.at ~= "1" then
-      move(control, "running", "at", control.at)
-    elseif not control.lt then
-      move(control, "running", "at", "1", "sa", control.a)
+    if control.rl then
+      call("HDEL", prefix .. "k:" .. id, "rl")
+      control.rl = nil
     else
-      -- A first attempt that was given back begins once more under its number.
-      move(control, "running", "at", "1")
-      call("HSETNX", prefix .. "x:" .. id, "sa", control.a)
+      control.at = digits((control.at or 0) + 1)
     end
+    append(control, now, claim_token, "started", "n", control.at)
+    control.sa = control.sa or control.a
     control.wk, control.tk = "claimed", claim_token
-    save(control)
+    move(control, "running")
     if control.dm and lift_limit(control, "q") then
       keep(control, "dm", control.dm)
     end

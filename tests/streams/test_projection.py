@@ -9,7 +9,7 @@ import pytest
 from streams import projections
 from streams.codec import StoredExecution
 from streams.projections import Filters
-from streams.work import NewChild, WorkflowSettlement
+from streams.work import NewChild, TaskSettlement, WorkflowSettlement
 from tests.streams.house import House, Run, play
 
 
@@ -107,5 +107,80 @@ def test_a_count_is_how_many_a_query_finds(house: House, run: Run) -> None:
 
         assert counted == found
         assert found[:5] == [7, 4, 3, 0, 0]
+
+    play(house, run, story)
+
+
+def test_what_moves_of_a_living_execution_stands_in_its_control_record_alone(
+    house: House, run: Run
+) -> None:
+    """Its status, when it began, its newest attempt: the projection gets them at the end."""
+
+    async def moving(id_: str) -> tuple[str | None, ...]:
+        (found,) = await projections.get_executions(house.connection, [id_])
+        assert isinstance(found, StoredExecution)
+        kept = await house.connection.command("HKEYS", house.keys.projection(id_))
+        has_ended = "co" in found.facts
+        assert (b"st" in kept, b"sa" in kept, b"at" in kept) == (has_ended,) * 3
+        return tuple(found.facts.get(name) for name in ("st", "sa", "at"))
+
+    async def story() -> None:
+        seat = await house.seat()
+        await house.start("t", "task")
+        assert await moving("t") == ("pending", None, None)
+        house.clock.now_ms += 5
+        began = str(house.clock.now_ms)
+
+        turns: tuple[tuple[Literal["released", "attempt_failed", "completed"], str], ...] = (
+            ("released", "1"),
+            ("attempt_failed", "1"),
+            ("completed", "2"),
+        )
+        for outcome, attempt in turns:
+            (claim,) = (await seat.step(["default"], 1, [])).claims
+            assert await moving("t") == ("running", began, attempt)
+            assert await house.ids(status="running", as_recorded=True) == ["t"]
+            assert await house.ids(status="pending") == []
+            described = await projections.describe(house.connection)
+            assert (described.executions["running"], described.executions["pending"]) == (1, 0)
+            house.clock.now_ms += 5
+            await seat.step([], 0, [TaskSettlement("t", claim.token, outcome, b"P")])
+            status = outcome if outcome == "completed" else "pending"
+            assert await moving("t") == (status, began, attempt)
+            assert await house.ids(status="running") == []
+
+    play(house, run, story)
+
+
+def test_a_rebuild_makes_anew_what_moves_where_it_stands(house: House, run: Run) -> None:
+    """Of what lives in its control record, and in the index of its status."""
+
+    async def story() -> None:
+        seat = await house.seat()
+        await house.start("t", "task")
+        await house.start("u", "task")
+        (claim, _) = (await seat.step(["default"], 2, [])).claims
+        (before,) = await projections.get_executions(house.connection, ["t"])
+        assert isinstance(before, StoredExecution)
+        await house.connection.command("DEL", house.keys.projection("t"))
+        await house.connection.command("DEL", house.keys.projection("u"))
+        record = await house.connection.command("HGET", house.keys.control("t"), "c")
+        wrong = record.replace(b"running", b"pending")
+        await house.connection.command("HSET", house.keys.control("t"), "c", wrong)
+
+        for id_ in ("t", "u"):
+            assert await projections.rebuild(house.connection, id_, 2, before.facts, b"")
+
+        (after, other) = await projections.get_executions(house.connection, ["t", "u"])
+        assert isinstance(after, StoredExecution)
+        assert isinstance(other, StoredExecution)
+        assert after.facts == before.facts == other.facts
+        assert sorted(await house.ids(status="running")) == ["t", "u"]
+        assert await house.ids(status="pending") == []
+        for id_ in ("t", "u"):
+            examined = await projections.examine(house.connection, id_)
+            assert examined.statuses == {"pending"}
+        await seat.step([], 0, [TaskSettlement("t", claim.token, "completed", b"P")])
+        assert await house.status("t") == "completed"
 
     play(house, run, story)

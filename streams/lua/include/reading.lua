@@ -1,9 +1,5 @@
 -- reading: everything a reader is told of an execution. Included after transition.
 
-local function facts_of(id)
-  return call("HGETALL", prefix .. "x:" .. id)
-end
-
 local function fact(facts, name)
   for i = 1, #facts, 2 do
     if facts[i] == name then

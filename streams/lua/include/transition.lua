@@ -70,20 +70,21 @@ local function apart(work, ...)
 end
 
 -- What is known of a live execution is its control record, the hash k. What changes with nearly every
--- transition, or is needed by it, stands in its field c: words in this order, "-" for none. Further fields:
+-- transition, or is needed by it, stands in its field c: words in this order, "-" for none; of these st, sa and at are facts
+-- that the projection has only when it has ended, and fu tells whether there are further fields:
 -- cq: payload of the request to cancel it; dm: the kinds of time limits set for it; of a task, hb: "ms between
 -- heartbeats, attempts at most, ms before the next one", hd: what its heartbeat said, us: since when nobody knows
--- it; ps: whether it is paused, since when stands in h; pz: whether something stands in z; ew: whether somebody waits for its end; T<n>: when timer n is due; lh: whether it
+-- it, rl: whether its newest attempt was given back and never ran; ps: whether it is paused, since when stands in h; pz: whether something stands in z; ew: whether somebody waits for its end; T<n>: when timer n is due; lh: whether it
 -- stands in v, among those of long histories; fl: the lane that it waits in, if that is not the usual one;
 -- pm: the limits at which it counts, while it runs; db: while starts are merged into it, "unix ms when it is due, how many
 -- have been, what they are known by"; pv: the version of the newest of these;
 -- of what restarts, cy: see restart.lua; of a run that follows another one, rq: "unix ms since when r holds its requests, the run that holds those before or -".
 local WORDS = {
-  "v", "a", "st", "wk", "tk", "lt", "at", "ls", "up", "by", "ch", "ow", "ty", "in", "cr", "q",
+  "v", "a", "st", "wk", "tk", "lt", "at", "ls", "up", "by", "ch", "ow", "sa", "fu", "ty", "in", "cr", "q",
 }
 local WORDS_PATTERN = "^(%d+) (%d+) " .. string.rep("(%S+) ", #WORDS - 3) .. "(%S+)$"
 
-local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh", "fl", "pm", "db", "pv", "cy" }
+local FURTHER = { "cq", "dm", "hb", "hd", "us", "pz", "ps", "ew", "rq", "lh", "fl", "pm", "db", "pv", "cy", "rl" }
 
 -- A script reads and writes each record once: they are kept here until `commit`. False is an execution that
 -- has ended or never was.
@@ -100,23 +101,24 @@ local function word(value)
 end
 
 local function parse(id, record)
-  local v, a, st, wk, tk, lt, at, ls, up, by, ch, ow, ty, incarnation, cr, q = string.match(record, WORDS_PATTERN)
+  local v, a, st, wk, tk, lt, at, ls, up, by, ch, ow, sa, fu, ty, incarnation, cr, q =
+    string.match(record, WORDS_PATTERN)
   if not v then
     damaged("its control record is incomplete")
   end
-  -- As `word`, which would be called eight times.
+  -- As `word`, which would be called ten times.
   return {
     id = id, v = tonumber(v), a = a, st = st, wk = wk, tk = tk ~= "-" and tk or nil, lt = lt ~= "-" and lt or nil,
     at = at ~= "-" and at or nil, ls = ls ~= "-" and ls or nil, up = up ~= "-" and up or nil,
-    by = by ~= "-" and by or nil, ch = ch ~= "-" and ch or nil, ow = ow ~= "-" and ow or nil, ty = ty,
-    ["in"] = incarnation, cr = cr, q = q,
+    by = by ~= "-" and by or nil, ch = ch ~= "-" and ch or nil, ow = ow ~= "-" and ow or nil,
+    sa = sa ~= "-" and sa or nil, fu = fu ~= "-" and fu or nil, ty = ty, ["in"] = incarnation, cr = cr, q = q,
   }
 end
 
 local function record_of(k)
   return digits(k.v) .. " " .. k.a .. " " .. k.st .. " " .. k.wk .. " " .. (k.tk or "-") .. " "
     .. (k.lt or "-") .. " " .. (k.at or "-") .. " " .. (k.ls or "-") .. " " .. (k.up or "-") .. " " .. (k.by or "-") .. " "
-    .. (k.ch or "-") .. " " .. (k.ow or "-") .. " " .. k.ty .. " " .. k["in"] .. " " .. k.cr .. " " .. k.q
+    .. (k.ch or "-") .. " " .. (k.ow or "-") .. " " .. (k.sa or "-") .. " " .. (k.fu or "-") .. " " .. k.ty .. " " .. k["in"] .. " " .. k.cr .. " " .. k.q
 end
 
 -- What is known of a live execution, or nil when it has ended or never was.
@@ -135,7 +137,7 @@ local function load(id)
     return nil
   end
   control = parse(id, record)
-  if call("HLEN", key) > 1 then
+  if control.fu then
     local found = call("HMGET", key, unpack(FURTHER))
     for i, name in ipairs(FURTHER) do
       control[name] = found[i] or nil
@@ -188,8 +190,12 @@ local function save(control)
   end
 end
 
--- Sets further fields of it.
+-- Sets further fields of it: the word fu tells that there are some.
 local function keep(control, ...)
+  if not control.fu then
+    control.fu = "+"
+    save(control)
+  end
   for i = 1, select("#", ...), 2 do
     local name, value = select(i, ...)
     control[name] = value
@@ -217,8 +223,10 @@ local function in_trouble(id, reason)
   redis.pcall("HSET", prefix .. "z", id, string.sub(reason, 1, 500))
   if redis.pcall("EXISTS", prefix .. "k:" .. id) == 1 then
     redis.pcall("HSET", prefix .. "k:" .. id, "pz", 1)
-    if controls[id] then
-      controls[id].pz = "1"
+    local control = controls[id]
+    if control then
+      control.pz, control.fu = "1", "+"
+      save(control)
     end
   end
 end
@@ -387,7 +395,14 @@ end
 
 -- The workflow that asked for it; nil for a root.
 local function parent_of(id)
-  return string.match(id, "^(.*)/[^/]+$")
+  return string.find(id, "/", 1, true) and string.match(id, "^(.*)/[^/]+$")
+end
+
+-- It and the number by which that one knows it.
+local function parent_and_number(id)
+  if string.find(id, "/", 1, true) then
+    return string.match(id, "^(.*)/([^/]+)$")
+  end
 end
 
 -- The schedule that a root was started by, which its id names; nil for any other.
@@ -429,6 +444,11 @@ end
 -- three times. A note: status before, "-" for a new one, status, when it was created, id; of a new one also its
 -- type, target and queue, and "alone" if it is in no index of its parent; of one that failed the error's name, if that has one.
 local notes = {}
+
+-- The index in which what has a status stands.
+local function index_of_status(status)
+  return status == "running" and "pending" or status
+end
 
 --@include index when called
 
@@ -570,14 +590,46 @@ local function wake(control)
   end
 end
 
--- Move an execution between the indexes by status, and in its projection.
-local function move(control, status, ...)
-  if control.st ~= status then
-    notes[#notes + 1] = control.st .. " " .. status .. " " .. control.cr .. " " .. control.id
-    control.st = status
-    save(control)
+-- Move an execution between the indexes by status. A task that runs stays among the pending ones: it goes on in a
+-- moment, and what workers hold tells which these are.
+local function move(control, status)
+  local before, after = index_of_status(control.st), index_of_status(status)
+  if before ~= after then
+    notes[#notes + 1] = before .. " " .. after .. " " .. control.cr .. " " .. control.id
   end
-  call("HSET", prefix .. "x:" .. control.id, "st", status, ...)
+  control.st = status
+  save(control)
+end
+
+-- The projection, the hash x, has what stays as it is from the beginning, and what moves once it has ended; till then
+-- the control record has that: status, when it began, its newest attempt.
+local function settle_facts(control)
+  local facts, began = prefix .. "x:" .. control.id, control.sa
+  if began and control.at then
+    call("HSET", facts, "st", control.st, "sa", began, "co", control.a, "at", control.at)
+  elseif began then
+    call("HSET", facts, "st", control.st, "sa", began, "co", control.a)
+  else
+    call("HSET", facts, "st", control.st, "co", control.a)
+  end
+end
+
+-- All of it, "field, value, …", wherever it stands.
+local function facts_of(id)
+  local facts = call("HGETALL", prefix .. "x:" .. id)
+  for i = 1, #facts, 2 do
+    if facts[i] == "st" then
+      return facts
+    end
+  end
+  local control = #facts > 0 and load(id)
+  for _, name in ipairs(control and { "st", "sa", "at" } or {}) do
+    if control[name] then
+      facts[#facts + 1] = name
+      facts[#facts + 1] = control[name]
+    end
+  end
+  return facts
 end
 
 -- A new stream pre-allocates 4 KB; a copy of it takes what its content needs. An access rule may deny that
@@ -697,7 +749,7 @@ local function create(born, now)
   }
   controls[id] = control
   save(control)
-  local facts = { "ty", born.ty, "tg", born.tg, "q", born.q, "st", "pending", "cr", at }
+  local facts = { "ty", born.ty, "tg", born.tg, "q", born.q, "cr", at }
   if born.p and not born.stands then
     call("HSET", prefix .. "c:" .. born.p, born.n, born.policy)
   end
@@ -750,12 +802,12 @@ end
 -- It has ended, and nothing lives below it: the ended ones above may have stood there for it alone.
 local function leave_tree(id)
   while true do
-    local parent, n = string.match(id, "^(.*)/([^/]+)$")
+    local parent, n = parent_and_number(id)
     if not parent then
       return
     end
     call("HDEL", prefix .. "c:" .. parent, n)
-    if call("EXISTS", prefix .. "k:" .. parent) == 1 or lives_below(parent) then
+    if controls[parent] or call("EXISTS", prefix .. "k:" .. parent) == 1 or lives_below(parent) then
       return
     end
     id = parent
@@ -772,15 +824,16 @@ end
 
 -- Tells a live workflow what became of something it asked for. One whose records are damaged is not told, and
 -- its children end all the same.
+local function tell(id, now, cause, ...)
+  local workflow = load(id)
+  if workflow then
+    append(workflow, now, cause, ...)
+    wake(workflow)
+  end
+end
+
 local function tell_parent(id, now, cause, ...)
-  local told = { ... }
-  local done, reason = apart(function()
-    local parent = load(id)
-    if parent then
-      append(parent, now, cause, unpack(told))
-      wake(parent)
-    end
-  end)
+  local done, reason = apart(tell, id, now, cause, ...)
   if not done then
     park(id, reason)
   end
@@ -793,9 +846,10 @@ local function finish(control, now, token, kind, payload, ...)
   append(control, now, token, kind, "d", payload, ...)
   if control.ty == "workflow" and control.st == "pending" and select("#", ...) > 0 then
     -- It ended by its own first turn.
-    call("HSET", prefix .. "x:" .. id, "sa", control.a)
+    control.sa = control.a
   end
-  move(control, kind, "co", control.a)
+  move(control, kind)
+  settle_facts(control)
   if control.er and control.er ~= "" then
     call("HSET", prefix .. "x:" .. id, "er", control.er)
     notes[#notes] = notes[#notes] .. " " .. control.er
@@ -850,7 +904,10 @@ local function finish(control, now, token, kind, payload, ...)
   if #waiting > 0 then
     call("DEL", prefix .. "b:x:" .. id)
   end
-  local parent, n = string.match(id, "^(.*)/([^/]+)$")
+  local parent, n = parent_and_number(id)
+  if parent and kind ~= "restarted" then
+    tell_parent(parent, now, id, "child_" .. kind, "n", chain_of(n), "d", payload)
+  end
   if control.ty == "workflow" and lives_below(id) then
     later(now, control.closing or "close", id, 0, control["in"])
     if parent then
@@ -859,9 +916,7 @@ local function finish(control, now, token, kind, payload, ...)
   elseif parent then
     leave_tree(id)
   end
-  if parent and kind ~= "restarted" then
-    tell_parent(parent, now, id, "child_" .. kind, "n", chain_of(n), "d", payload)
-  elseif not parent then
+  if not parent then
     local schedule = schedule_of(id)
     if schedule then
       call("ZREM", prefix .. "l:" .. schedule, id)
