@@ -202,7 +202,9 @@ async def migrate_one(
                 ledger.blame(f"{execution_id} was migrated by this call, which says: {error}")
         if failovers == ledger.failovers_of(execution_id):
             ledger.migrated[execution_id] = failovers
+            # The clock may stand a moment before that, which is not the time for another one.
             await asyncio.sleep(max(quiet_at_s - loop.time(), 0))
+            return
 
 
 async def retry_failed(
