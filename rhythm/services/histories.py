@@ -460,6 +460,9 @@ class HistoryService:
             await transitions.fork_execution(
                 self._connection, tree, request=request, content=content
             )
+        if source is not None:
+            # The fork names it, and a failover between the two calls may have taken it.
+            await self._workflows.keep(created.target, program)
         return new_id
 
     async def rehearse(
@@ -662,11 +665,17 @@ class HistoryService:
                     definition=to.digest,
                     payload=events.encode(Migrated(to.digest, mapping)),
                 ):
-                    return moved
+                    break
             await asyncio.sleep(_LOOK_AGAIN_S)
-        raise InvalidRequest(
-            "execution_id", f"{execution_id!r} is at work without a pause: pause it, or try again"
-        )
+        else:
+            raise InvalidRequest(
+                "execution_id",
+                f"{execution_id!r} is at work without a pause: pause it, or try again",
+            )
+        if path:
+            # As of a fork.
+            await self._workflows.keep(name, to)
+        return moved
 
     async def diff(self, a: str, b: str) -> Difference:
         """Where two executions of a workflow part, and by which variables.

@@ -132,6 +132,40 @@ def test_a_fork_takes_another_script_that_decides_alike_so_far(
     run(story())
 
 
+@pytest.mark.parametrize("how", ["forked", "migrated"])
+def test_another_script_is_there_also_if_a_failover_lost_it_on_the_way(
+    database_url: str, namespace: str, run: Run, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    first, other = 'return await Signal.next("go")', 'return [await Signal.next("go")]'
+
+    async def story() -> None:
+        async with on_stage(database_url, namespace, it=first) as stage:
+            connection, histories = stage.app._connection, stage.app.history_service
+            sources, write = connection.keys.definition("it"), connection.write
+            await stage.start("it", id="one")
+            await stage.until("one", "decided")
+
+            async def lost_before(*call: Any) -> Any:
+                for digest in await connection.command("HKEYS", sources):
+                    if digest not in known:
+                        await connection.command("HDEL", sources, digest)
+                return await write(*call)
+
+            known = await connection.command("HKEYS", sources)
+            monkeypatch.setattr(connection, "write", lost_before)
+            if how == "forked":
+                moved = await histories.fork("one", 2, source=other)
+            else:
+                await histories.migrate_execution("one", other, path="it.flow")
+                moved = "one"
+            monkeypatch.undo()
+            execution = await stage.app.execution_service.get_execution(moved)
+            assert execution is not None and execution.definition is not None
+            assert await connection.command("HEXISTS", sources, execution.definition)
+
+    run(story())
+
+
 def test_children_go_on_where_they_were_good_too(
     database_url: str, namespace: str, run: Run
 ) -> None:
