@@ -307,6 +307,24 @@ def test_each_key_has_its_permits_in_all_partitions_together(town: Town, run: Ru
     played(town, run, story)
 
 
+def test_two_limits_that_all_need_block_nobody_for_ever(town: Town, run: Run) -> None:
+    """Of sixteen places each may get one of what it needs two of, and all come to their turn."""
+
+    async def story() -> None:
+        await town.limit(queue_default=Limits(most=1), task_charge=Limits(most=1))
+        ids = [await town.task(number, where=number % 16) for number in range(32)]
+        done = await town.claim()
+        rounds = 0
+        while len(done) < len(ids):
+            done += await town.finish(*town.running())
+            assert len(town.running()) <= 1
+            rounds += 1
+            assert rounds < 200, len(done)
+        assert sorted(done) == sorted(ids)
+
+    played(town, run, story, count=16)
+
+
 def test_so_many_begin_within_any_such_time_in_all_partitions(town: Town, run: Run) -> None:
     async def story() -> None:
         await town.limit(task_charge=Limits(begin=3, within_ms=100_000))

@@ -25,6 +25,8 @@ local SHARE_MS = {
   -- around for every task. Where none does it goes back at once.
   turn = 250,
   -- What has room while a further limit has none is kept for longer: else of two that need both each might have one.
+  -- All ask for theirs in one order, see limits_of, so nobody waits for ever for who waits for him; but what is held
+  -- so is missing elsewhere, and a rate may open in hours: so it has an end, well beyond what permits are on their way.
   kept = 5000,
 }
 
