@@ -78,6 +78,7 @@ _INCLUDE = re.compile(r"^--@include (\w+)( when called)?$", re.MULTILINE)
 
 
 _WORD = re.compile(r"\w+")
+_QUOTED = r'"(?:\\.|[^"\\\n])*"'
 _COMMENT = re.compile(r"^\s*--(?!@).*\n", re.MULTILINE)
 # What an included file declares at its outermost level, up to the next such declaration.
 _DECLARATION = re.compile(
@@ -148,8 +149,13 @@ def _made_when_called(text: str, group: str, declared: str) -> str:
         for name in _names_in(declared)
         if name not in own and re.search(rf"(?<![\w.]){name}\b", after)
     ]
-    for name in names:
-        after = re.sub(rf"(?<![\w.]){name}\b", f"open_{group}().{name}", after)
+    if names:
+        # What is quoted stays as it is.
+        found = re.compile(rf"{_QUOTED}|(?<![\w.])({'|'.join(names)})\b")
+        after = found.sub(
+            lambda use: f"open_{group}().{use[1]}" if use[1] else use[0],
+            after,
+        )
     answer = ", ".join(f"{name} = {name}" for name in names)
     opened = (
         f"local made_{group}\nlocal function open_{group}()\nif made_{group} then\n"

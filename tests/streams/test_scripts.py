@@ -12,11 +12,13 @@ from tests.streams.house import House, Run, play
 
 NAMES = sorted(path.stem for path in (Path(streams.__file__).parent / "lua").glob("*.lua"))
 
-_LIMITS_OF_A_QUEUE = """
+_LIMITS_OF_A_QUEUE = r"""
 local call = redis.call
 --@include transition
 if ARGV[1] == "few" then
   return digits(7)
+elseif ARGV[1] == "limits_of" then
+  return "as \"limits_of\" says"
 end
 return limits_of(ARGV[2], "", "") or "none"
 """
@@ -38,7 +40,9 @@ def test_what_is_made_when_called_works_and_is_made_whole() -> None:
     assert "choose_lane" not in whole.source, "nobody calls it here"
 
 
-@pytest.mark.parametrize(("verb", "answer"), [("few", b"7"), ("all", b"none")])
+@pytest.mark.parametrize(
+    ("verb", "answer"), [("few", b"7"), ("all", b"none"), ("limits_of", b'as "limits_of" says')]
+)
 def test_a_script_runs_with_and_without_what_is_made_when_called(
     verb: str, answer: bytes, house: House, run: Run
 ) -> None:
