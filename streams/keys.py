@@ -256,6 +256,10 @@ class PartitionKeys:
         """Hash: rule -> revision and what it says, as this of several partitions has heard."""
         return self.prefix + "r"
 
+    def begun(self, limit: str) -> str:
+        """List: when what a limit counts began here, unix ms, the latest first."""
+        return f"{self.prefix}p:{limit}"
+
     @property
     def shares(self) -> str:
         """Hash: limit -> what this of several partitions may have of it."""

@@ -162,6 +162,17 @@ class Held(msgspec.Struct, frozen=True):
     opens_ms: int
 
 
+async def _opens(connection: Connection, limit: str, most: int, within_ms: int) -> int:
+    """When the next may begin of what begins in several partitions; 0 for now, by a permit that is
+    on its way."""
+    began: list[int] = []
+    for keys in connection.keys.partitions:
+        newest = await connection.command("LRANGE", keys.begun(limit), 0, most - 1)
+        began += map(int, newest)
+    began.sort(reverse=True)
+    return began[most - 1] + within_ms if len(began) >= most else 0
+
+
 async def find(connection: Connection, execution_id: str) -> Held | None:
     """The limit at which an execution waits now, if it does."""
     keys = connection.keys.partition(execution_id)
@@ -171,6 +182,8 @@ async def find(connection: Connection, execution_id: str) -> Held | None:
     if not answer:
         return None
     name, most, within_ms, opens_ms = answer
+    if within_ms and len(connection.keys.partitions) > 1:
+        opens_ms = await _opens(connection, name.decode(), most, within_ms)
     counts, key, scope = name.decode().split("|", 2)
     kind, _, of = scope.partition(":")
     return Held(

@@ -50,11 +50,10 @@ local function hear(limit, tag, share, number, wanted, allowed)
   end
   local was_satisfied = grant.wanted <= grant.granted
   local has_returned = share < grant.granted
-  if number > grant.number then
-    -- It knows of more than this home does, which a failover may let forget something.
+  if number >= grant.number then
+    -- Less than was granted: it gave that up. More: a failover let one of the two forget something, or this was said
+    -- before it gave that up and comes late, in which case it will say so.
     grant.granted, grant.number = share, number
-  elseif number == grant.number then
-    grant.granted = math.min(grant.granted, share)
   end
   if wanted > grant.granted and (grant.turn == 0 or has_returned or was_satisfied) then
     -- It goes to the end of the line.

@@ -303,10 +303,9 @@ local function look_at_share(_, _, name)
     sharing.write(name, share)
     if sharing.used(name, now) == 0 then
       sharing.lower(name, share, 0, now)
-      sharing.tell_home(name, now)
-    else
-      sharing.look_by(name, now + SHARE_MS.idle)
     end
+    -- Also what is in use: a failover may let the home forget it.
+    sharing.tell_home(name, now)
   end
 end
 

@@ -32,9 +32,9 @@ class Place:
     """A partition with its timekeeper, and a worker that runs what it claims until it is told to
     finish that."""
 
-    def __init__(self, connection: Connection, keys: PartitionKeys) -> None:
+    def __init__(self, connection: Connection, keys: PartitionKeys, worker: str = "w") -> None:
         self.connection, self.keys = connection, keys
-        self.seat = WorkerSeat(connection, keys, f"w{keys.tag}", lease_ms=LEASE_MS)
+        self.seat = WorkerSeat(connection, keys, f"{worker}{keys.tag}", lease_ms=LEASE_MS)
         self.keeper = Timekeeper(
             connection, keys, "keeper", term_ms=10_000, max_lost=5, endings=ENDINGS
         )
@@ -130,6 +130,43 @@ class Town:
         self.clock.now_ms += TURN_MS
         await self.tend()
         return began + await self.claim()
+
+    def away_from_home(self) -> tuple[int, int]:
+        """The two places of three where the tasks' limit is not at home."""
+        home = self.house.connection.keys.home("c||task:charge")
+        here, there = [where for where in range(3) if self.places[where].keys != home]
+        return here, there
+
+    async def kept(self, where: int) -> dict[str, bytes]:
+        """What a replica of a place has got by now."""
+        ask = self.house.connection.command
+        found = await ask("KEYS", f"{self.places[where].keys.prefix}*")
+        return {key: await ask("DUMP", key) for key in (name.decode() for name in found)}
+
+    async def fail_over(self, where: int, replica: dict[str, bytes]) -> None:
+        """The replica takes over; the worker, which knows of more, begins anew."""
+        ask, place = self.house.connection.command, self.places[where]
+        for key in await self.kept(where):
+            await ask("DEL", key)
+        for key, dumped in replica.items():
+            await ask("RESTORE", key, 0, dumped)
+        again = Place(self.house.connection, place.keys, "again")
+        await again.seat.register(b"about")
+        self.places[where] = again
+
+    async def is_mended(self, most: int, ids: Sequence[str]) -> None:
+        """What runs too much comes to its end, nothing begins in its place, and all get done."""
+        asked = self.running()
+        ended: list[str] = []
+        while self.running():
+            before = len(self.running())
+            one = self.running()[0]
+            ended.append(one)
+            began = await self.finish(one)
+            self.clock.now_ms += 1500
+            began += await self.claim()
+            assert len(self.running()) <= max(before - 1, most), (asked, ended, began)
+        assert sorted(ended) == sorted(ids)
 
 
 @pytest.fixture
@@ -343,6 +380,25 @@ def test_so_many_begin_within_any_such_time_in_all_partitions(town: Town, run: R
     played(town, run, story)
 
 
+def test_who_waits_is_told_when_the_next_may_begin_anywhere(town: Town, run: Run) -> None:
+    async def story() -> None:
+        await town.limit(task_charge=Limits(begin=2, within_ms=WITHIN_MS))
+        for where in (0, 1):
+            await town.task(where, where=where)
+            assert len(await town.claim()) == 1
+            town.clock.now_ms += 5_000
+        late = await town.task(2, where=2)
+        assert await town.claim() == []
+        held = await limits.find(town.house.connection, late)
+        assert held is not None
+        assert held.opens_ms == town.clock.now_ms - 10_000 + WITHIN_MS
+        town.clock.now_ms = held.opens_ms
+        town.clock.now_ms += 1500
+        assert await town.claim() == [late]
+
+    played(town, run, story)
+
+
 def test_a_lower_limit_is_kept_to_as_what_runs_comes_to_its_end(town: Town, run: Run) -> None:
     async def story() -> None:
         await town.limit(task_charge=Limits(most=5))
@@ -443,6 +499,55 @@ def test_what_is_said_once_more_says_nothing_new(
             assert len(town.running()) == 2
             while town.running():
                 await town.finish(*town.running())
+
+    played(town, run, story)
+
+
+def test_more_run_after_a_failover_until_those_have_ended_that_began_by_a_permit_it_brought_back(
+    town: Town, run: Run
+) -> None:
+    async def story() -> None:
+        await town.limit(task_charge=Limits(most=2))
+        here, there = town.away_from_home()
+        first = [await town.task(number, where=here) for number in range(2)]
+        assert await town.claim() == first
+        assert await town.finish(*first) == []
+        replica = await town.kept(here)
+        others = [await town.task(number, where=there) for number in range(2, 4)]
+        assert await town.claim() == others
+        # What lay idle here is there now, and here nobody knows that any more.
+        await town.fail_over(here, replica)
+        late = [await town.task(number, where=here) for number in range(4, 9)]
+        assert await town.claim() == late[:2]
+        # Who waits speaks to the home within a second.
+        town.clock.now_ms += 1500
+        assert await town.claim() == []
+        assert len(town.running()) == 4
+        await town.is_mended(2, others + late)
+
+    played(town, run, story)
+
+
+def test_more_run_after_a_failover_of_the_home_until_it_is_told_what_it_had_granted(
+    town: Town, run: Run
+) -> None:
+    async def story() -> None:
+        await town.limit(task_charge=Limits(most=2))
+        here, there = town.away_from_home()
+        home = next(where for where in range(3) if where not in (here, there))
+        replica = await town.kept(home)
+        first = [await town.task(number, where=here) for number in range(2)]
+        assert await town.claim() == first
+        await town.fail_over(home, replica)
+        others = [await town.task(number, where=there) for number in range(2, 4)]
+        assert await town.claim() == others
+        assert len(town.running()) == 4
+        # Nothing waits where the others run, and yet the home hears of them within a minute.
+        town.clock.now_ms += 61_000
+        await town.tend()
+        late = [await town.task(number, where=number % 3) for number in range(4, 10)]
+        assert await town.claim() == []
+        await town.is_mended(2, first + others + late)
 
     played(town, run, story)
 
