@@ -34,6 +34,7 @@ def test_every_key_is_there() -> None:
         "aside": "<kind>|<name>",
         "lane": "<lane>|<queue>",
         "in_turn": "<queue>",
+        "begun": "<limit>",
     }
     names = {name for name in vars(PartitionKeys) if not name.startswith("_")}
     made = {
@@ -56,7 +57,6 @@ def test_every_key_is_there() -> None:
         "<ns>:{p}:i:+<time> <filter>[:<value>]",
         "<ns>:{p}:b:x:<id>",
         "<ns>:{p}:o:n",
-        "<ns>:{p}:p:<limit>",
         "<ns>:{p}:1",
         "<ns>:{p}:d",
         "<ns>:{p}:p:a",
