@@ -7,7 +7,7 @@ its command. The oldest is delivered first, and removed by the step that does th
 A failover may bring back messages that were delivered, with nothing done for them yet, or lose some
 that were read. So each step is only done while its message is the oldest there is. Where the
 receiver lies in another partition nobody can see that; such a message is removed by a call of its
-own.
+own, which looks in the same way: a failover may have given its number to another one.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ import msgspec
 
 from streams.codec import texts_and_payload
 from streams.connection import Connection
+from streams.errors import Overtaken
 from streams.keys import PartitionKeys
+from streams.scripts import load
 from streams.sealing import Change
+
+_REMOVE = load("remove_message")
 
 READ_AT_ONCE = 64
 """Messages that one reading gives; their payloads travel with them."""
@@ -99,8 +103,15 @@ async def read(connection: Connection, keys: PartitionKeys) -> list[Message]:
 
 
 async def remove(connection: Connection, message: Message) -> None:
-    """Forget a message that was delivered in another partition."""
-    await connection.command("XDEL", message.outbox, message.entry)
+    """Forget a message that was delivered in another partition.
+
+    Raises:
+        Overtaken: it is not the oldest one.
+    """
+    keys = next(keys for keys in connection.keys.partitions if keys.outbox == message.outbox)
+    done = Delivery(message, last=True).argument(keys)
+    if await connection.call(_REMOVE, [keys.due, keys.outbox], [done]) == b"OVERTAKEN":
+        raise Overtaken(message.entry)
 
 
 def _message(entry_id: bytes, fields: dict[bytes, bytes], outbox: str, unsealed: Change) -> Message:

@@ -54,11 +54,11 @@ async def deliver_all(connection: Connection, keys: PartitionKeys, firing: Firin
                 last_receiver = await firing.deliver(message)
             else:
                 last_receiver = await _DELIVER[message.kind](connection, message)
+            if connection.keys.partition(last_receiver) != keys:
+                await outbox.remove(connection, message)
         except Overtaken as error:
             logger.debug("%s", error)
             return True
-        if connection.keys.partition(last_receiver) != keys:
-            await outbox.remove(connection, message)
     return len(messages) == outbox.READ_AT_ONCE
 
 

@@ -84,6 +84,7 @@ WORKING = (
         "hand_over",
         "leave_worker",
         "register_worker",
+        "remove_message",
         "exchange_permits",
         "grant_permits",
         "renew_lease",
@@ -91,7 +92,7 @@ WORKING = (
         "step",
         "tend_due",
     },
-    {"XDEL"},
+    set[str](),
 )
 ROLES: Mapping[str, tuple[tuple[set[str], set[str]], ...]] = {
     READER: (READING,),

@@ -126,7 +126,9 @@ async def fork_one(
             ended = await wait(app, fork, wish, over_at_s, ledger, failovers)
         except ExecutionNotFound:
             if loop.time() > quiet_at_s:
-                if fork in ledger.forked and failovers == ledger.failovers_of(fork):
+                # Its source may be gone, by a failover since it was made.
+                _, made_at = ledger.forked.get(fork, (0, -1))
+                if made_at == ledger.failovers_of(fork):
                     ledger.blame(f"{fork} was acknowledged and is gone")
                 return
             # Its source is not there yet, or a failover lost one of them.

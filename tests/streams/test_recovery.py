@@ -243,6 +243,32 @@ def test_a_message_is_delivered_in_its_turn_and_once(house: House, run: Run) -> 
     play(house, run, story)
 
 
+def test_what_removes_a_message_too_late_removes_no_other_one(house: House, run: Run) -> None:
+    """A failover loses the message that it is for, and the next one gets its number."""
+
+    async def send(seat: WorkerSeat, sender: str) -> Message:
+        await house.start(sender)
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        sent = (Outgoing("signal", 1, "g", b"S"),)
+        await seat.step([], 0, [WorkflowSettlement(sender, claim.token, 1, outbox=sent)])
+        (message,) = await outbox.read(house.connection, house.keys)
+        return message
+
+    async def story() -> None:
+        seat = await house.seat()
+        lost = await send(seat, "f")
+        await house.connection.command("DEL", house.keys.outbox, f"{house.keys.outbox}:n")
+        other = await send(seat, "h")
+        assert other.entry == lost.entry
+        with pytest.raises(Overtaken):
+            await outbox.remove(house.connection, lost)
+        assert await outbox.read(house.connection, house.keys) == [other]
+        await outbox.remove(house.connection, other)
+        assert await outbox.read(house.connection, house.keys) == []
+
+    play(house, run, story)
+
+
 @pytest.mark.parametrize("ends_first", [True, False])
 def test_an_answer_goes_to_the_history_that_asked(house: House, run: Run, ends_first: bool) -> None:
     """A failover may lose that a workflow asked, and leave what it asked for: it asks again."""
