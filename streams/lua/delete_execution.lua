@@ -48,9 +48,9 @@ if newest ~= id then
   end
 end
 
-local below = count_below(id)
-if load(id) then
-  return { "ALIVE", load(id).st, below }
+local below, control = count_below(id), load(id)
+if control then
+  return { "ALIVE", control.st, below }
 end
 local status = call("HGET", KEYS[2], "st")
 if not status then

@@ -9,6 +9,7 @@ from streams import events, projections, transitions
 from streams.codec import StoredExecution
 from streams.connection import Connection
 from streams.due import Endings, Failure, Timekeeper
+from streams.keys import PartitionKeys
 from streams.projections import Filters
 from streams.work import WorkerSeat
 
@@ -64,6 +65,22 @@ class House:
             type="signal_received",
             payload=payload,
         )
+
+    async def replica_of(self, keys: PartitionKeys) -> dict[str, bytes]:
+        """What a replica of a partition has got by now."""
+        ask = self.connection.command
+        return {key: await ask("DUMP", key) for key in await self._stored(keys)}
+
+    async def fail_over(self, keys: PartitionKeys, replica: dict[str, bytes]) -> None:
+        """The replica takes over."""
+        for key in await self._stored(keys):
+            await self.connection.command("DEL", key)
+        for key, dumped in replica.items():
+            await self.connection.command("RESTORE", key, 0, dumped)
+
+    async def _stored(self, keys: PartitionKeys) -> list[str]:
+        found = await self.connection.command("KEYS", f"{keys.prefix}*")
+        return [key.decode() for key in found]
 
     async def terminate(self, id_: str) -> None:
         await transitions.cancel_execution(

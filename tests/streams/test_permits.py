@@ -138,18 +138,12 @@ class Town:
         return here, there
 
     async def kept(self, where: int) -> dict[str, bytes]:
-        """What a replica of a place has got by now."""
-        ask = self.house.connection.command
-        found = await ask("KEYS", f"{self.places[where].keys.prefix}*")
-        return {key: await ask("DUMP", key) for key in (name.decode() for name in found)}
+        return await self.house.replica_of(self.places[where].keys)
 
     async def fail_over(self, where: int, replica: dict[str, bytes]) -> None:
         """The replica takes over; the worker, which knows of more, begins anew."""
-        ask, place = self.house.connection.command, self.places[where]
-        for key in await self.kept(where):
-            await ask("DEL", key)
-        for key, dumped in replica.items():
-            await ask("RESTORE", key, 0, dumped)
+        place = self.places[where]
+        await self.house.fail_over(place.keys, replica)
         again = Place(self.house.connection, place.keys, "again")
         await again.seat.register(b"about")
         self.places[where] = again

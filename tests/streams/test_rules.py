@@ -92,21 +92,6 @@ class Town:
     async def on_its_way_to(self) -> int:
         return sum(one.partitions for one in await rules.on_their_way(self.connection))
 
-    async def kept(self, keys: PartitionKeys) -> dict[str, bytes]:
-        """What a replica of a partition has got by now."""
-        return {key: await self.connection.command("DUMP", key) for key in await self._keys(keys)}
-
-    async def _keys(self, keys: PartitionKeys) -> list[str]:
-        found = await self.connection.command("KEYS", f"{keys.prefix}*")
-        return [key.decode() for key in found]
-
-    async def fail_over(self, keys: PartitionKeys, kept: dict[str, bytes]) -> None:
-        """The replica takes over."""
-        for key in await self._keys(keys):
-            await self.connection.command("DEL", key)
-        for key, dumped in kept.items():
-            await self.connection.command("RESTORE", key, 0, dumped)
-
     def home(self, name: str) -> PartitionKeys:
         return rules.home_of(self.connection, f"pause queue:{name}")
 
@@ -251,11 +236,11 @@ def test_a_partition_that_a_failover_set_back_catches_up(
         caller = town.caller()
         await caller.pause("early")
         keys = town.home("mail") if is_home else town.other("mail")
-        kept = await town.kept(keys)
+        kept = await town.house.replica_of(keys)
         await caller.pause("mail")
         await caller.limit("queue:mail", 2)
         await caller.resume("early")
-        await town.fail_over(keys, kept)
+        await town.house.fail_over(keys, kept)
         assert await town.paused_in("mail") == PARTITIONS - 1
 
         await town.keep_time()
@@ -279,16 +264,16 @@ def test_what_is_asked_for_after_a_failover_comes_after_what_that_has_lost(
     async def story() -> None:
         caller = town.caller()
         keys = town.home("mail")
-        kept = await town.kept(keys)
+        kept = await town.house.replica_of(keys)
         await caller.pause("mail")
-        await town.fail_over(keys, kept)
+        await town.house.fail_over(keys, kept)
         town.house.clock.now_ms += clock_ms
         # Its home knows of no pause.
         await caller.resume("mail")
         assert await town.paused_in("mail") == 0
-        kept = await town.kept(keys)
+        kept = await town.house.replica_of(keys)
         await caller.limit("queue:mail", 5)
-        await town.fail_over(keys, kept)
+        await town.house.fail_over(keys, kept)
         await caller.limit("queue:mail", 4)
         await town.keep_time()
         assert await town.paused_in("mail") == 0
@@ -336,7 +321,9 @@ def test_two_who_disagree_and_lose_calls_leave_one_answer_everywhere(
     async def story() -> None:
         callers = [town.caller() for _ in range(2)]
         late: list[Sequence[Any]] = []
-        backups = {keys: await town.kept(keys) for keys in town.connection.keys.partitions}
+        backups = {
+            keys: await town.house.replica_of(keys) for keys in town.connection.keys.partitions
+        }
         for _ in range(12):
             for caller in callers:
                 caller.calls_left = chance.choice((1_000, chance.randint(0, 2 * PARTITIONS)))
@@ -347,9 +334,9 @@ def test_two_who_disagree_and_lose_calls_leave_one_answer_everywhere(
                 await callers[0].arrive(one)
             keys = chance.choice(town.connection.keys.partitions)
             if chance.random() < 0.3:
-                await town.fail_over(keys, backups[keys])
+                await town.house.fail_over(keys, backups[keys])
             else:
-                backups[keys] = await town.kept(keys)
+                backups[keys] = await town.house.replica_of(keys)
             town.house.clock.now_ms += chance.choice((0, 1, -5, 100))
         for _ in range(2):
             await town.keep_time()

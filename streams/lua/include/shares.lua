@@ -8,11 +8,10 @@
 --
 -- A share, by the limit's name: "most number down_to revision asked since": so much of it may be in use; the number
 -- of the grant that it comes of; where others wait, down to how much it is to be given up as it comes free, below 0 without
--- delay, else "-"; the settings' revision known to who
--- granted it; how much was asked for at last; when it was granted. "#" is how many partitions there are; "!" the
--- highest number of those that are forgotten. The sorted set p:a has the limits of which something is to be said to
--- their homes: whoever called the script that put them
--- there does, if it is told so, else the timekeeper.
+-- delay, else "-"; the settings' revision known to who granted it; how much was asked for at last; when it was granted.
+-- "#" is how many partitions there are; "!" the highest number of those that are forgotten. The sorted set p:a has the
+-- limits of which something is to be said to their homes: whoever called the script that put them there does, if it is
+-- told so, else the timekeeper.
 
 local SHARE = "^(%d+) (%d+) (%S+) (%d+) (%d+) (%d+)$"
 
