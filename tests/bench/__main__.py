@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import io
 import json
+import logging
 import pstats
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -58,6 +59,9 @@ def main(arguments: list[str]) -> int:
         for name in WORKLOADS
         if not options.workload or any(name.startswith(word) for word in options.workload)
     ]
+    if options.fsync == "off":
+        # That this server keeps nothing on disk is what was asked for.
+        logging.getLogger("rhythm").setLevel(logging.ERROR)
     facts = []
     with ground(options.fsync) as place:
         bench = Bench(place, options.workers, scale)
