@@ -129,8 +129,12 @@ class PartitionKeys:
         return f"{self.prefix}f:{execution_id}"
 
     def control(self, execution_id: str) -> str:
-        """Hash that transitions decide from; gone once the execution has ended."""
+        """Record that transitions decide from; gone once the execution has ended."""
         return f"{self.prefix}k:{execution_id}"
+
+    def further(self, execution_id: str) -> str:
+        """Hash of what few executions have besides; gone with the record."""
+        return f"{self.prefix}k+:{execution_id}"
 
     def projection(self, execution_id: str) -> str:
         """Hash of small facts that queries read."""

@@ -73,8 +73,8 @@ class TaskSettlement(msgspec.Struct, frozen=True, gc=False):
     error: str = ""
 
     def arguments(self, sealed: Change) -> list[Argument]:
-        """As the script takes it."""
-        common: list[Argument] = ["task", self.id, self.token, self.outcome, sealed(self.payload)]
+        """As the script takes it, but for its id."""
+        common: list[Argument] = ["task", self.token, self.outcome, sealed(self.payload)]
         if self.outcome == "failed":
             return [*common, self.error]
         if self.outcome in _ENDS:
@@ -271,7 +271,7 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
     error: str = ""
 
     def arguments(self, sealed: Change) -> list[Argument]:
-        """As the script takes it."""
+        """As the script takes it, but for its id."""
         parts: list[tuple[str, Argument]] = []
         if self.state:
             parts.append(("s", sealed(self.state)))
@@ -292,18 +292,18 @@ class WorkflowSettlement(msgspec.Struct, frozen=True, gc=False):
             parts.append(("t", self.trouble))
         if self.error:
             parts.append(("e", self.error))
-        letters = "".join(letter for letter, _ in parts) or "-"
+        letters = "".join(letter for letter, _ in parts)
         outline = (
-            f"{self.chunk} {self.last:d} {self.upto} {len(self.children)} {len(self.refusals)} "
-            f"{len(self.timers)} {len(self.stopped)} {len(self.ended)} {len(self.outbox)} "
-            f"{self.outcome or '-'} {'-' if self.due_ms is None else self.due_ms} "
-            f"{self.held:d} {letters}"
+            f"{self.chunk}\0{self.last:d}\0{self.upto}\0{len(self.children)}\0{len(self.refusals)}\0"
+            f"{len(self.timers)}\0{len(self.stopped)}\0{len(self.ended)}\0{len(self.outbox)}\0"
+            f"{self.outcome}\0{'' if self.due_ms is None else self.due_ms}\0"
+            f"{self.held:d}\0{letters}\0"
         )
-        flat: list[Argument] = ["workflow", self.id, self.token, outline, sealed(self.decided)]
+        flat: list[Argument] = ["workflow", self.token, outline, sealed(self.decided)]
         for child in self.children:
             about = (
-                f"{child.n} {child.type} {child.policy} {child.target} {child.queue} "
-                f"{child.definition or '-'} {child.bounds.argument()}"
+                f"{child.n}\0{child.type}\0{child.policy}\0{child.target}\0{child.queue}\0"
+                f"{child.definition}\0{child.bounds.argument()}\0"
             )
             flat += [about, sealed(child.payload)]
         for refusal in self.refusals:
@@ -492,6 +492,7 @@ class WorkerSeat:
             len(queues),
             *queues,
             len(settlements),
+            *[settlement.id for settlement in settlements],
         ]
         for settlement in settlements:
             arguments += settlement.arguments(sealing.seal)

@@ -24,10 +24,10 @@ async def set_words(connection: Connection, execution_id: str, **changes: str) -
     for name, value in changes.items():
         words[WORDS.index(name)] = value
     key = connection.keys.partition(execution_id).control(execution_id)
-    await connection.command("HSET", key, "c", " ".join(words))
+    await connection.command("SET", key, "".join(f"{word}\0" for word in words))
 
 
 async def _words(connection: Connection, execution_id: str) -> list[str]:
     key = connection.keys.partition(execution_id).control(execution_id)
-    record = await connection.command("HGET", key, "c")
-    return [] if record is None else record.decode().split(" ")
+    record = await connection.command("GET", key)
+    return [] if record is None else record.decode().split("\0")[:-1]

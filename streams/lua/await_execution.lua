@@ -1,7 +1,7 @@
 -- await_execution: be told on a reply list when an execution ends.
 --
 -- KEYS[1]  due         sorted set; gives the partition's prefix
--- KEYS[2]  control     hash of the execution
+-- KEYS[2]  control     record of the execution
 -- KEYS[3]  projection  hash of the execution
 -- ARGV[1]  id          the execution's id
 -- ARGV[2]  client      whose reply list gets the id

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  due         sorted set; gives the partition's prefix
 -- KEYS[2]  events      stream of the execution
--- KEYS[3]  control     hash of the execution
+-- KEYS[3]  control     record of the execution
 -- KEYS[4]  projection  hash of the execution
 -- ARGV[1]  now         unix ms, or "" for the server's clock
 -- ARGV[2]  id          the execution's id

@@ -39,7 +39,7 @@ local function merge(control, name, merged, at, due)
   for letter in string.gmatch(control.dm or "", ".") do
     lift_limit(control, letter)
   end
-  call("HDEL", prefix .. "k:" .. id, "dm", "hb", "fl")
+  call("HDEL", prefix .. "k+:" .. id, "dm", "hb", "fl")
   control.dm, control.hb, control.ma, control.ri, control.fl = nil, nil, nil, nil, nil
   arrange(control, ARGV[at + 4], ARGV[at + 8], due)
   local lines = {}

@@ -36,8 +36,7 @@ end
 -- Since when what a queue hands out next waits.
 local function oldest(list)
   for _, message in ipairs(call("LRANGE", list, 0, LOOKED_AT - 1)) do
-    local id = string.match(message, "^%a+ (%S+)")
-    local is_sound, control = pcall(load, id or "")
+    local is_sound, control = pcall(load, addressee_of(message) or "")
     if is_sound and control and control.wk == "queued" then
       return ready_since(control)
     end

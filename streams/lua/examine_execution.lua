@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  due         sorted set; gives the partition's prefix
 -- KEYS[2]  events      stream of the execution
--- KEYS[3]  control     hash of the execution
+-- KEYS[3]  control     record of the execution
 -- KEYS[4]  projection  hash of the execution
 -- ARGV[1]  id          the execution's id
 -- RETURNS  {version, {field, value, …} of control, {field, value, …} of projection,
@@ -14,7 +14,7 @@
 
 local id = ARGV[1]
 fold_all()
-local fields, facts = call("HGETALL", KEYS[3]), call("HGETALL", KEYS[4])
+local fields, facts = call("HGETALL", prefix .. "k+:" .. id), call("HGETALL", KEYS[4])
 local is_sound, all_facts = apart(facts_of, id)
 facts = is_sound and all_facts or facts
 local control, by_name, of_facts = {}, {}, {}
@@ -23,20 +23,18 @@ local function known(name, value)
   control[#control + 1] = name
   control[#control + 1] = tostring(value)
 end
+local stored = call("GET", KEYS[3])
+local is_whole, record = apart(parse, id, stored or "")
+for _, name in ipairs(is_whole and WORDS or {}) do
+  if record[name] then
+    known(name, record[name])
+  end
+end
+if stored and not is_whole then
+  known("c", stored)
+end
 for i = 1, #fields, 2 do
-  local done, record = true, nil
-  if fields[i] == "c" then
-    done, record = apart(parse, id, fields[i + 1])
-  end
-  if done and record then
-    for _, name in ipairs(WORDS) do
-      if record[name] then
-        known(name, record[name])
-      end
-    end
-  else
-    known(fields[i], fields[i + 1])
-  end
+  known(fields[i], fields[i + 1])
 end
 for i = 1, #facts, 2 do
   of_facts[facts[i]] = facts[i + 1]
@@ -64,15 +62,14 @@ end
 
 local queued = 0
 if by_name.q then
-  local message = by_name.ty .. " " .. id
+  local message = message_of({ ty = by_name.ty, id = id })
   local queue = lane_list(by_name.fl or USUAL_LANE, by_name.q)
   queued = #call("LPOS", queue, message, "COUNT", 0)
   local first = call("XRANGE", KEYS[2], "1-0", "1-0")[1]
-  for i = 1, first and #first[2] or 0, 2 do
-    if first[2][i] == "d" then
-      local full = message_of({ id = id, ["in"] = by_name["in"], born = first[2][i + 1] })
-      queued = queued + #call("LPOS", queue, full, "COUNT", 0)
-    end
+  if first and by_name["in"] then
+    local content = by_name.ty == "workflow" and field_of(first, "h")
+    local full = message_of({ ty = by_name.ty, id = id, ["in"] = by_name["in"], h = content, born = payload_of(first) })
+    queued = queued + #call("LPOS", queue, full, "COUNT", 0)
   end
   if by_name.by then
     queued = queued + #call("LPOS", prefix .. "h:" .. by_name.by, message, "COUNT", 0)
@@ -88,7 +85,7 @@ local due = by_name["in"] and call("ZSCORE", KEYS[1], due_member("ready", id, 0,
 local timers = {}
 for name, _ in pairs(by_name) do
   local n = string.match(name, "^T(%d+)$")
-  if n and call("ZSCORE", KEYS[1], due_member("timer", id, n, by_name["in"])) then
+  if n and by_name["in"] and call("ZSCORE", KEYS[1], due_member("timer", id, n, by_name["in"])) then
     timers[#timers + 1] = n
   end
 end

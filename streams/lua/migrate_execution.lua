@@ -1,7 +1,7 @@
 -- migrate_execution: let a live workflow go on with another definition, on which its history was replayed.
 --
 -- KEYS[1]  due         sorted set; gives the partition's prefix
--- KEYS[2]  control     hash of the execution
+-- KEYS[2]  control     record of the execution
 -- KEYS[3]  projection  hash of the execution
 -- KEYS[4]  snapshot    hash of its machine, which is of the other definition
 -- KEYS[5]  requests    hash: request id -> version
@@ -36,7 +36,7 @@ call("HSET", KEYS[3], "df", ARGV[5])
 local door = control.by and prefix .. "h:" .. control.by
 control.by = nil
 save(control)
-if door and call("LREM", door, 1, "workflow " .. id) == 1 then
+if door and call("LREM", door, 1, message_of({ ty = "workflow", id = id })) == 1 then
   enqueue(control, true)
 end
 wake(control)

@@ -1,7 +1,7 @@
 -- pause_execution: let nobody go on with one execution until it is resumed; what it is told meanwhile is kept.
 --
 -- KEYS[1]  due         sorted set; gives the partition's prefix
--- KEYS[2]  control     hash of the execution
+-- KEYS[2]  control     record of the execution
 -- KEYS[3]  projection  hash of the execution
 -- ARGV[1]  now         unix ms, or "" for the server's clock
 -- ARGV[2]  id          the execution's id

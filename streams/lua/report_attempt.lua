@@ -1,7 +1,7 @@
 -- report_attempt: a running task says that it lives, and how far it is.
 --
 -- KEYS[1]  due       sorted set; gives the partition's prefix
--- KEYS[2]  control   hash of the execution
+-- KEYS[2]  control   record of the execution
 -- ARGV[1]  now       unix ms, or "" for the server's clock
 -- ARGV[2]  id        the execution's id
 -- ARGV[3]  token     of its claim
@@ -19,7 +19,7 @@ if ARGV[4] ~= "" then
   keep(control, "hd", ARGV[4])
 end
 if ARGV[5] ~= "" then
-  call("HSET", KEYS[2], "pg", ARGV[5])
+  call("HSET", further(control), "pg", ARGV[5])
 end
 if control.hb then
   call("ZADD", KEYS[1], clock(ARGV[1]) + control.hb, beat_member(control))

@@ -1,7 +1,7 @@
 -- resume_execution: hand out again what was paused, or parked because its workers were lost one after the other.
 --
 -- KEYS[1]  due         sorted set; gives the partition's prefix
--- KEYS[2]  control     hash of the execution
+-- KEYS[2]  control     record of the execution
 -- KEYS[3]  projection  hash of the execution
 -- ARGV[1]  id          the execution's id
 -- RETURNS  {"OK"} | {"NOT", wake} (it is neither) | {"UNKNOWN"} | {"OVER", status}; only OK writes
@@ -17,7 +17,7 @@ end
 if control.wk ~= "stuck" and not control.ps then
   return { "NOT", control.wk }
 end
-call("HDEL", prefix .. "k:" .. id, "ps")
+call("HDEL", prefix .. "k+:" .. id, "ps")
 call("ZREM", prefix .. "h", id)
 control.ps = nil
 if control.wk == "stuck" then

@@ -11,14 +11,14 @@
 -- ARGV[6]   rings    "1": the worker's own bell rings; else "0"
 -- ARGV[7]   queues   how many names follow, most wanted first: queue…; also without room: what is
 --                    then left in them is rung for others, and what waits at its door goes to them
--- then      count    how many settlements follow, each one of
---   "task", id, token, outcome, payload; then of what failed the name of the error, of what has not ended due, by, trouble
+-- then      count    how many settlements follow: the id of each, then each one of
+--   "task", token, outcome, payload; then of what failed the name of the error, of what has not ended due, by, trouble
 --       outcome   "completed" | "failed" | "cancelled" | "attempt_failed" (due: when to try again) |
 --                 "released" (not run; due: when to hand it out again, "" for now) |
 --                 "unknown" (as released; remembers since when nobody knows the task, and who is to get it)
---   "workflow", id, token, outline, decided; then, as many as the outline says, children, refusals, timers,
+--   "workflow", token, outline, decided; then, as many as the outline says, children, refusals, timers,
 --   stopped, ended, outbox; then the parts that it names
---       outline   13 words: chunk, last, upto, counts of these six, outcome, due, holds, parts; "-" for none
+--       outline   13 words, each ended by a zero byte: chunk, last, upto, counts of these six, outcome, due, holds, parts
 --       chunk     1, 2, 3 … of one decision; last is "1" on its last chunk
 --       upto      the last version the worker was given
 --       outcome   "long" (it goes on, and its history is long) | "completed" | "failed" | "cancelled" | "restarted" (also
@@ -27,7 +27,7 @@
 --       parts     letters in this order: "s" state, "b" attributes, "c" those of children, "r" reason, "n" identity and snapshot, "p" payload, "t" trouble,
 --                 "e" the error's name
 --       decided   encoded `decided` event, "" for none; the first one makes a pending workflow suspended
---       children  "n type policy target queue definition bounds", payload each; "-" for no definition
+--       children  n, type, policy, target, queue, definition, bounds as such words; payload each
 --         policy    "c" is cancelled when its parent ends, "a" and "t" (a task) are not; "a" is also
 --                   left alone when its parent asks for its end
 --         bounds    nothing or five numbers, 0 for none: ms until it must have ended, ms until it must have
@@ -189,7 +189,7 @@ local function settle_task(id)
   elseif outcome == "attempt_failed" then
     -- It ran: its worker knew it and lived.
     if control.us then
-      call("HDEL", prefix .. "k:" .. id, "us")
+      call("HDEL", prefix .. "k+:" .. id, "us")
       control.us = nil
     end
     control.ls = nil
@@ -201,8 +201,7 @@ end
 
 --@include restart when called
 
-local OUTLINE = "^" .. string.rep("(%S+) ", 12) .. "(%S+)$"
-local CHILD = "^(%d+) (%S+) (%S+) (%S+) (%S+) (%S+) ?(.*)$"
+local OUTLINE, CHILD = string.rep("s", 13), string.rep("s", 7)
 
 local function attributes_by_child(lines)
   local by_child, n = {}, nil
@@ -216,47 +215,61 @@ local function attributes_by_child(lines)
   return by_child
 end
 
-local function part(parts, letter)
-  return string.find(parts, letter, 1, true) and take() or ""
+local NOTHING = {}
+
+local function several(count, take_one)
+  if count == "0" then
+    return NOTHING
+  end
+  local found = {}
+  for i = 1, tonumber(count) do
+    found[i] = take_one()
+  end
+  return found
+end
+
+local function take_child()
+  local n, ty, policy, tg, q, df, bounds = words_of(CHILD, take())
+  return { n = n, ty = ty, policy = policy, tg = tg, q = q, df = df, bounds = bounds, payload = take() }
+end
+
+local function take_refusal()
+  return { n = take(), payload = take() }
+end
+
+local function take_timer()
+  return { n = take(), due = take() }
+end
+
+local function take_sent()
+  return {
+    k = take(), n = take(), to = take(), policy = take(), tg = take(), q = take(), df = take(), h = take(),
+    b = take(), ab = take(), d = take(),
+  }
+end
+
+-- By their letters; the snapshot comes behind its identity.
+local function take_parts(letters)
+  local parts = {}
+  for letter in string.gmatch(letters, ".") do
+    parts[letter] = take()
+    if letter == "n" then
+      parts.snapshot = take()
+    end
+  end
+  return parts
 end
 
 local function settle_workflow(id)
   local token, outline, decided = take(), take(), take()
-  local chunk, is_last, upto, count, refused, started, put_out, left, sent, outcome, due, holds, parts =
-    string.match(outline, OUTLINE)
+  local chunk, is_last, upto, count, refused, started, put_out, left, sent, outcome, due, holds, letters =
+    words_of(OUTLINE, outline)
   local last = is_last == "1"
-  chunk, upto, outcome, due = tonumber(chunk), tonumber(upto), word(outcome) or "", word(due) or ""
-  local children, refusals, timers, stopped, ended, outbox = {}, {}, {}, {}, {}, {}
-  for i = 1, tonumber(count) do
-    local n, ty, policy, tg, q, df, bounds = string.match(take(), CHILD)
-    children[i] = { n = n, ty = ty, policy = policy, tg = tg, q = q, df = word(df), bounds = bounds, payload = take() }
-  end
-  for i = 1, tonumber(refused) do
-    refusals[i] = { n = take(), payload = take() }
-  end
-  for i = 1, tonumber(started) do
-    timers[i] = { n = take(), due = take() }
-  end
-  for i = 1, tonumber(put_out) do
-    stopped[i] = take()
-  end
-  for i = 1, tonumber(left) do
-    ended[i] = take()
-  end
-  for i = 1, tonumber(sent) do
-    outbox[i] = {
-      k = take(), n = take(), to = take(), policy = take(), tg = take(), q = take(), df = take(), h = take(),
-      b = take(), ab = take(), d = take(),
-    }
-  end
-  local state, attributes, of_children, reason, identity = "", "", "", "", ""
-  local snapshot, payload, trouble, error_name = "", "", "", ""
-  if parts ~= "-" then
-    state, attributes, of_children = part(parts, "s"), part(parts, "b"), part(parts, "c")
-    reason, identity = part(parts, "r"), part(parts, "n")
-    snapshot = string.find(parts, "n", 1, true) and take() or ""
-    payload, trouble, error_name = part(parts, "p"), part(parts, "t"), part(parts, "e")
-  end
+  chunk, upto = tonumber(chunk), tonumber(upto)
+  local children, refusals, timers = several(count, take_child), several(refused, take_refusal), several(started, take_timer)
+  local stopped, ended, outbox = several(put_out, take), several(left, take), several(sent, take_sent)
+  local given = letters ~= "" and take_parts(letters) or NOTHING
+  local payload = given.p or ""
   local successor
   if outcome == "restarted" then
     successor = { tg = take(), df = take(), bounds = take(), payload = take(), before = tonumber(take()), signals = {} }
@@ -292,13 +305,13 @@ local function settle_workflow(id)
       end
     end
   end
-  if state ~= "" then
-    call("HSET", prefix .. "x:" .. id, "sv", state)
+  if given.s then
+    call("HSET", prefix .. "x:" .. id, "sv", given.s)
   end
-  if attributes ~= "" then
-    set_attributes(id, control.cr, attributes)
+  if given.b then
+    set_attributes(id, control.cr, given.b)
   end
-  local standing, found_by = {}, of_children ~= "" and attributes_by_child(of_children)
+  local standing, found_by = {}, given.c and attributes_by_child(given.c)
   for _, child in ipairs(children) do
     child.ab = found_by and found_by[child.n]
     child.id = id .. "/" .. child.n
@@ -313,11 +326,11 @@ local function settle_workflow(id)
     call("HSET", prefix .. "c:" .. id, unpack(standing))
   end
   for _, timer in ipairs(timers) do
-    call("HSET", prefix .. "k:" .. id, "T" .. timer.n, timer.due)
+    call("HSET", further(control), "T" .. timer.n, timer.due)
     later(timer.due, "timer", id, timer.n, control["in"])
   end
   for _, n in ipairs(stopped) do
-    call("HDEL", prefix .. "k:" .. id, "T" .. n)
+    call("HDEL", prefix .. "k+:" .. id, "T" .. n)
     call("ZREM", KEYS[1], due_member("timer", id, n, control["in"]))
   end
   for _, sent in ipairs(outbox) do
@@ -338,7 +351,7 @@ local function settle_workflow(id)
         entry = call("HGET", prefix .. "c:" .. id, n)
       end
       if entry and entry ~= "-" then
-        part_with(control, n, entry, now, token, reason, false)
+        part_with(control, n, entry, now, token, given.r or "", false)
       end
     end
     news = news or control.v > before
@@ -354,7 +367,7 @@ local function settle_workflow(id)
   end
 
   if outcome == "released" then
-    give_back(control, token, due, trouble)
+    give_back(control, token, due, given.t or "")
     return "OK"
   end
   out_of_trouble(control)
@@ -364,12 +377,12 @@ local function settle_workflow(id)
       keep(control, "lh", 1)
     end
   elseif outcome ~= "" then
-    control.er = error_name
+    control.er = given.e
     finish(control, now, token, outcome, payload, "u", digits(upto))
     return "OK"
   end
-  if snapshot ~= "" then
-    redis.pcall("HSET", prefix .. "s:" .. id, "u", upto, "i", identity, "d", snapshot)
+  if given.snapshot then
+    redis.pcall("HSET", prefix .. "s:" .. id, "u", upto, "i", given.n, "d", given.snapshot)
   end
   control.up, control.by, control.tk, control.lt = digits(upto), holds == "1" and worker or nil, nil, token
   control.ch, control.ow, control.ls, control.wk = nil, nil, nil, news and "queued" or "idle"
@@ -394,9 +407,13 @@ if settlements > 0 then
   -- A server that is full refuses a script that begins by storing, and what is done must be told.
   call("HDEL", held, "")
 end
+local settled = {}
 for i = 1, settlements do
+  settled[i] = take()
+end
+read_ahead(settled)
+for i, id in ipairs(settled) do
   local settle = take() == "task" and settle_task or settle_workflow
-  local id = take()
   local done, verdict = apart(settle, id)
   if not done then
     stop(id, verdict)
@@ -447,7 +464,19 @@ local function identity_of(event)
   return at .. " " .. cause
 end
 
-local function hand_out_workflow(control)
+-- born, content: of its first event, where that is known and the only one.
+local function hand_out_workflow(control, born, content)
+  if born then
+    bytes = bytes + #born
+    local first = { "t", "created", "a", control.a, "k", control["in"], "d", born }
+    if content ~= "" then
+      first[9], first[10] = "h", content
+    end
+    claims[#claims + 1] = {
+      "workflow", control.id, 0, 1, "", tonumber(control.ls or 0), false, false, { { "1-0", first } },
+    }
+    return
+  end
   local stream = prefix .. "e:" .. control.id
   local from, snapshot, first = 1, false, false
   if control.by == worker then
@@ -539,7 +568,7 @@ local has_limits = has_flow_control and call("EXISTS", prefix .. "p") == 1
 
 --@include permits when called
 
-local function claim(id, incarnation, payload, queue)
+local function claim(id, incarnation, content, payload, queue)
   local control = load(id)
   if not control or control.wk ~= "queued" or (queue and control.q ~= queue) then
     -- Ended or taken since it was enqueued, or deleted and begun anew elsewhere: nothing to hand out.
@@ -555,7 +584,7 @@ local function claim(id, incarnation, payload, queue)
       payload, since = payload_of(first), ready_since(control, control.v == 1 and first)
     end
     if control.rl then
-      call("HDEL", prefix .. "k:" .. id, "rl")
+      call("HDEL", prefix .. "k+:" .. id, "rl")
       control.rl = nil
     else
       control.at = digits((control.at or 0) + 1)
@@ -574,7 +603,7 @@ local function claim(id, incarnation, payload, queue)
   else
     control.wk, control.tk, control.ch, control.ow = "claimed", claim_token, nil, nil
     save(control)
-    hand_out_workflow(control)
+    hand_out_workflow(control, control.v == 1 and incarnation == control["in"] and payload, content)
   end
   taken[#taken + 1] = id
   taken[#taken + 1] = claim_token .. " " .. control.ty .. " " .. control.q
@@ -588,18 +617,21 @@ local function claim_from(list, queue, most)
     if not messages then
       break
     end
-    local before = #claims
+    local before, ids, incarnations, contents, payloads = #claims, {}, {}, {}, {}
     for i, message in ipairs(messages) do
+      local id, incarnation, content, at = addressee_of(message)
+      ids[i], incarnations[i], contents[i], payloads[i] = id or "", incarnation, content, id and string.sub(message, at)
+    end
+    read_ahead(ids)
+    for i, id in ipairs(ids) do
       if bytes >= CLAIM_BYTES then
         for j = #messages, i, -1 do
           call("LPUSH", list, messages[j])
         end
         break
       end
-      local id, incarnation, payload = string.match(message, "^task (%S+) (%S+) (.*)$")
-      id = id or string.match(message, "^%a+ (%S+)$")
-      if id then
-        local done, reason = apart(claim, id, incarnation, payload, queue)
+      if id ~= "" then
+        local done, reason = apart(claim, id, incarnations[i], contents[i], payloads[i], queue)
         if not done then
           stop(id, reason)
         end

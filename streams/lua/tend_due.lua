@@ -46,7 +46,7 @@ local LOST, LATE, UNCLAIMED, SILENT = 6, 8, 10, 12
 
 local function fire_timer(id, n, incarnation)
   local control = load(id)
-  if control and control["in"] == incarnation and call("HDEL", prefix .. "k:" .. id, "T" .. n) == 1 then
+  if control and control["in"] == incarnation and call("HDEL", prefix .. "k+:" .. id, "T" .. n) == 1 then
     append(control, now, "timer", "timer_fired", "n", n)
     wake(control)
   end

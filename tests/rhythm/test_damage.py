@@ -283,10 +283,10 @@ DAMAGES: dict[str, Callable[[Store, str], Any]] = {
     ),
     "no control": lambda store, id_: _replace(store, store.keys.control(id_)),
     "a control without numbers": lambda store, id_: store.connection.command(
-        "HSET", store.keys.control(id_), "c", "many"
+        "SET", store.keys.control(id_), "many"
     ),
     "half a control": lambda store, id_: store.connection.command(
-        "HSET", store.keys.control(id_), "c", "1 2 pending queued"
+        "SET", store.keys.control(id_), "1\0002\0pending\0queued\0"
     ),
     "no projection": lambda store, id_: _replace(store, store.keys.projection(id_)),
     "half a projection": lambda store, id_: store.connection.command(
@@ -306,7 +306,7 @@ DAMAGES: dict[str, Callable[[Store, str], Any]] = {
 async def _replace(store: Store, key: str) -> None:
     """Something else stands under the key."""
     await store.connection.command("DEL", key)
-    await store.connection.command("SET", key, "something else")
+    await store.connection.command("RPUSH", key, "something else")
 
 
 @pytest.mark.errors_expected

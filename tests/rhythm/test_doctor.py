@@ -160,7 +160,7 @@ async def execution_stuck(ward: Ward) -> None:
     seat = await ward.worker()
     id_ = await ward.start()
     keys = ward.connection.keys.partitions[0]
-    await ward.connection.command("HSET", keys.control(id_), "c", "nonsense")
+    await ward.connection.command("SET", keys.control(id_), "nonsense")
     await seat.step(["default"], 1, [])
 
 

@@ -304,7 +304,7 @@ def test_an_answer_goes_to_the_history_that_asked(house: House, run: Run, ends_f
         for key, copy in before.items():
             if copy is not None:
                 await ask("RESTORE", key, 0, copy)
-        await ask("RPUSH", keys.ready("default"), "workflow f")
+        await ask("RPUSH", keys.ready("default"), "workflow\0f\0\0\0")
 
         if ends_first:
             await end()

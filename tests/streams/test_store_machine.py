@@ -791,7 +791,7 @@ class Store(Scheduling):
         waiting: Counter[str] = Counter()
         for name in [*map(keys.ready, QUEUES), *doors]:
             for message in await connection.command("LRANGE", name, 0, -1):
-                waiting[message.split(b" ", 2)[1].decode()] += 1
+                waiting[message.split(b"\0", 2)[1].decode()] += 1
         return waiting
 
     async def leased(self) -> list[str]:

@@ -289,17 +289,17 @@ local function fold_all()
   call("LTRIM", prefix .. "i", #found, -1)
   local ids, before, last, created_at, born, failed = {}, {}, {}, {}, {}, {}
   for i = 1, #found do
-    local from, to, created, id, more = string.match(found[i], "^(%S+) (%S+) (%d+) (%S+)(.*)$")
-    if id then
+    local is_whole, from, to, created, id, at = pcall(words_of, NOTE, found[i])
+    if is_whole then
       if not last[id] then
         before[id], created_at[id] = from, created
         ids[#ids + 1] = id
       end
       last[id] = to
       if from == "-" then
-        created_at[id], born[id] = created, more
-      elseif more ~= "" then
-        failed[id] = string.sub(more, 2)
+        created_at[id], born[id] = created, string.sub(found[i], at)
+      elseif at <= #found[i] then
+        failed[id] = string.sub(found[i], at)
       end
     end
   end
@@ -317,11 +317,11 @@ local function fold_all()
   end
   for _, id in ipairs(by_creation(ids, created_at)) do
     if born[id] then
-      local type_, target, queue, alone = string.match(born[id], "^ (%S+) (%S+) (%S+)(.*)$")
+      local type_, target, queue, at = words_of(OF_NEW, born[id])
       note(added, "y:" .. type_, id)
       note(added, "g:" .. target, id)
       note(added, "q:" .. queue, id)
-      local parent = alone == "" and parent_of(id)
+      local parent = at > #born[id] and parent_of(id)
       if parent then
         note(added, "p:" .. parent, id)
       end

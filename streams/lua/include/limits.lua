@@ -245,7 +245,7 @@ local function release_permits()
       local names = control.pm
       control.pm = nil
       if not has_ended then
-        call("HDEL", prefix .. "k:" .. control.id, "pm")
+        call("HDEL", prefix .. "k+:" .. control.id, "pm")
       end
       for name in string.gmatch(names, "%S+") do
         call("ZREM", prefix .. "p:" .. name, control.id)

@@ -20,8 +20,8 @@ local function look(id, follow)
   local stream = prefix .. "e:" .. id
   local control = load(id)
   local due, progress = false, false
-  if control then
-    progress = call("HGET", prefix .. "k:" .. id, "pg")
+  if control and control.fu then
+    progress = call("HGET", prefix .. "k+:" .. id, "pg")
   end
   if control and control.wk == "due" then
     due = call("ZSCORE", KEYS[1], due_member("ready", id, 0, control["in"]))

@@ -34,7 +34,7 @@ end
 -- Gathers what the successor begins with: the signals, then, with `is_last`, what came after `upto`. What is there already
 -- is passed over: the call was repeated. False if there is more; nil if what was gathered before is gone.
 local function gather(control, born, now, upto, successor, is_last)
-  local staged, key = prefix .. "f:" .. born.id, prefix .. "k:" .. control.id
+  local staged, key = prefix .. "f:" .. born.id, prefix .. "k+:" .. control.id
   local first = call("XRANGE", staged, "1-0", "1-0")[1]
   if not first or field_of(first, "k") ~= born["in"] then
     if successor.before > 0 then
