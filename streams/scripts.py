@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple, Protocol
 
@@ -78,6 +79,8 @@ _INCLUDE = re.compile(r"^--@include (\w+)( when called)?$", re.MULTILINE)
 
 
 _WORD = re.compile(r"\w+")
+# Words that are no field of anything.
+_USED = re.compile(r"(?<![\w.])\w+")
 _QUOTED = r'"(?:\\.|[^"\\\n])*"'
 _COMMENT = re.compile(r"^\s*--(?!@).*\n", re.MULTILINE)
 # What an included file declares at its outermost level, up to the next such declaration.
@@ -144,11 +147,8 @@ def _made_when_called(text: str, group: str, declared: str) -> str:
     # What stands before cannot use them.
     before, _, after = text.partition(_opener(group))
     own = _names_in(after)
-    names = [
-        name
-        for name in _names_in(declared)
-        if name not in own and re.search(rf"(?<![\w.]){name}\b", after)
-    ]
+    used = set(_USED.findall(after))
+    names = [name for name in _names_in(declared) if name not in own and name in used]
     if names:
         # What is quoted stays as it is.
         found = re.compile(rf"{_QUOTED}|(?<![\w.])({'|'.join(names)})\b")
@@ -169,6 +169,7 @@ def _names_in(text: str) -> list[str]:
     return [name for declaration in _DECLARED.finditer(text) for name in declaration[1].split(", ")]
 
 
+@cache
 def _included(name: str) -> str:
     """A file of ``lua/include``, with those that it includes itself in their places, but for those
     that are made when called."""
@@ -181,12 +182,35 @@ def _of_use(shared: str, words: set[str], groups: dict[str, str]) -> str:
     """The declarations in `shared` that have a name among `words`, and those that they use
     themselves, whose words are added. Those that are made when called go to `groups`, by file."""
     kept: list[str] = []
-    for declaration in reversed(list(_DECLARATION.finditer(shared))):
-        group = declaration[2]
+    for declaration in reversed(_declarations(shared)):
+        group = declaration.group
         if group and (of_use := _of_use(_included(group), words, groups)):
             groups[group] = of_use
             kept.append(_opener(group))
-        elif not group and words.intersection(_WORD.findall(declaration[1])):
-            kept.append(declaration[0])
-            words.update(_WORD.findall(declaration[0]))
+        elif not group and not words.isdisjoint(declaration.names):
+            kept.append(declaration.text)
+            words.update(declaration.words)
     return "".join(reversed(kept))
+
+
+class _Declaration(NamedTuple):
+    """A local of an included file, or a group that is made when called."""
+
+    names: frozenset[str]
+    group: str | None
+    text: str
+    words: frozenset[str]
+
+
+@cache
+def _declarations(shared: str) -> Sequence[_Declaration]:
+    # Nearly every script includes the same.
+    return [
+        _Declaration(
+            frozenset(_WORD.findall(found[1] or "")),
+            found[2],
+            found[0],
+            frozenset(_WORD.findall(found[0])),
+        )
+        for found in _DECLARATION.finditer(shared)
+    ]
