@@ -156,7 +156,7 @@ def replay(ground: Ground, calls: Sequence[Call], first_of: str) -> Floor:
     )
     with ground.client() as client:
         # It would be no measure of this work if it had come out otherwise.
-        assert client.keys("*:e:*") and not client.keys("*:k:*"), "not all that began has ended"
+        assert client.keys("*:e:*") and not client.keys("*:k*:*"), "not all that began has ended"
     return floor
 
 

@@ -288,6 +288,7 @@ DAMAGES: dict[str, Callable[[Store, str], Any]] = {
     "half a control": lambda store, id_: store.connection.command(
         "SET", store.keys.control(id_), "1\0002\0pending\0queued\0"
     ),
+    "no further fields": lambda store, id_: _replace(store, store.keys.further(id_)),
     "no projection": lambda store, id_: _replace(store, store.keys.projection(id_)),
     "half a projection": lambda store, id_: store.connection.command(
         "HDEL", store.keys.projection(id_), "st"
@@ -523,7 +524,7 @@ def test_what_indexes_queues_and_the_time_hold_by_mistake_harms_nobody(
                 await command("ZADD", keys.due, 5, member)
                 await command("ZADD", keys.due, 5, b"timer|" + member + b"|1|x")
                 await command("LPUSH", keys.ready("default"), member)
-                await command("LPUSH", keys.ready("default"), b"workflow " + member)
+                await command("LPUSH", keys.ready("default"), b"workflow\0" + member + b"\0\0\0")
             await command("ZADD", keys.index("y", "task"), "inf", b"endless")
 
             async with store.at_work():

@@ -7,7 +7,15 @@ import pytest
 
 from streams import events, transitions
 from streams.codec import WorkflowClaim
-from streams.work import UNBOUNDED, UNITS, Step, Successor, WorkerSeat, WorkflowSettlement
+from streams.work import (
+    UNBOUNDED,
+    UNITS,
+    NewTimer,
+    Step,
+    Successor,
+    WorkerSeat,
+    WorkflowSettlement,
+)
 from tests.streams.house import House, Run, play
 
 pytestmark = pytest.mark.everywhere
@@ -136,5 +144,44 @@ def test_what_was_gathered_and_is_gone_is_gathered_anew_by_another_claim(
             last = await verdict(seat, chunk)
         assert last == "OK"
         assert await payloads(house, "f~2") == [b"CREATED", *TAKEN]
+
+    play(house, run, story)
+
+
+def test_what_was_gathered_over_a_time_begins_as_its_history_says(house: House, run: Run) -> None:
+    """Nothing goes along: the first event is the only one, and older than the last call."""
+
+    async def story() -> None:
+        await house.start("f")
+        seat = await house.seat()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        soon = house.clock.now_ms + 5
+        timers = (NewTimer(1, soon), *(NewTimer(n, soon + 5) for n in range(2, 302)))
+        await seat.step(
+            [], 0, [WorkflowSettlement("f", claim.token, 1, decided=b"D", timers=timers)]
+        )
+        house.clock.now_ms += 5
+        await house.timekeeper().tend()
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+        house.clock.now_ms += 5
+        while len(await house.history("f")) < 2 + 301:
+            await house.timekeeper().tend()
+        end = WorkflowSettlement(
+            "f",
+            claim.token,
+            3,
+            outcome="restarted",
+            payload=b"RESTARTED",
+            successor=Successor("greet", "d1", UNBOUNDED, b"CREATED"),
+        )
+        assert await verdict(seat, end) == "MORE"
+        house.clock.now_ms += 7
+        assert await verdict(seat, end) == "OK"
+
+        (claim,) = (await seat.step(["default"], 1, [])).claims
+
+        assert isinstance(claim, WorkflowClaim)
+        assert claim.events == (await anext(events.read(house.connection, "f~2")),)
+        assert await house.history("f~2") == ["created"]
 
     play(house, run, story)

@@ -24,7 +24,7 @@ local function delete_one(id, created)
   end
   -- Among its children may stand what it started in other trees, which lives on.
   call("DEL", prefix .. "e:" .. id, prefix .. "x:" .. id, prefix .. "s:" .. id, prefix .. "r:" .. id,
-    prefix .. "c:" .. id)
+    prefix .. "c:" .. id, prefix .. "k+:" .. id)
 end
 
 -- Deletes from the leaves up, at most so many; returns whether the root is gone.

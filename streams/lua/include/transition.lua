@@ -287,13 +287,11 @@ end
 -- damaged, a worker cannot go on with it, or worker after worker was lost with it.
 local function in_trouble(id, reason)
   redis.pcall("HSET", prefix .. "z", id, string.sub(reason, 1, 500))
-  if controls[id] ~= false and redis.pcall("EXISTS", prefix .. "k:" .. id) == 1 then
+  local control = controls[id]
+  if control then
     redis.pcall("HSET", prefix .. "k+:" .. id, "pz", 1)
-    local control = controls[id]
-    if control then
-      control.pz, control.fu = "1", "+"
-      save(control)
-    end
+    control.pz, control.fu = "1", "+"
+    save(control)
   end
 end
 
@@ -850,9 +848,9 @@ local function create(born, now)
   if born.due then
     later(born.due, "ready", id, 0, born["in"])
   else
-    -- A fork has none, its events are there already; the first event of a workflow tells its attributes too.
-    local has_more = born.ty == "workflow" and born.ab and born.ab ~= ""
-    if born.payload and #born.payload <= CARRIED_BYTES and not has_more then
+    -- Of what was staged the first event is older than this call; that of a workflow tells its attributes too.
+    local has_more = born.staged or (born.ty == "workflow" and born.ab and born.ab ~= "")
+    if not has_more and #born.payload <= CARRIED_BYTES then
       control.born, control.h = born.payload, born.ty == "workflow" and born.h or nil
     end
     enqueue(control, false)
@@ -926,6 +924,8 @@ end
 -- the name of its error, control.er.
 local function finish(control, now, token, kind, payload, ...)
   local id = control.id
+  -- Before anything is written: it may be damaged.
+  local further_fields = control.ty == "workflow" and control.fu and call("HKEYS", prefix .. "k+:" .. id) or {}
   append(control, now, token, kind, "d", payload, ...)
   if control.ty == "workflow" and control.st == "pending" and select("#", ...) > 0 then
     -- It ended by its own first turn.
@@ -938,11 +938,9 @@ local function finish(control, now, token, kind, payload, ...)
     notes[#notes] = notes[#notes] .. control.er
   end
   if control.ty == "workflow" then
-    if control.fu then
-      for _, field in ipairs(call("HKEYS", prefix .. "k+:" .. id)) do
-        if string.sub(field, 1, 1) == "T" then
-          call("ZREM", KEYS[1], due_member("timer", id, string.sub(field, 2), control["in"]))
-        end
+    for _, field in ipairs(further_fields) do
+      if string.sub(field, 1, 1) == "T" then
+        call("ZREM", KEYS[1], due_member("timer", id, string.sub(field, 2), control["in"]))
       end
     end
     call("PEXPIRE", prefix .. "r:" .. id, REQUESTS_KEPT_MS)
