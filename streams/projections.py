@@ -165,8 +165,9 @@ class Examination(msgspec.Struct, frozen=True):
 
     Attributes:
         version: count of its events.
-        control, facts: the hashes that transitions and readers use; empty when missing. What of
-            them is encoded is left out.
+        control: the words of its control record and its further fields; where the record cannot be
+            read, that as the field ``c``. What of them is encoded is left out.
+        facts: its projection; empty when missing.
         state: encoded state that outsiders read; empty for none.
         statuses: in which indexes by status it is.
         indexes: in which others, by their short names.
@@ -188,6 +189,11 @@ class Examination(msgspec.Struct, frozen=True):
     due_ms: int | None
     timers: frozenset[int]
     trouble: str | None = None
+
+    @property
+    def has_record(self) -> bool:
+        """Whether it has a control record, readable or not: further fields alone are none."""
+        return not self.control.keys().isdisjoint(("v", "c"))
 
 
 def newest_run(caller: DirectCaller, keys: PartitionKeys, execution_id: str) -> str:

@@ -186,7 +186,7 @@ def _check_alive(
     problems: _Problems,
 ) -> None:
     control = examined.control
-    if not control.keys() & {"v", "c"}:
+    if not examined.has_record:
         problems.add("it has not ended and has no control record: nobody will go on with it")
         return
     problems.unequal("its control record's version", control.get("v"), str(facts.version))

@@ -63,7 +63,7 @@ class VerificationService:
                     examined = await projections.examine(self._connection, execution_id)
                 except CorruptRecord:
                     continue  # told above
-                if not examined.control.keys() & {"v", "c"} and kind not in ("close", "end"):
+                if not examined.has_record and kind not in ("close", "end"):
                     problem = f"it has ended, or never was, and a {kind} of it becomes due"
                     yield execution_id, [Finding(execution_id, problem)]
 

@@ -407,11 +407,14 @@ if settlements > 0 then
   -- A server that is full refuses a script that begins by storing, and what is done must be told.
   call("HDEL", held, "")
 end
-local settled = {}
+local settled, concerned = {}, {}
 for i = 1, settlements do
   settled[i] = take()
+  concerned[#concerned + 1] = settled[i]
+  -- Who asked for it will be told.
+  concerned[#concerned + 1] = parent_of(settled[i])
 end
-read_ahead(settled)
+read_ahead(concerned)
 for i, id in ipairs(settled) do
   local settle = take() == "task" and settle_task or settle_workflow
   local done, verdict = apart(settle, id)

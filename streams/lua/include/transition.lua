@@ -71,9 +71,8 @@ end
 
 -- Words, each ended by a zero byte, and the position behind them: a format has an "s" for each. Redis has this in C, five
 -- times as fast as a pattern; the embedded server has not.
-local words_of = struct and struct.unpack or function(format, text, position)
-  local words = {}
-  position = position or 1
+local words_of = struct and struct.unpack or function(format, text)
+  local words, position = {}, 1
   for i = 1, #format do
     local ends = string.find(text, "\0", position, true)
     if not ends then
@@ -156,11 +155,10 @@ local function parent_of(id)
   return (parent_and_number(id))
 end
 
--- One command for many: what these, and who waits for them, will be loaded from.
-local READ_AT_ONCE = 64
+-- One command for many: what these will be loaded from.
 local function read_ahead(ids)
   local keys, of = {}, {}
-  local function add(id)
+  for _, id in ipairs(ids) do
     if controls[id] == nil and read[id] == nil then
       of[#of + 1] = id
       keys[#of] = prefix .. "k:" .. id
@@ -168,16 +166,9 @@ local function read_ahead(ids)
       read[id] = false
     end
   end
-  for first = 1, #ids, READ_AT_ONCE do
-    for i = first, math.min(first + READ_AT_ONCE - 1, #ids) do
-      add(ids[i])
-      add(parent_of(ids[i]) or ids[i])
-    end
-    if of[1] then
-      for i, record in ipairs(call("MGET", unpack(keys))) do
-        read[of[i]] = record
-      end
-      keys, of = {}, {}
+  for first = 1, #keys, 256 do
+    for i, record in ipairs(call("MGET", unpack(keys, first, math.min(first + 255, #keys)))) do
+      read[of[first + i - 1]] = record
     end
   end
 end
